@@ -1,0 +1,85 @@
+//! The typed policies of a world: what `crds` makes of documents and `compile` works on.
+//!
+//! Leaf messages (matches, header modifiers, timeouts, …) are those of the bundle itself, so that a
+//! route is converted once, with field paths at hand, and only rearranged from then on.
+
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+use crate::document::Document;
+use crate::id::ObjectKey;
+use crate::selector::{Labels, Selector};
+
+pub mod http_route;
+pub mod mesh;
+pub mod service;
+pub mod site;
+pub mod site_override;
+pub mod traffic_policy;
+
+pub use http_route::HttpRoute;
+pub use mesh::Mesh;
+pub use service::Service;
+pub use site::Site;
+pub use site_override::SiteOverride;
+pub use traffic_policy::TrafficPolicy;
+
+/// One object of a world: what it is, what it asks for, and the text that says so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// Kind, namespace and name.
+    pub key: ObjectKey,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `metadata.creationTimestamp`, if one is committed: seconds since 1970. Decides age before Git does.
+    pub created: Option<i64>,
+    /// The sites that it is for: `spec.sites` of our kinds, annotation `skerry.dev/sites` of standard ones.
+    /// `None` is the whole fleet. Not used by `Site`, and by `SiteOverride` as the sites it patches.
+    pub sites: Option<Selector>,
+    /// What it asks for.
+    pub spec: Spec,
+    /// The document it came from: overrides patch it, diagnostics and `explain` point into it.
+    pub document: Arc<Document>,
+}
+
+/// What an object asks for, by kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Spec {
+    /// Fleet-wide settings.
+    Mesh(Mesh),
+    /// One edge location.
+    Site(Site),
+    /// A mesh service.
+    Service(Service),
+    /// Routes to a service.
+    HttpRoute(HttpRoute),
+    /// Timeouts, retries, and so on.
+    TrafficPolicy(TrafficPolicy),
+    /// Patches for selected sites.
+    SiteOverride(SiteOverride),
+}
+
+/// What came of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decoded {
+    /// An object of ours. Diagnostics name parts that have no effect (warnings, unsupported parts).
+    Object(Box<Object>, Vec<Diagnostic>),
+    /// An object of another system (`Kustomization`, `Deployment`, …): counted, not looked into.
+    Foreign {
+        /// `apiVersion`, empty when there is none.
+        api_version: String,
+        /// `kind`, empty when there is none.
+        kind: String,
+    },
+    /// An object of ours that cannot be used.
+    Refused {
+        /// Which one, when that much could be read.
+        key: Option<ObjectKey>,
+        /// Why: at least one error.
+        diagnostics: Vec<Diagnostic>,
+    },
+}
+
+/// Turns a document into an object. The function is `skerry_crds::decode`; the core takes it as an
+/// argument, since an override patches a document and the result must be decoded anew.
+pub type Decode = fn(&Document) -> Decoded;

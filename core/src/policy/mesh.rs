@@ -1,0 +1,27 @@
+//! `Mesh`: settings of the whole fleet.
+
+use ipnet::Ipv4Net;
+
+/// Settings of the whole fleet; a world without a `Mesh` has the defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mesh {
+    /// The root trust domain; a site's is `<site>.<this>`.
+    pub trust_domain: String,
+    /// Virtual addresses for proxies that name no CIDR of their own.
+    pub outbound_cidr: Ipv4Net,
+    /// A removal of more than this share of a site's fragments is held until confirmed: percent, 1 to 100.
+    pub max_removal_percent: u8,
+    /// A link silent for longer makes a site stale: seconds.
+    pub stale_after_seconds: u32,
+}
+
+impl Default for Mesh {
+    fn default() -> Self {
+        Self {
+            trust_domain: "mesh.local".to_owned(),
+            outbound_cidr: Ipv4Net::new_assert([127, 65, 0, 0].into(), 16),
+            max_removal_percent: 50,
+            stale_after_seconds: 300,
+        }
+    }
+}
