@@ -10,3 +10,4 @@ pub mod id;
 pub mod policy;
 pub mod selector;
 pub mod workload;
+pub mod world;
