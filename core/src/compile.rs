@@ -1,0 +1,108 @@
+//! Compiles one service, as one class of sites sees it, into its fragment. Pure and total: what
+//! cannot be applied becomes a diagnostic and the rest is compiled (invariant 1).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::bundle::{EncodedFragment, v1};
+use crate::diagnostic::Diagnostic;
+use crate::id::NamespacedName;
+use crate::policy::{HttpRoute, Mesh, Object, Service, Spec, TrafficPolicy, site::DataPlane};
+use crate::world::Aged;
+
+mod backends;
+pub mod order;
+mod routes;
+pub mod traffic;
+
+/// All that the fragment of one service depends on. Equal inputs give equal bytes.
+#[derive(Debug)]
+pub struct ServiceInputs<'a> {
+    /// The service's object and typed form.
+    pub object: &'a Object,
+    /// Its typed form.
+    pub service: &'a Service,
+    /// Its address index.
+    pub index: u32,
+    /// The routes that attach to it, in any order.
+    pub routes: Vec<RouteInput<'a>>,
+    /// The policies that may say something about it, in any order.
+    pub policies: Vec<PolicyInput<'a>>,
+    /// The backends that its routes name, as far as they exist at this site.
+    pub backends: BTreeMap<NamespacedName, &'a Service>,
+}
+
+/// A route with its age.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteInput<'a> {
+    /// The object, with overrides applied.
+    pub aged: &'a Aged,
+    /// Its typed form.
+    pub route: &'a HttpRoute,
+}
+
+/// A policy with its age.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyInput<'a> {
+    /// The object, with overrides applied.
+    pub aged: &'a Aged,
+    /// Its typed form.
+    pub policy: &'a TrafficPolicy,
+}
+
+/// A compiled service.
+#[derive(Debug)]
+pub struct CompiledService {
+    /// Its fragment.
+    pub fragment: Arc<EncodedFragment>,
+    /// What could not be applied.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles a service.
+pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
+    let mut diagnostics = Vec::new();
+    let (ports, tables) = routes::compile_ports(inputs, &mut diagnostics);
+    let cluster = traffic::cluster_policy(inputs, &mut diagnostics);
+    let fragment = v1::Service {
+        namespace: inputs.object.key.namespace.clone(),
+        name: inputs.object.key.name.clone(),
+        index: inputs.index,
+        cluster_ip: inputs.service.cluster_ip.map(|address| address.to_string()).unwrap_or_default(),
+        selector: inputs.service.selector.clone(),
+        ports,
+        tables,
+        cluster,
+    };
+    CompiledService { fragment: Arc::new(EncodedFragment::service(fragment)), diagnostics }
+}
+
+/// Compiles what holds for a whole site.
+pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane) -> EncodedFragment {
+    EncodedFragment::settings(v1::Settings {
+        trust_domain: mesh.trust_domain.clone(),
+        supervision: data_plane.supervision.into(),
+        drain_seconds: data_plane.drain_seconds,
+        outbound_cidr: mesh.outbound_cidr.to_string(),
+    })
+}
+
+impl<'a> RouteInput<'a> {
+    /// Takes an object as a route.
+    pub fn new(aged: &'a Aged) -> Option<Self> {
+        match &aged.object.spec {
+            Spec::HttpRoute(route) => Some(Self { aged, route }),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> PolicyInput<'a> {
+    /// Takes an object as a traffic policy.
+    pub fn new(aged: &'a Aged) -> Option<Self> {
+        match &aged.object.spec {
+            Spec::TrafficPolicy(policy) => Some(Self { aged, policy }),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The ports of a service and the route table of each: producers' and consumers' (GEP-1294).
+
+use std::collections::BTreeMap;
+
+use crate::bundle::v1;
+use crate::bundle::v1::route::Action as Act;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::field_path;
+use crate::id::NamespacedName;
+use crate::policy::http_route::{Action, ParentRef, Rule};
+use crate::policy::service::Port;
+use crate::world::Age;
+
+use super::order::{RouteOrder, Specificity};
+use super::{RouteInput, ServiceInputs, backends, traffic};
+
+/// Port and client namespace (empty: producers' routes).
+type TableKey = (u16, String);
+
+struct Entry {
+    order: RouteOrder,
+    route: v1::Route,
+    pointer: String,
+}
+
+/// Compiles ports and tables; both sorted as `bundle.proto` says.
+pub(super) fn compile_ports(
+    inputs: &ServiceInputs<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Vec<v1::ServicePort>, Vec<v1::RouteTable>) {
+    let mut tables: BTreeMap<TableKey, Vec<Entry>> = BTreeMap::new();
+    for &route in &inputs.routes {
+        attach(inputs, route, &mut tables, diagnostics);
+    }
+    let ports: Vec<_> = inputs.service.ports.iter().map(|port| (port, protocol(port, &tables))).collect();
+    for (port, protocol) in &ports {
+        let key = (port.port, String::new());
+        if *protocol != v1::Protocol::Tcp && !tables.contains_key(&key) {
+            let entry = default_entry(inputs, port.port, diagnostics);
+            tables.insert(key, vec![entry]);
+        }
+    }
+    let ports = ports.into_iter().map(|(port, protocol)| to_port(port, protocol)).collect();
+    let tables = tables.into_iter().map(|(key, entries)| finish(inputs, key, entries, diagnostics)).collect();
+    (ports, tables)
+}
+
+fn protocol(port: &Port, tables: &BTreeMap<TableKey, Vec<Entry>>) -> v1::Protocol {
+    let routed = || tables.keys().any(|(number, _)| *number == port.port);
+    port.protocol.unwrap_or_else(|| if routed() { v1::Protocol::Http } else { v1::Protocol::Tcp })
+}
+
+fn to_port(port: &Port, protocol: v1::Protocol) -> v1::ServicePort {
+    v1::ServicePort {
+        name: port.name.clone(),
+        port: port.port.into(),
+        target: Some(port.target.clone()),
+        protocol: protocol.into(),
+    }
+}
+
+fn attach(
+    inputs: &ServiceInputs<'_>,
+    route: RouteInput<'_>,
+    tables: &mut BTreeMap<TableKey, Vec<Entry>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let service = inputs.object.key.namespaced_name();
+    let mut ports = std::collections::BTreeSet::new();
+    for parent in route.route.parents.iter().filter(|parent| parent.service == service) {
+        ports.extend(attached_ports(inputs, route, parent, diagnostics));
+    }
+    if ports.is_empty() {
+        return;
+    }
+    let key = &route.aged.object.key;
+    let client = if key.namespace == service.namespace { String::new() } else { key.namespace.clone() };
+    let entries: Vec<_> = route.route.rules.iter().enumerate().map(|rule| compile_rule(inputs, route, rule, diagnostics)).collect();
+    for port in ports {
+        let table = tables.entry((port, client.clone())).or_default();
+        table.extend(entries.iter().flatten().map(|entry| Entry {
+            order: entry.order.clone(),
+            route: entry.route.clone(),
+            pointer: entry.pointer.clone(),
+        }));
+    }
+}
+
+fn attached_ports(
+    inputs: &ServiceInputs<'_>,
+    route: RouteInput<'_>,
+    parent: &ParentRef,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<u16> {
+    let is_http = |port: &&Port| port.protocol != Some(v1::Protocol::Tcp);
+    let Some(number) = parent.port else {
+        return inputs.service.ports.iter().filter(is_http).map(|port| port.port).collect();
+    };
+    let refuse = |code, message: String, help: &str| {
+        let object = &route.aged.object;
+        let pointer = format!("{}/port", parent.pointer);
+        Diagnostic::error(code, object.document.locate(&pointer), message)
+            .object(object.key.clone())
+            .field(field_path(&pointer))
+            .help(help)
+    };
+    match inputs.service.port(number) {
+        Some(port) if is_http(&port) => return vec![number],
+        Some(_) => diagnostics.push(refuse(
+            Code::InvalidValue,
+            format!("port {number} of Service {} is TCP, so an HTTPRoute cannot attach to it", parent.service),
+            "set the port's `appProtocol: http` (or `kubernetes.io/h2c`), or take another port",
+        )),
+        None => diagnostics.push(refuse(
+            Code::DanglingReference,
+            format!("Service {} has no port {number}", parent.service),
+            "name a port of the Service, or leave `port` out to attach to all its HTTP ports",
+        )),
+    }
+    Vec::new()
+}
+
+fn compile_rule(
+    inputs: &ServiceInputs<'_>,
+    route: RouteInput<'_>,
+    (at_rule, rule): (usize, &Rule),
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Entry> {
+    let name = route.aged.object.key.namespaced_name();
+    let action = compile_action(inputs, route, rule, diagnostics);
+    let to_entry = |(at, route_match): (usize, &v1::RouteMatch)| Entry {
+        order: RouteOrder {
+            specificity: Specificity::of(route_match),
+            age: route.aged.age,
+            name: name.clone(),
+            rule: at_rule,
+            at,
+        },
+        route: v1::Route {
+            name: format!("{name}/{at_rule}/{at}"),
+            r#match: Some(route_match.clone()),
+            request_headers: rule.request_headers.clone(),
+            response_headers: rule.response_headers.clone(),
+            action: Some(action.clone()),
+        },
+        pointer: format!("/spec/rules/{at_rule}/matches/{at}"),
+    };
+    rule.matches.iter().enumerate().map(to_entry).collect()
+}
+
+fn compile_action(
+    inputs: &ServiceInputs<'_>,
+    route: RouteInput<'_>,
+    rule: &Rule,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Act {
+    match &rule.action {
+        Action::Fail => Act::DirectResponse(500),
+        Action::Redirect(redirect) => Act::Redirect(redirect.clone()),
+        Action::Forward { backends, rewrite } => {
+            let backends = backends::resolve(inputs, route, backends, diagnostics);
+            if backends.iter().all(|backend| backend.invalid) {
+                return Act::DirectResponse(500);
+            }
+            let settings = traffic::for_rule(inputs, route, rule, diagnostics);
+            Act::Forward(v1::Forward {
+                backends,
+                rewrite: rewrite.clone(),
+                timeouts: settings.timeouts(),
+                retry: settings.retry(),
+            })
+        }
+    }
+}
+
+fn default_entry(inputs: &ServiceInputs<'_>, port: u16, diagnostics: &mut Vec<Diagnostic>) -> Entry {
+    let settings = traffic::for_service(inputs, diagnostics);
+    let name: NamespacedName = inputs.object.key.namespaced_name();
+    let backend = v1::Backend {
+        namespace: name.namespace.clone(),
+        name: name.name.clone(),
+        port: port.into(),
+        weight: 1,
+        ..v1::Backend::default()
+    };
+    let forward = v1::Forward {
+        backends: vec![backend],
+        rewrite: None,
+        timeouts: settings.timeouts(),
+        retry: settings.retry(),
+    };
+    let everything = v1::RouteMatch::default();
+    Entry {
+        order: RouteOrder { specificity: Specificity::of(&everything), age: Age::Unknown, name, rule: 0, at: 0 },
+        route: v1::Route {
+            name: "default".to_owned(),
+            r#match: Some(everything),
+            request_headers: None,
+            response_headers: None,
+            action: Some(Act::Forward(forward)),
+        },
+        pointer: String::new(),
+    }
+}
+
+fn finish(
+    inputs: &ServiceInputs<'_>,
+    (port, client_namespace): TableKey,
+    mut entries: Vec<Entry>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> v1::RouteTable {
+    entries.sort_by(|a, b| a.order.cmp(&b.order));
+    for pair in entries.windows(2) {
+        if let [winner, loser] = pair {
+            diagnostics.extend(tie(inputs, winner, loser));
+        }
+    }
+    let routes = entries.into_iter().map(|entry| entry.route).collect();
+    v1::RouteTable { port: port.into(), client_namespace, routes }
+}
+
+/// Two routes with one match: the later one is never reached. Decided by age it is a warning;
+/// decided by nothing but the names it is an error, since a rename would turn it round.
+fn tie(inputs: &ServiceInputs<'_>, winner: &Entry, loser: &Entry) -> Option<Diagnostic> {
+    if winner.route.r#match != loser.route.r#match || winner.order.name == loser.order.name {
+        return None;
+    }
+    let input = inputs.routes.iter().find(|route| route.aged.object.key.namespaced_name() == loser.order.name)?;
+    let place = input.aged.object.document.locate(&loser.pointer);
+    let by_name = winner.order.age == loser.order.age;
+    let reason = if by_name { "whose name comes first" } else { "which is older" };
+    let message = format!(
+        "ties with a match of HTTPRoute {} on Service {}, {reason}; this one is never reached",
+        winner.order.name,
+        inputs.object.key.namespaced_name(),
+    );
+    let diagnostic = if by_name {
+        Diagnostic::error(Code::Tie, place, message)
+    } else {
+        Diagnostic::warning(Code::Tie, place, message)
+    };
+    let help = "make one of the two matches greater, or merge the two rules";
+    Some(diagnostic.object(input.aged.object.key.clone()).field(field_path(&loser.pointer)).help(help))
+}

@@ -1,0 +1,131 @@
+//! The ledger: gives each site's contents a generation and a revision, and keeps them when nothing changed.
+//!
+//! Compiling is a function of the world alone; numbering is the one thing that depends on history.
+//! It is kept apart here so that it can be stored and restored. Silence never removes anything: a
+//! site that leaves the world keeps its row (invariant 6).
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{SCHEMA, v1};
+use crate::delta;
+use crate::id::{Digest, Epoch, Generation, Revision, SiteId, Timestamp};
+use crate::index::Compiled;
+
+/// What a site was last told to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Digest of its fragment list.
+    pub list: Digest,
+    /// The publication that gave it this list.
+    pub generation: Generation,
+    /// The revision of that publication.
+    pub revision: Revision,
+    /// When that was.
+    pub issued_at: Timestamp,
+    /// How many fragments of the list before are not in this one.
+    pub removals: u32,
+}
+
+/// Terms that are equal for all manifests of a fleet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The life of the core's state.
+    pub epoch: Epoch,
+    /// See `Manifest.stale_after_seconds`.
+    pub stale_after_seconds: u32,
+}
+
+impl Row {
+    /// Writes the manifest of a site: cheap, so it is made when it is asked for.
+    pub fn manifest(&self, site: &SiteId, terms: Terms) -> v1::Manifest {
+        v1::Manifest {
+            site: site.to_string(),
+            epoch: terms.epoch.0,
+            generation: self.generation.0,
+            revision: self.revision.to_string(),
+            list: self.list.as_bytes().to_vec(),
+            schema: SCHEMA,
+            issued_at_ms: self.issued_at.0,
+            accept_until_ms: 0,
+            stale_after_seconds: terms.stale_after_seconds,
+            removals: self.removals,
+        }
+    }
+}
+
+/// Returns the canonical bytes of a manifest and their digest.
+pub fn encode(manifest: &v1::Manifest) -> (Vec<u8>, Digest) {
+    let bytes = manifest.encode_to_vec();
+    let digest = Digest::of(&bytes);
+    (bytes, digest)
+}
+
+/// What a publication changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Publication {
+    /// The number of the publication; the one before when nothing changed.
+    pub generation: Generation,
+    /// New and changed rows: to be stored before anyone is told.
+    pub rows: BTreeMap<SiteId, Row>,
+}
+
+/// The rows of all sites.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    generation: Generation,
+    rows: BTreeMap<SiteId, Row>,
+}
+
+impl Ledger {
+    /// Restores a ledger from its rows.
+    pub fn restore(generation: Generation, rows: impl IntoIterator<Item = (SiteId, Row)>) -> Self {
+        Self { generation, rows: rows.into_iter().collect() }
+    }
+
+    /// Returns the row of a site.
+    pub fn row(&self, site: &SiteId) -> Option<&Row> {
+        self.rows.get(site)
+    }
+
+    /// Returns the last publication's number.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Numbers what changed. `previous` finds the contents that a list digest stood for, if they are
+    /// still known: the removals are counted against them.
+    pub fn publish(
+        &mut self,
+        compiled: &Compiled,
+        previous: impl Fn(&Digest) -> Option<v1::FragmentList>,
+        revision: &Revision,
+        now: Timestamp,
+    ) -> Publication {
+        let next = Generation(self.generation.0 + 1);
+        let mut removals: BTreeMap<(Digest, Digest), u32> = BTreeMap::new();
+        let mut rows = BTreeMap::new();
+        for site in compiled.sites() {
+            let Some(contents) = compiled.contents(site) else { continue };
+            let before = self.rows.get(site).map(|row| row.list);
+            if before == Some(contents.digest) {
+                continue;
+            }
+            let removals = before.map_or(0, |before| {
+                *removals.entry((before, contents.digest)).or_insert_with(|| {
+                    let lists = previous(&before).zip(v1::FragmentList::decode(&*contents.list).ok());
+                    lists.map_or(0, |(old, new)| delta::diff(&old, &new).removal_count())
+                })
+            });
+            let row = Row { list: contents.digest, generation: next, revision: revision.clone(), issued_at: now, removals };
+            rows.insert(site.clone(), row);
+        }
+        if !rows.is_empty() {
+            self.generation = next;
+            self.rows.extend(rows.clone());
+        }
+        Publication { generation: self.generation, rows }
+    }
+}

@@ -1,0 +1,226 @@
+//! Site overrides: the order in which they fold, the conflicts between them, and the fold itself.
+//!
+//! Order (design, section 5): base, then overrides by ascending precedence, then locked ones by
+//! ascending precedence. Two of one rank that touch one field are both left out.
+
+use serde_json::Value;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::{Document, field_path};
+use crate::id::ObjectKey;
+use crate::policy::site_override::{Change, OperationKind, Patch};
+use crate::policy::{Decode, Decoded, Object, SiteOverride, Spec};
+
+/// An override with the patches that it has for one target.
+#[derive(Debug, Clone, Copy)]
+pub struct Layer<'a> {
+    /// The override.
+    pub object: &'a Object,
+    /// Its typed form.
+    pub spec: &'a SiteOverride,
+    /// What it patches.
+    pub target: &'a ObjectKey,
+}
+
+impl<'a> Layer<'a> {
+    /// Takes an object as a layer on a target; `None` when it is no override.
+    pub fn new(object: &'a Object, target: &'a ObjectKey) -> Option<Self> {
+        match &object.spec {
+            Spec::SiteOverride(spec) => Some(Self { object, spec, target }),
+            _ => None,
+        }
+    }
+
+    fn patches(&self) -> impl Iterator<Item = &'a Patch> + '_ {
+        self.spec.patches.iter().filter(|patch| patch.target == *self.target)
+    }
+
+    fn rank(&self) -> (bool, i32) {
+        (self.spec.locked, self.spec.precedence)
+    }
+
+    /// Lists the fields that it sets, as `(pointer in the target, pointer in the override)`.
+    pub fn touched(&self) -> Vec<(String, String)> {
+        self.patches().flat_map(touched_by).collect()
+    }
+}
+
+/// An object after its overrides.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// The object; the base itself when nothing could be applied.
+    pub object: Object,
+    /// The overrides that were applied, in order.
+    pub applied: Vec<ObjectKey>,
+    /// What was left out, and why.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Folds overrides into an object. `layers` may come in any order.
+pub fn fold(base: &Object, mut layers: Vec<Layer<'_>>, decode: Decode) -> Folded {
+    layers.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.object.key.cmp(&b.object.key)));
+    let mut diagnostics = Vec::new();
+    let conflicting = conflicts(&layers, &mut diagnostics);
+    let mut folded = Folded { object: base.clone(), applied: Vec::new(), diagnostics };
+    for (at, layer) in layers.iter().enumerate() {
+        if conflicting.contains(&at) {
+            continue;
+        }
+        match apply(&folded.object, layer, decode) {
+            Ok(object) => {
+                folded.object = object;
+                folded.applied.push(layer.object.key.clone());
+            }
+            Err(diagnostic) => folded.diagnostics.push(*diagnostic),
+        }
+    }
+    folded
+}
+
+fn conflicts(layers: &[Layer<'_>], diagnostics: &mut Vec<Diagnostic>) -> Vec<usize> {
+    let mut losers = Vec::new();
+    for (i, a) in layers.iter().enumerate() {
+        for (j, b) in layers.iter().enumerate().skip(i + 1) {
+            if a.rank() != b.rank() {
+                continue;
+            }
+            if let Some((field_a, field_b)) = common_field(a, b) {
+                diagnostics.push(conflict(a, &field_a, b, &field_b));
+                diagnostics.push(conflict(b, &field_b, a, &field_a));
+                losers.extend([i, j]);
+            }
+        }
+    }
+    losers
+}
+
+type Touch = (String, String);
+
+fn common_field(a: &Layer<'_>, b: &Layer<'_>) -> Option<(Touch, Touch)> {
+    let others = b.touched();
+    a.touched().into_iter().find_map(|mine| {
+        let other = others.iter().find(|other| overlaps(&mine.0, &other.0))?;
+        Some((mine, other.clone()))
+    })
+}
+
+/// Says whether one pointer is the other or leads to it.
+pub fn overlaps(a: &str, b: &str) -> bool {
+    is_within(a, b) || is_within(b, a)
+}
+
+/// Says whether `inner` is `outer` or a field below it.
+pub fn is_within(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn conflict(loser: &Layer<'_>, mine: &Touch, other: &Layer<'_>, theirs: &Touch) -> Diagnostic {
+    let place = other.object.document.locate(&theirs.1);
+    let message = format!(
+        "sets `{}` of {} with the same precedence ({}) as {} at {place}; neither is applied",
+        field_path(&mine.0),
+        loser.target,
+        loser.spec.precedence,
+        other.object.key,
+    );
+    Diagnostic::error(Code::OverrideConflict, loser.object.document.locate(&mine.1), message)
+        .object(loser.object.key.clone())
+        .field(field_path(&mine.1))
+        .help("give one of the two a higher `spec.precedence`, or selectors that share no site")
+}
+
+fn apply(base: &Object, layer: &Layer<'_>, decode: Decode) -> Result<Object, Box<Diagnostic>> {
+    let mut document = Document::clone(&base.document);
+    for patch in layer.patches() {
+        apply_patch(&mut document.value, patch).map_err(|reason| invalid(layer, &patch.pointer, &reason))?;
+    }
+    match decode(&document) {
+        Decoded::Object(object, _) if object.key == base.key => Ok(*object),
+        Decoded::Object(..) | Decoded::Foreign { .. } => {
+            Err(invalid(layer, "/spec/patches", "it changes what the object is (kind, name or namespace)"))
+        }
+        Decoded::Refused { diagnostics, .. } => Err(refused(layer, &diagnostics)),
+    }
+}
+
+fn refused(layer: &Layer<'_>, diagnostics: &[Diagnostic]) -> Box<Diagnostic> {
+    let Some(first) = diagnostics.first() else {
+        return invalid(layer, "/spec/patches", "the result is not a valid object");
+    };
+    let reason = format!("the result is not valid: {}: {}", first.field, first.message);
+    let touched = layer.touched();
+    let field = touched.iter().find(|(target, _)| field_path(target).starts_with(&first.field));
+    let mut diagnostic = invalid(layer, field.map_or("/spec/patches", |(_, own)| own), &reason);
+    if !first.help.is_empty() {
+        diagnostic.help.clone_from(&first.help);
+    }
+    diagnostic
+}
+
+fn invalid(layer: &Layer<'_>, pointer: &str, reason: &str) -> Box<Diagnostic> {
+    let message = format!("cannot patch {}: {reason}; the override is not applied to it", layer.target);
+    Box::new(
+        Diagnostic::error(Code::InvalidOverride, layer.object.document.locate(pointer), message)
+            .object(layer.object.key.clone())
+            .field(field_path(pointer))
+            .help("compare the patch with the target; `skerry explain` shows its fields"),
+    )
+}
+
+fn apply_patch(value: &mut Value, patch: &Patch) -> Result<(), String> {
+    match &patch.change {
+        Change::Merge(merge) => {
+            json_patch::merge(value, merge);
+            Ok(())
+        }
+        Change::Json(operations) => {
+            let operations: Vec<Value> = operations
+                .iter()
+                .map(|operation| {
+                    let op = operation_name(operation.op);
+                    serde_json::json!({ "op": op, "path": operation.path, "value": operation.value })
+                })
+                .collect();
+            let operations: json_patch::Patch =
+                serde_json::from_value(operations.into()).map_err(|error| error.to_string())?;
+            json_patch::patch(value, &operations).map_err(|error| error.to_string())
+        }
+    }
+}
+
+fn operation_name(op: OperationKind) -> &'static str {
+    match op {
+        OperationKind::Add => "add",
+        OperationKind::Remove => "remove",
+        OperationKind::Replace => "replace",
+        OperationKind::Test => "test",
+    }
+}
+
+fn touched_by(patch: &Patch) -> Vec<Touch> {
+    match &patch.change {
+        Change::Merge(merge) => {
+            let mut leaves = Vec::new();
+            collect_leaves(merge, String::new(), &mut leaves);
+            leaves.into_iter().map(|leaf| (leaf.clone(), format!("{}{leaf}", patch.pointer))).collect()
+        }
+        Change::Json(operations) => operations
+            .iter()
+            .enumerate()
+            .filter(|(_, operation)| operation.op != OperationKind::Test)
+            .map(|(at, operation)| (operation.path.clone(), format!("{}/{at}/value", patch.pointer)))
+            .collect(),
+    }
+}
+
+fn collect_leaves(value: &Value, pointer: String, leaves: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, field) in fields {
+                let token = name.replace('~', "~0").replace('/', "~1");
+                collect_leaves(field, format!("{pointer}/{token}"), leaves);
+            }
+        }
+        _ => leaves.push(pointer),
+    }
+}

@@ -1,0 +1,127 @@
+//! Verification: whether manifest, list and fragments belong together and make sense. The only way
+//! to a `Bundle`. Written apart from `compile`, so that a bug in one is found by the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::Message as _;
+
+use crate::accept::Refusal;
+use crate::bundle::{Bundle, FragmentKey, MAX_FRAGMENT_BYTES, MAX_FRAGMENTS, v1};
+use crate::id::{Digest, NamespacedName};
+
+/// Verifies a bundle. `fragment` finds the bytes of a fragment by id.
+pub fn verify(
+    manifest: &[u8],
+    list: &[u8],
+    fragment: impl Fn(&Digest) -> Option<Arc<[u8]>>,
+) -> Result<Bundle, Refusal> {
+    let digest = Digest::of(manifest);
+    let manifest = v1::Manifest::decode(manifest).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let list = verify_list(&manifest, list)?;
+    let mut settings = None;
+    let mut services = BTreeMap::new();
+    for entry in &list.fragments {
+        match verify_fragment(entry, &fragment)? {
+            v1::fragment::Kind::Settings(found) => settings = Some(found),
+            v1::fragment::Kind::Service(service) => {
+                services.insert(NamespacedName::new(service.namespace.clone(), service.name.clone()), service);
+            }
+        }
+    }
+    let settings = settings.ok_or_else(|| Refusal::Inconsistent("there is no `settings` fragment".to_owned()))?;
+    for service in services.values() {
+        verify_service(service, &services).map_err(|reason| {
+            Refusal::Inconsistent(format!("service {}/{}: {reason}", service.namespace, service.name))
+        })?;
+    }
+    Ok(Bundle { manifest, digest, settings, services })
+}
+
+/// Verifies a fragment list against its manifest: digest, order, bounds.
+pub fn verify_list(manifest: &v1::Manifest, list: &[u8]) -> Result<v1::FragmentList, Refusal> {
+    if Digest::of(list).as_bytes()[..] != manifest.list[..] {
+        return Err(Refusal::WrongList);
+    }
+    let list = v1::FragmentList::decode(list).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    if list.fragments.len() > MAX_FRAGMENTS {
+        return Err(Refusal::Inconsistent(format!("more than {MAX_FRAGMENTS} fragments")));
+    }
+    if !list.fragments.is_sorted_by(|a, b| a.key < b.key) {
+        return Err(Refusal::Inconsistent("the fragment list is not sorted, or names a key twice".to_owned()));
+    }
+    Ok(list)
+}
+
+fn verify_fragment(
+    entry: &v1::FragmentRef,
+    fragment: impl Fn(&Digest) -> Option<Arc<[u8]>>,
+) -> Result<v1::fragment::Kind, Refusal> {
+    let bad = |reason: &str| Refusal::BadFragment { key: entry.key.clone(), reason: reason.to_owned() };
+    let id = Digest::from_slice(&entry.id).map_err(|error| bad(&error.to_string()))?;
+    let bytes = fragment(&id).ok_or_else(|| bad("is missing"))?;
+    if bytes.len() > MAX_FRAGMENT_BYTES || u32::try_from(bytes.len()) != Ok(entry.length) {
+        return Err(bad("has another length than the list says, or is over the limit"));
+    }
+    if Digest::of(&bytes) != id {
+        return Err(bad("was altered"));
+    }
+    let kind = v1::Fragment::decode(&*bytes).map_err(|error| bad(&error.to_string()))?.kind;
+    let kind = kind.ok_or_else(|| bad("is of a kind that this agent does not know"))?;
+    let key = match &kind {
+        v1::fragment::Kind::Settings(_) => FragmentKey::Settings,
+        v1::fragment::Kind::Service(service) => {
+            FragmentKey::Service(NamespacedName::new(service.namespace.clone(), service.name.clone()))
+        }
+    };
+    if key.to_string() == entry.key { Ok(kind) } else { Err(bad(&format!("holds `{key}`"))) }
+}
+
+type Services = BTreeMap<NamespacedName, v1::Service>;
+
+fn verify_service(service: &v1::Service, services: &Services) -> Result<(), String> {
+    if service.index == 0 {
+        return Err("it has no address index".to_owned());
+    }
+    for port in &service.ports {
+        if u16::try_from(port.port).is_ok_and(|number| number > 0) {
+            continue;
+        }
+        return Err(format!("port {} is out of range", port.port));
+    }
+    for table in &service.tables {
+        if service.ports.iter().all(|port| port.port != table.port) {
+            return Err(format!("routes for port {}, which it does not have", table.port));
+        }
+        table.routes.iter().try_for_each(|route| verify_route(route, services))?;
+    }
+    Ok(())
+}
+
+fn verify_route(route: &v1::Route, services: &Services) -> Result<(), String> {
+    let fail = |reason: String| Err(format!("route {}: {reason}", route.name));
+    match &route.action {
+        None => fail("it has no action".to_owned()),
+        Some(v1::route::Action::DirectResponse(code)) if !(200..=599).contains(code) => {
+            fail(format!("{code} is not a status code to answer with"))
+        }
+        Some(v1::route::Action::Redirect(redirect)) if ![301, 302, 303, 307, 308].contains(&redirect.status_code) => {
+            fail(format!("{} is not a redirect", redirect.status_code))
+        }
+        Some(v1::route::Action::Forward(forward)) => {
+            if forward.backends.iter().all(|backend| backend.invalid) {
+                return fail("it has no backend".to_owned());
+            }
+            let lost = forward.backends.iter().find(|backend| !backend.invalid && !exists(backend, services));
+            lost.map_or(Ok(()), |backend| {
+                fail(format!("backend {}/{}:{} is not in the bundle", backend.namespace, backend.name, backend.port))
+            })
+        }
+        Some(v1::route::Action::DirectResponse(_) | v1::route::Action::Redirect(_)) => Ok(()),
+    }
+}
+
+fn exists(backend: &v1::Backend, services: &Services) -> bool {
+    let name = NamespacedName::new(backend.namespace.clone(), backend.name.clone());
+    services.get(&name).is_some_and(|service| service.ports.iter().any(|port| port.port == backend.port))
+}
