@@ -16,9 +16,12 @@ use crate::selector::Labels;
 use crate::world::{Age, Aged, ServiceIndexes, World};
 
 mod classes;
+mod explain;
 mod links;
 mod service;
 mod variants;
+
+pub use explain::{Explanation, FieldOrigin, SettingOrigin};
 
 use classes::{ClassId, ClassKey, Classes, SiteRow};
 use links::Links;
