@@ -1,4 +1,4 @@
-//! Developer tasks in Rust: one file per verb.
+//! Developer tasks in Rust: one file for each verb.
 //!
 //! Must stay light: this is the first thing that a fresh clone builds, so it depends on no other
 //! member of the workspace.
@@ -8,12 +8,18 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod codegen;
+mod demo;
+mod envoy;
+mod prerequisites;
+mod test;
+mod tidy;
 mod workspace;
 
 /// Developer tasks of Skerry.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(bin_name = "cargo xtask")]
 struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -21,20 +27,52 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Run the main job end to end: three sites, real Git, real Envoys.
+    Demo(demo::Args),
+    /// Build everything and run all tests.
+    Test(test::Args),
+    /// Measure speed, bytes and memory on optimized builds.
+    Bench(bench::Args),
     /// Write everything that is generated: protobuf code, CRDs, reference docs.
     Codegen(codegen::Args),
+    /// Check layering, file heads, forgotten files, sizes, names, words and links.
+    Tidy,
+    /// Fetch Envoy if it is not here and print its path.
+    Envoy(envoy::Source),
 }
 
 /// Runs the verb that the command line names.
 pub fn run() -> ExitCode {
     let result = match Args::parse().verb {
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Test(args) => test::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Codegen(args) => codegen::run(&args),
+        Verb::Tidy => tidy::run(),
+        Verb::Envoy(source) => envoy::run(&source),
     };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_handed_on_as_it_is() {
+        let args =
+            Args::try_parse_from(["xtask", "test", "--", "--package", "x", "--", "--nocapture"]).unwrap();
+        let Verb::Test(args) = args.verb else { panic!("not `test`") };
+        assert_eq!(args.rest(), ["--package", "x", "--", "--nocapture"]);
     }
 }

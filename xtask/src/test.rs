@@ -1,0 +1,37 @@
+//! `cargo xtask test`: builds everything and runs all tests, with real Git and real Envoy.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::envoy;
+use crate::prerequisites::{CC, GIT};
+use crate::workspace::{self, Profile, Workspace};
+
+/// Options of `test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    envoy: envoy::Source,
+    /// Handed on to `cargo test`.
+    #[arg(last = true, value_name = "ARGS")]
+    rest: Vec<String>,
+}
+
+impl Args {
+    /// What is handed on to `cargo test`.
+    pub(crate) fn rest(&self) -> &[String] {
+        &self.rest
+    }
+}
+
+/// Runs the verb: the tests find Envoy in `$ENVOY` and the real binaries in `$SKERRY_BIN_DIR`.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let workspace = Workspace::locate()?;
+    let envoy = args.envoy.ensure(&workspace, &[GIT, CC])?;
+    let bins = workspace.build_bins(Profile::Dev)?;
+    let mut cargo = workspace.command("cargo");
+    cargo.args(["test", "--workspace", "--locked"]).args(args.rest());
+    cargo.env("ENVOY", envoy).env("SKERRY_BIN_DIR", bins);
+    match workspace::exec(&mut cargo)? {}
+}
