@@ -62,7 +62,9 @@ pub enum Refusal {
         own: String,
     },
     /// It is older than what runs.
-    #[error("epoch {epoch} generation {generation} is below what this site has run ({floor_epoch}/{floor_generation})")]
+    #[error(
+        "epoch {epoch} generation {generation} is below what this site has run ({floor_epoch}/{floor_generation})"
+    )]
     Rollback {
         /// Its epoch.
         epoch: u64,
@@ -101,7 +103,10 @@ pub enum Refusal {
 /// Decides on a manifest.
 pub fn accept(manifest: &[u8], terms: &Terms<'_>) -> Result<Verdict, Refusal> {
     if manifest.len() > MAX_MANIFEST_BYTES {
-        return Err(Refusal::Malformed(format!("{} bytes are over the limit of {MAX_MANIFEST_BYTES}", manifest.len())));
+        return Err(Refusal::Malformed(format!(
+            "{} bytes are over the limit of {MAX_MANIFEST_BYTES}",
+            manifest.len()
+        )));
     }
     let digest = Digest::of(manifest);
     let manifest = v1::Manifest::decode(manifest).map_err(|error| Refusal::Malformed(error.to_string()))?;

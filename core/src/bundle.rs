@@ -87,7 +87,8 @@ impl Contents {
     /// Makes a list of fragments; sorts them by their key's text.
     pub fn new(mut fragments: Vec<Arc<EncodedFragment>>) -> Self {
         fragments.sort_by_cached_key(|fragment| fragment.key.to_string());
-        let list = v1::FragmentList { fragments: fragments.iter().map(|fragment| to_ref(fragment)).collect() };
+        let list =
+            v1::FragmentList { fragments: fragments.iter().map(|fragment| to_ref(fragment)).collect() };
         let list: Arc<[u8]> = list.encode_to_vec().into();
         Self { digest: Digest::of(&list), list, fragments }
     }

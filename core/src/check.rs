@@ -37,22 +37,29 @@ fn references_of(object: &Object) -> Vec<Reference> {
     match &object.spec {
         Spec::HttpRoute(route) => {
             let parents = route.parents.iter();
-            parents.map(|parent| (parent.pointer.clone(), ObjectKey::service(&parent.service), None)).collect()
+            parents
+                .map(|parent| (parent.pointer.clone(), ObjectKey::service(&parent.service), None))
+                .collect()
         }
         Spec::TrafficPolicy(policy) => {
             let targets = policy.targets.iter().enumerate();
-            targets.filter_map(|(at, target)| reference_to(target, format!("/spec/targetRefs/{at}"))).collect()
+            targets
+                .filter_map(|(at, target)| reference_to(target, format!("/spec/targetRefs/{at}")))
+                .collect()
         }
         Spec::SiteOverride(spec) => {
             let patches = spec.patches.iter().enumerate();
-            patches.map(|(at, patch)| (format!("/spec/patches/{at}/target"), patch.target.clone(), None)).collect()
+            patches
+                .map(|(at, patch)| (format!("/spec/patches/{at}/target"), patch.target.clone(), None))
+                .collect()
         }
         Spec::Mesh(_) | Spec::Site(_) | Spec::Service(_) => Vec::new(),
     }
 }
 
 fn reference_to(target: &Target, pointer: String) -> Option<Reference> {
-    let route = |name: &NamespacedName| ObjectKey::new(Kind::HttpRoute, name.namespace.clone(), name.name.clone());
+    let route =
+        |name: &NamespacedName| ObjectKey::new(Kind::HttpRoute, name.namespace.clone(), name.name.clone());
     match target {
         Target::Mesh | Target::Namespace(_) => None,
         Target::Service(name) => Some((pointer, ObjectKey::service(name), None)),
@@ -80,11 +87,14 @@ fn dangling(object: &Object, pointer: &str, message: String) -> Diagnostic {
 
 fn several_meshes(objects: &[&Aged]) -> Vec<Diagnostic> {
     let Some(chosen) = chosen_mesh(objects.iter().copied()) else { return Vec::new() };
-    let others = objects.iter().filter(|aged| {
-        matches!(aged.object.spec, Spec::Mesh(_)) && aged.object.key != chosen.object.key
-    });
+    let others = objects
+        .iter()
+        .filter(|aged| matches!(aged.object.spec, Spec::Mesh(_)) && aged.object.key != chosen.object.key);
     let warn = |other: &&Aged| {
-        let message = format!("{} is older, or first by name; a fleet has one Mesh, and this one has no effect", chosen.object.key);
+        let message = format!(
+            "{} is older, or first by name; a fleet has one Mesh, and this one has no effect",
+            chosen.object.key
+        );
         Diagnostic::warning(Code::Conflicted, other.object.document.location.clone(), message)
             .object(other.object.key.clone())
             .help("keep one Mesh")

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::bundle::{EncodedFragment, v1};
-use crate::diagnostic::Diagnostic;
+use crate::bundle::{EncodedFragment, MAX_FRAGMENT_BYTES, v1};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::id::NamespacedName;
 use crate::policy::{HttpRoute, Mesh, Object, Service, Spec, TrafficPolicy, site::DataPlane};
 use crate::world::Aged;
@@ -64,7 +64,7 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
     let mut diagnostics = Vec::new();
     let (ports, tables) = routes::compile_ports(inputs, &mut diagnostics);
     let cluster = traffic::cluster_policy(inputs, &mut diagnostics);
-    let fragment = v1::Service {
+    let service = v1::Service {
         namespace: inputs.object.key.namespace.clone(),
         name: inputs.object.key.name.clone(),
         index: inputs.index,
@@ -74,7 +74,28 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
         tables,
         cluster,
     };
-    CompiledService { fragment: Arc::new(EncodedFragment::service(fragment)), diagnostics }
+    let fragment = Arc::new(encode_bounded(service, inputs.object, &mut diagnostics));
+    CompiledService { fragment, diagnostics }
+}
+
+/// A service that is over the limit is left without its routes, and says so: no agent would take it whole.
+fn encode_bounded(
+    service: v1::Service,
+    object: &Object,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> EncodedFragment {
+    let without_routes = v1::Service { tables: Vec::new(), ..service.clone() };
+    let fragment = EncodedFragment::service(service);
+    if fragment.bytes.len() <= MAX_FRAGMENT_BYTES {
+        return fragment;
+    }
+    let message = format!("compiles to {} bytes; the limit is {MAX_FRAGMENT_BYTES}", fragment.bytes.len());
+    diagnostics.push(
+        Diagnostic::error(Code::BudgetExceeded, object.document.location.clone(), message)
+            .object(object.key.clone())
+            .help("attach fewer routes to the Service, or split it; until then its HTTP ports answer 404"),
+    );
+    EncodedFragment::service(without_routes)
 }
 
 /// Compiles what holds for a whole site.

@@ -22,7 +22,8 @@ impl ListChange {
 
 /// Finds what changed from one list to the next.
 pub fn diff(base: &FragmentList, next: &FragmentList) -> ListChange {
-    let old: BTreeMap<&str, &FragmentRef> = base.fragments.iter().map(|entry| (entry.key.as_str(), entry)).collect();
+    let old: BTreeMap<&str, &FragmentRef> =
+        base.fragments.iter().map(|entry| (entry.key.as_str(), entry)).collect();
     let keys: BTreeSet<&str> = next.fragments.iter().map(|entry| entry.key.as_str()).collect();
     let is_new = |entry: &&FragmentRef| old.get(entry.key.as_str()).is_none_or(|before| *before != *entry);
     ListChange {

@@ -103,7 +103,11 @@ impl FromStr for NamespacedName {
             Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
                 Ok(Self::new(namespace, name))
             }
-            _ => Err(InvalidId { what: "namespaced name", value: text.to_owned(), rule: "write NAMESPACE/NAME" }),
+            _ => Err(InvalidId {
+                what: "namespaced name",
+                value: text.to_owned(),
+                rule: "write NAMESPACE/NAME",
+            }),
         }
     }
 }
@@ -183,9 +187,16 @@ impl FromStr for Kind {
             .into_iter()
             .find(|kind| {
                 let name = kind.as_str().to_ascii_lowercase();
-                lower == name || lower == format!("{name}s") || lower == format!("{name}es") || lower == name.replace("policy", "policies")
+                lower == name
+                    || lower == format!("{name}s")
+                    || lower == format!("{name}es")
+                    || lower == name.replace("policy", "policies")
             })
-            .ok_or(InvalidId { what: "kind", value: text.to_owned(), rule: "one of Mesh, Site, Service, HTTPRoute, TrafficPolicy, SiteOverride" })
+            .ok_or(InvalidId {
+                what: "kind",
+                value: text.to_owned(),
+                rule: "one of Mesh, Site, Service, HTTPRoute, TrafficPolicy, SiteOverride",
+            })
     }
 }
 
@@ -315,9 +326,11 @@ impl fmt::Debug for Digest {
 impl FromStr for Digest {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        blake3::Hash::from_hex(text)
-            .map(|hash| Self(*hash.as_bytes()))
-            .map_err(|_| InvalidId { what: "digest", value: text.to_owned(), rule: "64 hex digits" })
+        blake3::Hash::from_hex(text).map(|hash| Self(*hash.as_bytes())).map_err(|_| InvalidId {
+            what: "digest",
+            value: text.to_owned(),
+            rule: "64 hex digits",
+        })
     }
 }
 

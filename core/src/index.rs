@@ -219,7 +219,8 @@ impl Index {
         for service in &dirty {
             self.forget_inputs(service);
         }
-        let classes: Vec<(ClassId, ClassKey)> = self.classes.all().map(|(id, key)| (id, key.clone())).collect();
+        let classes: Vec<(ClassId, ClassKey)> =
+            self.classes.all().map(|(id, key)| (id, key.clone())).collect();
         self.cells.retain(|id, _| classes.iter().any(|(class, _)| class == id));
         for (id, key) in classes {
             self.compile_class(id, &key, &services, &dirty);
@@ -240,7 +241,8 @@ impl Index {
         let is_new = !self.cells.contains_key(&id);
         let mut cell = self.cells.remove(&id).unwrap_or_default();
         let mut changed = is_new;
-        let work: Vec<&NamespacedName> = if is_new { services.iter().collect() } else { dirty.iter().collect() };
+        let work: Vec<&NamespacedName> =
+            if is_new { services.iter().collect() } else { dirty.iter().collect() };
         for service in work {
             changed |= match self.compile_service(class, service) {
                 Some(compiled) => {
@@ -265,7 +267,8 @@ impl Index {
 
     /// The effective `Mesh` of a class: of several the oldest, then the first by name.
     fn mesh(&mut self, class: &ClassKey) -> Mesh {
-        let first = check::chosen_mesh(self.objects.values().map(|slot| &slot.aged)).map(|aged| aged.object.key.clone());
+        let first = check::chosen_mesh(self.objects.values().map(|slot| &slot.aged))
+            .map(|aged| aged.object.key.clone());
         let variant = first.and_then(|key| self.variant(class, &key));
         match variant.as_ref().map(|variant| &variant.aged.object.spec) {
             Some(Spec::Mesh(mesh)) => mesh.clone(),

@@ -119,7 +119,13 @@ impl Ledger {
                     lists.map_or(0, |(old, new)| delta::diff(&old, &new).removal_count())
                 })
             });
-            let row = Row { list: contents.digest, generation: next, revision: revision.clone(), issued_at: now, removals };
+            let row = Row {
+                list: contents.digest,
+                generation: next,
+                revision: revision.clone(),
+                issued_at: now,
+                removals,
+            };
             rows.insert(site.clone(), row);
         }
         if !rows.is_empty() {

@@ -44,7 +44,9 @@ impl Selector {
 
     /// Builds a selector that asks for these labels.
     pub fn of_labels(labels: &Labels) -> Self {
-        Self::new(labels.iter().map(|(key, value)| Requirement::In(key.clone(), BTreeSet::from([value.clone()]))))
+        Self::new(
+            labels.iter().map(|(key, value)| Requirement::In(key.clone(), BTreeSet::from([value.clone()]))),
+        )
     }
 
     /// Says whether all requirements hold.

@@ -25,11 +25,13 @@ pub fn verify(
         match verify_fragment(entry, &fragment)? {
             v1::fragment::Kind::Settings(found) => settings = Some(found),
             v1::fragment::Kind::Service(service) => {
-                services.insert(NamespacedName::new(service.namespace.clone(), service.name.clone()), service);
+                services
+                    .insert(NamespacedName::new(service.namespace.clone(), service.name.clone()), service);
             }
         }
     }
-    let settings = settings.ok_or_else(|| Refusal::Inconsistent("there is no `settings` fragment".to_owned()))?;
+    let settings =
+        settings.ok_or_else(|| Refusal::Inconsistent("there is no `settings` fragment".to_owned()))?;
     for service in services.values() {
         verify_service(service, &services).map_err(|reason| {
             Refusal::Inconsistent(format!("service {}/{}: {reason}", service.namespace, service.name))
@@ -48,7 +50,9 @@ pub fn verify_list(manifest: &v1::Manifest, list: &[u8]) -> Result<v1::FragmentL
         return Err(Refusal::Inconsistent(format!("more than {MAX_FRAGMENTS} fragments")));
     }
     if !list.fragments.is_sorted_by(|a, b| a.key < b.key) {
-        return Err(Refusal::Inconsistent("the fragment list is not sorted, or names a key twice".to_owned()));
+        return Err(Refusal::Inconsistent(
+            "the fragment list is not sorted, or names a key twice".to_owned(),
+        ));
     }
     Ok(list)
 }
@@ -105,7 +109,9 @@ fn verify_route(route: &v1::Route, services: &Services) -> Result<(), String> {
         Some(v1::route::Action::DirectResponse(code)) if !(200..=599).contains(code) => {
             fail(format!("{code} is not a status code to answer with"))
         }
-        Some(v1::route::Action::Redirect(redirect)) if ![301, 302, 303, 307, 308].contains(&redirect.status_code) => {
+        Some(v1::route::Action::Redirect(redirect))
+            if ![301, 302, 303, 307, 308].contains(&redirect.status_code) =>
+        {
             fail(format!("{} is not a redirect", redirect.status_code))
         }
         Some(v1::route::Action::Forward(forward)) => {
@@ -114,7 +120,10 @@ fn verify_route(route: &v1::Route, services: &Services) -> Result<(), String> {
             }
             let lost = forward.backends.iter().find(|backend| !backend.invalid && !exists(backend, services));
             lost.map_or(Ok(()), |backend| {
-                fail(format!("backend {}/{}:{} is not in the bundle", backend.namespace, backend.name, backend.port))
+                fail(format!(
+                    "backend {}/{}:{} is not in the bundle",
+                    backend.namespace, backend.name, backend.port
+                ))
             })
         }
         Some(v1::route::Action::DirectResponse(_) | v1::route::Action::Redirect(_)) => Ok(()),

@@ -48,11 +48,18 @@ fn resolve_one(
             resolved.invalid = false;
         }
         Some(Err((message, help))) => {
-            diagnostics.push(dangling(route, backend, "port", format!("Service {} {message}", target.service), help));
+            diagnostics.push(dangling(
+                route,
+                backend,
+                "port",
+                format!("Service {} {message}", target.service),
+                help,
+            ));
         }
         None => {
             let message = format!("Service {} is not in the policy at this site", target.service);
-            let help = "add the Service, or correct the name or namespace; its share is answered 500".to_owned();
+            let help =
+                "add the Service, or correct the name or namespace; its share is answered 500".to_owned();
             diagnostics.push(dangling(route, backend, "name", message, help));
         }
     }
@@ -61,7 +68,9 @@ fn resolve_one(
 
 fn pick_port(service: &Service, wanted: Option<u16>) -> Result<u16, (String, String)> {
     let numbers: Vec<String> = service.ports.iter().map(|port| port.port.to_string()).collect();
-    let help = || format!("its ports are {}", if numbers.is_empty() { "none".to_owned() } else { numbers.join(", ") });
+    let help = || {
+        format!("its ports are {}", if numbers.is_empty() { "none".to_owned() } else { numbers.join(", ") })
+    };
     match wanted {
         Some(port) if service.port(port).is_some() => Ok(port),
         Some(port) => Err((format!("has no port {port}"), help())),
@@ -72,7 +81,13 @@ fn pick_port(service: &Service, wanted: Option<u16>) -> Result<u16, (String, Str
     }
 }
 
-fn dangling(route: RouteInput<'_>, backend: &BackendRef, field: &str, message: String, help: String) -> Diagnostic {
+fn dangling(
+    route: RouteInput<'_>,
+    backend: &BackendRef,
+    field: &str,
+    message: String,
+    help: String,
+) -> Diagnostic {
     let pointer = format!("{}/{field}", backend.pointer);
     let object = &route.aged.object;
     Diagnostic::error(Code::DanglingReference, object.document.locate(&pointer), message)

@@ -75,7 +75,13 @@ fn attach(
     }
     let key = &route.aged.object.key;
     let client = if key.namespace == service.namespace { String::new() } else { key.namespace.clone() };
-    let entries: Vec<_> = route.route.rules.iter().enumerate().map(|rule| compile_rule(inputs, route, rule, diagnostics)).collect();
+    let entries: Vec<_> = route
+        .route
+        .rules
+        .iter()
+        .enumerate()
+        .map(|rule| compile_rule(inputs, route, rule, diagnostics))
+        .collect();
     for port in ports {
         let table = tables.entry((port, client.clone())).or_default();
         table.extend(entries.iter().flatten().map(|entry| Entry {
@@ -108,7 +114,10 @@ fn attached_ports(
         Some(port) if is_http(&port) => return vec![number],
         Some(_) => diagnostics.push(refuse(
             Code::InvalidValue,
-            format!("port {number} of Service {} is TCP, so an HTTPRoute cannot attach to it", parent.service),
+            format!(
+                "port {number} of Service {} is TCP, so an HTTPRoute cannot attach to it",
+                parent.service
+            ),
             "set the port's `appProtocol: http` (or `kubernetes.io/h2c`), or take another port",
         )),
         None => diagnostics.push(refuse(
@@ -191,7 +200,13 @@ fn default_entry(inputs: &ServiceInputs<'_>, port: u16, diagnostics: &mut Vec<Di
     };
     let everything = v1::RouteMatch::default();
     Entry {
-        order: RouteOrder { specificity: Specificity::of(&everything), age: Age::Unknown, name, rule: 0, at: 0 },
+        order: RouteOrder {
+            specificity: Specificity::of(&everything),
+            age: Age::Unknown,
+            name,
+            rule: 0,
+            at: 0,
+        },
         route: v1::Route {
             name: "default".to_owned(),
             r#match: Some(everything),
@@ -225,7 +240,8 @@ fn tie(inputs: &ServiceInputs<'_>, winner: &Entry, loser: &Entry) -> Option<Diag
     if winner.route.r#match != loser.route.r#match || winner.order.name == loser.order.name {
         return None;
     }
-    let input = inputs.routes.iter().find(|route| route.aged.object.key.namespaced_name() == loser.order.name)?;
+    let input =
+        inputs.routes.iter().find(|route| route.aged.object.key.namespaced_name() == loser.order.name)?;
     let place = input.aged.object.document.locate(&loser.pointer);
     let by_name = winner.order.age == loser.order.age;
     let reason = if by_name { "whose name comes first" } else { "which is older" };

@@ -105,7 +105,11 @@ fn own_settings(effective: &mut Effective, rule: &Rule, route: &ObjectKey) {
         request_timeout_ms: rule.timeouts.and_then(|timeouts| timeouts.request_ms),
         backend_request_timeout_ms: rule.timeouts.and_then(|timeouts| timeouts.backend_request_ms),
         retry_attempts: rule.retry.as_ref().map(|retry| retry.attempts),
-        retry_codes: rule.retry.as_ref().filter(|retry| !retry.codes.is_empty()).map(|retry| retry.codes.clone()),
+        retry_codes: rule
+            .retry
+            .as_ref()
+            .filter(|retry| !retry.codes.is_empty())
+            .map(|retry| retry.codes.clone()),
         retry_backoff_ms: rule.retry.as_ref().map(|retry| retry.backoff_ms).filter(|backoff| *backoff > 0),
         ..TrafficSettings::default()
     };
@@ -138,7 +142,12 @@ fn fold(policies: &[PolicyInput<'_>], targets: &[Target], diagnostics: &mut Vec<
     effective
 }
 
-fn add_policy(level: &mut Effective, input: &PolicyInput<'_>, target: &Target, diagnostics: &mut Vec<Diagnostic>) {
+fn add_policy(
+    level: &mut Effective,
+    input: &PolicyInput<'_>,
+    target: &Target,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let key = &input.aged.object.key;
     for (field, take) in FIELDS {
         match take(&mut level.settings, &input.policy.settings, Mode::KeepFirst) {
@@ -158,7 +167,9 @@ fn add_policy(level: &mut Effective, input: &PolicyInput<'_>, target: &Target, d
 fn conflicted(input: &PolicyInput<'_>, field: &str, winner: &ObjectKey) -> Diagnostic {
     let object = &input.aged.object;
     let pointer = format!("/{}", field.replace('.', "/"));
-    let message = format!("{winner} sets the same field on the same target and is older, or first by name; this one has no effect");
+    let message = format!(
+        "{winner} sets the same field on the same target and is older, or first by name; this one has no effect"
+    );
     Diagnostic::warning(Code::Conflicted, object.document.locate(&pointer), message)
         .object(object.key.clone())
         .field(field_path(&pointer))
@@ -182,11 +193,15 @@ type Take = fn(&mut TrafficSettings, &TrafficSettings, Mode) -> Took;
 
 /// Every field with its path in a `TrafficPolicy`.
 const FIELDS: [(&str, Take); 7] = [
-    ("spec.timeouts.request", |to, from, mode| take(&mut to.request_timeout_ms, &from.request_timeout_ms, mode)),
+    ("spec.timeouts.request", |to, from, mode| {
+        take(&mut to.request_timeout_ms, &from.request_timeout_ms, mode)
+    }),
     ("spec.timeouts.backendRequest", |to, from, mode| {
         take(&mut to.backend_request_timeout_ms, &from.backend_request_timeout_ms, mode)
     }),
-    ("spec.timeouts.connect", |to, from, mode| take(&mut to.connect_timeout_ms, &from.connect_timeout_ms, mode)),
+    ("spec.timeouts.connect", |to, from, mode| {
+        take(&mut to.connect_timeout_ms, &from.connect_timeout_ms, mode)
+    }),
     ("spec.retries.attempts", |to, from, mode| take(&mut to.retry_attempts, &from.retry_attempts, mode)),
     ("spec.retries.codes", |to, from, mode| take(&mut to.retry_codes, &from.retry_codes, mode)),
     ("spec.retries.backoff", |to, from, mode| take(&mut to.retry_backoff_ms, &from.retry_backoff_ms, mode)),
@@ -197,7 +212,11 @@ fn take<T: Clone + PartialEq>(to: &mut Option<T>, from: &Option<T>, mode: Mode) 
     match (&to, from) {
         (_, None) => Took::Nothing,
         (Some(have), Some(new)) if mode == Mode::KeepFirst => {
-            if have == new { Took::Nothing } else { Took::Lost }
+            if have == new {
+                Took::Nothing
+            } else {
+                Took::Lost
+            }
         }
         (_, Some(new)) => {
             *to = Some(new.clone());

@@ -122,7 +122,8 @@ impl Classes {
     /// Adds a site.
     pub(super) fn add_site(&mut self, object: &Object, data_plane: &DataPlane) {
         let Ok(site) = SiteId::new(object.key.name.clone()) else { return };
-        let matches = |(selector, row): (&Selector, &SelectorRow)| selector.matches(&object.labels).then_some(row.id);
+        let matches =
+            |(selector, row): (&Selector, &SelectorRow)| selector.matches(&object.labels).then_some(row.id);
         let matched = self.selectors.iter().filter_map(matches).collect();
         let class = self.join(site.clone(), ClassKey::new(matched, data_plane));
         let row = SiteRow { labels: Arc::new(object.labels.clone()), class };
@@ -199,7 +200,8 @@ impl Classes {
     fn leave(&mut self, site: &SiteId, class: ClassId) {
         let Some(row) = self.rows.get_mut(&class) else { return };
         row.members.remove(site);
-        if row.members.is_empty() && class != BASE
+        if row.members.is_empty()
+            && class != BASE
             && let Some(row) = self.rows.remove(&class)
         {
             self.by_key.remove(&row.key);
@@ -211,8 +213,12 @@ impl Classes {
         if self.sites.is_empty() {
             return Vec::new();
         }
-        let used: BTreeSet<SelectorId> =
-            self.rows.values().filter(|row| !row.members.is_empty()).flat_map(|row| row.key.matched.clone()).collect();
+        let used: BTreeSet<SelectorId> = self
+            .rows
+            .values()
+            .filter(|row| !row.members.is_empty())
+            .flat_map(|row| row.key.matched.clone())
+            .collect();
         objects.filter_map(|object| self.unmatched_by(object, &used)).collect()
     }
 
@@ -227,6 +233,11 @@ impl Classes {
         let place = object.document.locate("/spec/sites");
         let message = format!("selects sites with `{selector}`, and no site has such labels");
         let diagnostic = Diagnostic::warning(Code::MatchesNothing, place, message);
-        Some(diagnostic.object(object.key.clone()).field("spec.sites").help("compare it with the labels of your sites"))
+        Some(
+            diagnostic
+                .object(object.key.clone())
+                .field("spec.sites")
+                .help("compare it with the labels of your sites"),
+        )
     }
 }

@@ -73,8 +73,11 @@ impl Index {
         let layers = self.layers(&class, key);
         let folded = fold(base, layers.clone(), self.decode);
         let mut fields = Vec::new();
-        let applied: Vec<_> =
-            folded.applied.iter().filter_map(|over| layers.iter().find(|layer| layer.object.key == *over)).collect();
+        let applied: Vec<_> = folded
+            .applied
+            .iter()
+            .filter_map(|over| layers.iter().find(|layer| layer.object.key == *over))
+            .collect();
         walk(&folded.object.document.value, "", &mut |pointer, value| {
             let (by, location) = origin(base, &applied, pointer);
             fields.push(FieldOrigin { field: field_path(pointer), value: value.clone(), by, location });
@@ -91,7 +94,8 @@ impl Index {
 
     fn layers(&self, class: &ClassKey, key: &ObjectKey) -> Vec<Layer<'_>> {
         let overrides = self.links.overrides(key).filter_map(|over| self.objects.get(over));
-        let selected = overrides.map(|slot| &*slot.aged.object).filter(|object| self.classes.selects(class, object));
+        let selected =
+            overrides.map(|slot| &*slot.aged.object).filter(|object| self.classes.selects(class, object));
         let Some((own_key, _)) = self.objects.get_key_value(key) else { return Vec::new() };
         selected.filter_map(|object| Layer::new(object, own_key)).collect()
     }

@@ -120,7 +120,8 @@ impl Links {
         service: &NamespacedName,
         routes: impl IntoIterator<Item = &'a ObjectKey>,
     ) -> Keys {
-        let own = [Target::Mesh, Target::Namespace(service.namespace.clone()), Target::Service(service.clone())];
+        let own =
+            [Target::Mesh, Target::Namespace(service.namespace.clone()), Target::Service(service.clone())];
         let of_routes = routes.into_iter().map(|route| Target::Route(route.namespaced_name()));
         let targets: Vec<Target> = own.into_iter().chain(of_routes).collect();
         let attached = targets.iter().filter_map(|target| self.policies_by_target.get(target)).flatten();
@@ -140,9 +141,12 @@ impl Links {
 /// Says whether an override changes what its target attaches to.
 fn moves(object: &Object, target: &ObjectKey) -> bool {
     let attaches = |pointer: &str| {
-        ["/spec/parentRefs", "/spec/targetRefs"].iter().any(|list| is_within(pointer, list) || is_within(list, pointer))
+        ["/spec/parentRefs", "/spec/targetRefs"]
+            .iter()
+            .any(|list| is_within(pointer, list) || is_within(list, pointer))
     };
-    Layer::new(object, target).is_some_and(|layer| layer.touched().iter().any(|(pointer, _)| attaches(pointer)))
+    Layer::new(object, target)
+        .is_some_and(|layer| layer.touched().iter().any(|(pointer, _)| attaches(pointer)))
 }
 
 fn coarse(target: &Target) -> Target {

@@ -26,7 +26,11 @@ pub(super) struct Gathered {
 
 impl Index {
     /// Compiles a service for a class; `None` when the service is not there for the class.
-    pub(super) fn compile_service(&mut self, class: &ClassKey, name: &NamespacedName) -> Option<Arc<CompiledService>> {
+    pub(super) fn compile_service(
+        &mut self,
+        class: &ClassKey,
+        name: &NamespacedName,
+    ) -> Option<Arc<CompiledService>> {
         let gathered = self.gather(class, name)?;
         let versions = gathered.versions();
         if let Some(known) = self.memo.get(&versions) {
@@ -68,7 +72,8 @@ impl Index {
         let policy_keys = self.links.policies(name, routes.iter().map(|route| &route.aged.object.key));
         looked_at.extend(policy_keys.iter().cloned());
         let policies = policy_keys.iter().filter_map(|key| self.selected(class, key)).collect();
-        let named: BTreeSet<NamespacedName> = routes.iter().filter_map(as_route).flat_map(backends_of).collect();
+        let named: BTreeSet<NamespacedName> =
+            routes.iter().filter_map(as_route).flat_map(backends_of).collect();
         let mut backends = BTreeMap::new();
         for backend in named {
             let key = ObjectKey::service(&backend);
@@ -88,7 +93,8 @@ impl Gathered {
             versions.extend(group.iter().map(|variant| variant.id));
         }
         versions.push(0);
-        versions.extend(self.backends.values().map(|backend| backend.as_ref().map_or(0, |variant| variant.id)));
+        versions
+            .extend(self.backends.values().map(|backend| backend.as_ref().map_or(0, |variant| variant.id)));
         versions
     }
 
@@ -101,7 +107,9 @@ impl Gathered {
             index,
             routes: self.routes.iter().filter_map(|variant| RouteInput::new(&variant.aged)).collect(),
             policies: self.policies.iter().filter_map(|variant| PolicyInput::new(&variant.aged)).collect(),
-            backends: backends.filter_map(|(name, found)| Some((name.clone(), as_service(found.as_ref()?)?))).collect(),
+            backends: backends
+                .filter_map(|(name, found)| Some((name.clone(), as_service(found.as_ref()?)?)))
+                .collect(),
         };
         Some(call(&inputs))
     }

@@ -1,0 +1,130 @@
+//! What services and routes compile to, and what is said of those that cannot be compiled whole.
+
+use skerry_core::bundle::v1;
+use skerry_core::bundle::v1::route::Action;
+
+use crate::builder::{compile, route_yaml, service, service_yaml, services, site_yaml, text};
+
+fn only_action(compiled: &skerry_core::index::Compiled) -> Action {
+    let service = service(compiled, "s1", "shop/cart");
+    service.tables[0].routes[0].action.clone().unwrap()
+}
+
+fn with_backends(backends: &str) -> skerry_core::index::Compiled {
+    let spec = format!(
+        "{{parentRefs: [{{kind: Service, group: '', name: cart}}], rules: [{{backendRefs: [{backends}]}}]}}"
+    );
+    let world =
+        site_yaml("s1", "") + &service_yaml("cart") + &service_yaml("cart-v2") + &route_yaml("r", &spec);
+    compile(&world)
+}
+
+#[test]
+fn backends_keep_their_weights_and_those_of_weight_0_are_left_out() {
+    let compiled = with_backends(
+        "{name: cart, port: 80, weight: 9}, {name: cart-v2, port: 80}, {name: cart-v2, port: 80, weight: 0}",
+    );
+    let Action::Forward(forward) = only_action(&compiled) else { panic!("not forwarded") };
+    let shares: Vec<_> =
+        forward.backends.iter().map(|backend| (backend.name.as_str(), backend.weight)).collect();
+    assert_eq!(shares, [("cart", 9), ("cart-v2", 1)]);
+    assert_eq!(text(&compiled.diagnostics), "");
+}
+
+#[test]
+fn a_dangling_backend_keeps_its_share_and_is_named() {
+    let compiled = with_backends("{name: cart, port: 80, weight: 9}, {name: gone, port: 80, weight: 1}");
+    let Action::Forward(forward) = only_action(&compiled) else { panic!("not forwarded") };
+    let usable: Vec<_> = forward.backends.iter().map(|backend| backend.invalid).collect();
+    assert_eq!(usable, [false, true]);
+    insta::assert_snapshot!(text(&compiled.diagnostics));
+}
+
+#[test]
+fn a_rule_without_a_usable_backend_answers_500() {
+    for backends in
+        ["", "{name: gone, port: 80}", "{name: cart, port: 81}", "{name: cart, port: 80, weight: 0}"]
+    {
+        assert_eq!(only_action(&with_backends(backends)), Action::DirectResponse(500), "{backends}");
+    }
+}
+
+#[test]
+fn a_backend_without_port_takes_the_only_one_or_says_why_not() {
+    let two_ports = "apiVersion: v1\nkind: Service\nmetadata: {name: two, namespace: shop}\n\
+        spec: {ports: [{name: a, port: 1}, {name: b, port: 2}]}\n---\n";
+    let route = |name: &str| {
+        route_yaml(
+            "r",
+            &format!(
+                "{{parentRefs: [{{kind: Service, group: '', name: cart}}], rules: [{{backendRefs: [{{name: {name}}}]}}]}}"
+            ),
+        )
+    };
+    let world = site_yaml("s1", "") + &service_yaml("cart") + two_ports;
+    assert_eq!(text(&compile(&(world.clone() + &route("cart"))).diagnostics), "");
+    insta::assert_snapshot!(text(&compile(&(world + &route("two"))).diagnostics));
+}
+
+#[test]
+fn a_port_is_what_it_says_and_http_when_a_route_attaches_to_one_that_says_nothing() {
+    let ports = "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n\
+        spec: {ports: [{name: grpc-api, port: 1}, {name: tcp-x, port: 2}, {name: plain, port: 3}, {name: other, port: 4, appProtocol: http}]}\n---\n";
+    let route =
+        route_yaml("r", "{parentRefs: [{kind: Service, group: '', name: cart, port: 3}], rules: [{}]}");
+    let protocols = |yaml: String| -> Vec<i32> {
+        service(&compile(&yaml), "s1", "shop/cart").ports.iter().map(|port| port.protocol).collect()
+    };
+    use v1::Protocol::{Http, Http2, Tcp};
+    let plain = site_yaml("s1", "") + ports;
+    assert_eq!(protocols(plain.clone()), [Http2, Tcp, Tcp, Http].map(i32::from));
+    assert_eq!(protocols(plain + &route), [Http2, Tcp, Http, Http].map(i32::from));
+}
+
+#[test]
+fn a_route_on_a_port_that_is_tcp_or_not_there_is_named() {
+    let tcp = "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\nspec: {ports: [{name: tcp, port: 9}]}\n---\n";
+    let spec = |port: u16| {
+        format!("{{parentRefs: [{{kind: Service, group: '', name: cart, port: {port}}}], rules: [{{}}]}}")
+    };
+    let world =
+        site_yaml("s1", "") + tcp + &route_yaml("on-tcp", &spec(9)) + &route_yaml("on-none", &spec(10));
+    insta::assert_snapshot!(text(&compile(&world).diagnostics));
+}
+
+#[test]
+fn objects_for_selected_sites_are_at_those_sites_alone() {
+    let only_retail = service_yaml("cart")
+        .replace("namespace: shop}", "namespace: shop, annotations: {skerry.dev/sites: tier=retail}}");
+    let compiled = compile(&(site_yaml("s1", "tier: retail") + &site_yaml("s2", "tier: lab") + &only_retail));
+    let names = |site: &str| services(crate::builder::contents(&compiled, site)).len();
+    assert_eq!((names("s1"), names("s2")), (1, 0));
+}
+
+#[test]
+fn a_selector_that_matches_no_site_and_references_that_lead_nowhere_are_named() {
+    let policy = "apiVersion: skerry.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: p, namespace: shop}\n\
+        spec: {sites: {matchLabels: {tier: none}}, targetRefs: [{group: '', kind: Service, name: gone}], timeouts: {request: 1s}}\n---\n";
+    let route = route_yaml("r", "{parentRefs: [{kind: Service, group: '', name: lost}], rules: [{}]}");
+    let patch = "apiVersion: skerry.dev/v1alpha1\nkind: SiteOverride\nmetadata: {name: o, namespace: shop}\n\
+        spec: {patches: [{target: {kind: TrafficPolicy, name: nowhere}, merge: {spec: {timeouts: {request: 2s}}}}]}\n---\n";
+    let compiled = compile(&(site_yaml("s1", "tier: retail") + policy + &route + patch));
+    insta::assert_snapshot!(text(&compiled.diagnostics));
+}
+
+#[test]
+fn address_indexes_are_given_once_and_never_to_another_service() {
+    let mut index = crate::builder::index(&(site_yaml("s1", "") + &service_yaml("b") + &service_yaml("d")));
+    let indexes = |compiled: &skerry_core::index::Compiled| -> Vec<(String, u32)> {
+        services(crate::builder::contents(compiled, "s1"))
+            .into_values()
+            .map(|service| (service.name, service.index))
+            .collect()
+    };
+    assert_eq!(indexes(&index.compile()), [("b".to_owned(), 1), ("d".to_owned(), 2)]);
+    let gone = crate::builder::objects(&service_yaml("b")).remove(0).key;
+    index.apply(skerry_core::index::Change::Delete(gone));
+    crate::builder::upsert(&mut index, &(service_yaml("a") + &service_yaml("c")), 0);
+    let after = [("a".to_owned(), 3), ("c".to_owned(), 4), ("d".to_owned(), 2)];
+    assert_eq!(indexes(&index.compile()), after);
+}

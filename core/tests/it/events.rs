@@ -1,0 +1,167 @@
+//! Random events of a small world: few names, so that events meet.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use skerry_core::diagnostic::Location;
+use skerry_core::document::{Document, Spans};
+use skerry_core::id::{Kind, ObjectKey};
+use skerry_core::index::Change;
+use skerry_core::policy::Decoded;
+use skerry_core::world::Age;
+
+const TIERS: [&str; 3] = ["retail", "lab", "depot"];
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+const NAMESPACES: [&str; 2] = ["shop", "office"];
+
+/// Up to 40 events.
+pub fn events() -> impl Strategy<Value = Vec<Change>> {
+    prop::collection::vec(event(), 1..40)
+}
+
+/// One event: an object that is new or different, or one that is gone.
+pub fn event() -> impl Strategy<Value = Change> {
+    let upsert = (object(), 0_i64..3).prop_map(|(value, age)| upsert(&value, Age::Known(age)));
+    prop_oneof![5 => upsert, 1 => delete()]
+}
+
+/// Decodes a value into an upsert.
+pub fn upsert(value: &Value, age: Age) -> Change {
+    let name = value["metadata"]["name"].as_str().unwrap_or_default();
+    let file = format!("{}-{name}.yaml", value["kind"].as_str().unwrap_or_default());
+    let document = Document {
+        location: Location { file, line: 1, column: 1 },
+        value: value.clone(),
+        spans: Spans::default(),
+    };
+    match skerry_crds::decode(&document) {
+        Decoded::Object(object, _) => Change::Upsert(object, age),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn delete() -> impl Strategy<Value = Change> {
+    (prop::sample::select(&Kind::ALL[..]), namespace(), name())
+        .prop_map(|(kind, namespace, name)| Change::Delete(ObjectKey::new(kind, namespace, name)))
+}
+
+fn object() -> impl Strategy<Value = Value> {
+    prop_oneof![2 => site(), 2 => service(), 3 => route(), 2 => policy(), 3 => over(), 1 => mesh()]
+}
+
+fn name() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&NAMES[..])
+}
+
+fn namespace() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&NAMESPACES[..])
+}
+
+fn tier() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&TIERS[..])
+}
+
+fn ours(kind: &str, name: &str, spec: Value) -> Value {
+    json!({"apiVersion": "skerry.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": "shop"}, "spec": spec})
+}
+
+fn mesh() -> impl Strategy<Value = Value> {
+    (name(), name()).prop_map(|(name, domain)| {
+        json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "Mesh", "metadata": {"name": name},
+               "spec": {"trustDomain": format!("{domain}.example")}})
+    })
+}
+
+/// A site, which may ask for supervision.
+pub fn site() -> impl Strategy<Value = Value> {
+    (name(), tier(), any::<bool>()).prop_map(|(name, tier, supervised)| {
+        let supervision = if supervised { "Agent" } else { "External" };
+        json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "Site",
+               "metadata": {"name": name, "labels": {"tier": tier}},
+               "spec": {"dataPlane": {"supervision": supervision}}})
+    })
+}
+
+fn annotations(tier: Option<&str>) -> Value {
+    tier.map_or(json!({}), |tier| json!({"skerry.dev/sites": format!("tier={tier}")}))
+}
+
+fn service() -> impl Strategy<Value = Value> {
+    (name(), prop::option::of(tier()), prop::sample::select(&["http", "tcp", "x"][..]), 80_u16..82).prop_map(
+        |(name, tier, port_name, port)| {
+            json!({"apiVersion": "v1", "kind": "Service",
+                   "metadata": {"name": name, "namespace": "shop", "annotations": annotations(tier)},
+                   "spec": {"selector": {"app": name}, "ports": [{"name": port_name, "port": port}]}})
+        },
+    )
+}
+
+fn route() -> impl Strategy<Value = Value> {
+    let backend = (name(), 80_u16..82, 0_u32..3).prop_map(
+        |(name, port, weight)| json!({"name": name, "namespace": "shop", "port": port, "weight": weight}),
+    );
+    let path = prop::sample::select(&["/", "/a", "/a/b"][..]);
+    (name(), namespace(), name(), prop::option::of(tier()), prop::collection::vec(backend, 0..3), path).prop_map(
+        |(name, namespace, parent, tier, backends, path)| {
+            json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+                   "metadata": {"name": name, "namespace": namespace, "annotations": annotations(tier)},
+                   "spec": {"parentRefs": [parent_ref(parent)],
+                            "rules": [{"name": "first", "matches": [{"path": {"type": "PathPrefix", "value": path}}],
+                                       "backendRefs": backends}]}})
+        },
+    )
+}
+
+fn parent_ref(service: &str) -> Value {
+    json!({"group": "", "kind": "Service", "name": service, "namespace": "shop"})
+}
+
+fn target() -> impl Strategy<Value = Value> {
+    let route = |name: &str| json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name});
+    prop_oneof![
+        Just(json!({"group": "skerry.dev", "kind": "Mesh", "name": "a"})),
+        Just(json!({"group": "", "kind": "Namespace", "name": "shop"})),
+        name().prop_map(|name| json!({"group": "", "kind": "Service", "name": name})),
+        name().prop_map(route),
+    ]
+}
+
+fn policy() -> impl Strategy<Value = Value> {
+    (name(), target(), prop::option::of(tier()), 1_u32..4).prop_map(|(name, target, tier, seconds)| {
+        let mut spec = json!({"targetRefs": [target], "timeouts": {"request": format!("{seconds}s")}});
+        if let Some(tier) = tier {
+            spec["sites"] = json!({"matchLabels": {"tier": tier}});
+        }
+        ours("TrafficPolicy", name, spec)
+    })
+}
+
+fn patch() -> impl Strategy<Value = Value> {
+    let timeout = (name(), 5_u32..8).prop_map(|(name, seconds)| {
+        json!({"target": {"kind": "TrafficPolicy", "name": name}, "merge": {"spec": {"timeouts": {"request": format!("{seconds}s")}}}})
+    });
+    let parents = (name(), name()).prop_map(|(name, service)| {
+        json!({"target": {"kind": "HTTPRoute", "name": name}, "merge": {"spec": {"parentRefs": [parent_ref(service)]}}})
+    });
+    let port = (name(), 80_u16..82).prop_map(|(name, port)| {
+        json!({"target": {"kind": "Service", "name": name},
+               "json": [{"op": "replace", "path": "/spec/ports/0/port", "value": port}]})
+    });
+    let target = (name(), target()).prop_map(|(name, target)| {
+        json!({"target": {"kind": "TrafficPolicy", "name": name}, "merge": {"spec": {"targetRefs": [target]}}})
+    });
+    let mesh = name().prop_map(|name| {
+        json!({"target": {"kind": "Mesh", "name": name}, "merge": {"spec": {"trustDomain": "patched.example"}}})
+    });
+    prop_oneof![timeout, parents, port, target, mesh]
+}
+
+fn over() -> impl Strategy<Value = Value> {
+    (name(), prop::option::of(tier()), 0_i32..2, any::<bool>(), prop::collection::vec(patch(), 1..3))
+        .prop_map(|(name, tier, precedence, locked, patches)| {
+            let mut spec = json!({"precedence": precedence, "locked": locked, "patches": patches});
+            if let Some(tier) = tier {
+                spec["sites"] = json!({"matchLabels": {"tier": tier}});
+            }
+            ours("SiteOverride", name, spec)
+        })
+}

@@ -1,0 +1,77 @@
+//! Explaining a value: file and line of each effective field, and the policy behind each setting.
+
+use skerry_core::id::{Kind, ObjectKey};
+use skerry_core::index::Explanation;
+
+use crate::builder::{index, service_yaml, site, site_yaml};
+
+const WORLD: &str = "\
+apiVersion: skerry.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: cart, namespace: shop}
+spec:
+  targetRefs: [{group: '', kind: Service, name: cart}]
+  timeouts:
+    request: 1s
+    backendRequest: 500ms
+---
+apiVersion: skerry.dev/v1alpha1
+kind: SiteOverride
+metadata: {name: slow-link, namespace: shop}
+spec:
+  sites: {matchLabels: {link: slow}}
+  patches:
+  - target: {kind: TrafficPolicy, name: cart}
+    merge:
+      spec:
+        timeouts:
+          request: 5s
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r, namespace: shop}
+spec:
+  parentRefs: [{group: '', kind: Service, name: cart}]
+  rules:
+  - timeouts:
+      backendRequest: 250ms
+    backendRefs: [{name: cart, port: 80}]
+---
+";
+
+fn explain(site_name: &str, kind: Kind, name: &str) -> Explanation {
+    let world =
+        WORLD.to_owned() + &service_yaml("cart") + &site_yaml("fast", "") + &site_yaml("slow", "link: slow");
+    let mut index = index(&world);
+    index.compile();
+    index.explain(&site(site_name), &ObjectKey::new(kind, "shop", name)).unwrap()
+}
+
+fn fields(explanation: &Explanation) -> String {
+    let line = |field: &skerry_core::index::FieldOrigin| {
+        format!("{} = {} ({}, {})\n", field.field, field.value, field.by, field.location)
+    };
+    explanation.fields.iter().filter(|field| field.field.starts_with("spec.timeouts")).map(line).collect()
+}
+
+#[test]
+fn a_field_comes_from_the_object_where_no_override_touches_it() {
+    insta::assert_snapshot!(fields(&explain("fast", Kind::TrafficPolicy, "cart")));
+}
+
+#[test]
+fn a_field_that_an_override_set_comes_from_the_override() {
+    insta::assert_snapshot!(fields(&explain("slow", Kind::TrafficPolicy, "cart")));
+}
+
+#[test]
+fn a_service_tells_the_settings_of_its_rules() {
+    let explanation = explain("slow", Kind::Service, "cart");
+    let line = |setting: &skerry_core::index::SettingOrigin| {
+        format!(
+            "{}: {} = {} ({} by {}, {})\n",
+            setting.scope, setting.field, setting.value, setting.level, setting.by, setting.location
+        )
+    };
+    insta::assert_snapshot!(explanation.settings.iter().map(line).collect::<String>());
+}

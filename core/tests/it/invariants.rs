@@ -1,0 +1,143 @@
+//! The invariants of ARCHITECTURE.md that the core alone can hold, as properties over random worlds.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::json;
+use skerry_core::id::{Digest, Kind, ObjectKey, SiteId};
+use skerry_core::index::{Change, Compiled, Index, compile};
+use skerry_core::world::{Age, Aged, ServiceIndexes, World};
+
+use crate::events;
+
+fn digests(compiled: &Compiled) -> BTreeMap<SiteId, Digest> {
+    compiled.sites().map(|site| (site.clone(), compiled.contents(site).unwrap().digest)).collect()
+}
+
+fn play(index: &mut Index, events: &[Change]) {
+    for event in events {
+        index.apply(event.clone());
+    }
+}
+
+fn empty() -> Index {
+    Index::new(skerry_crds::decode, ServiceIndexes::default())
+}
+
+/// The world that events end in.
+fn world(events: &[Change], indexes: &ServiceIndexes) -> World {
+    let mut objects: BTreeMap<ObjectKey, Aged> = BTreeMap::new();
+    for event in events {
+        match event.clone() {
+            Change::Upsert(object, age) => {
+                objects.insert(object.key.clone(), Aged { age, object: (*object).into() });
+            }
+            Change::Delete(key) => {
+                objects.remove(&key);
+            }
+        }
+    }
+    World { objects, indexes: indexes.clone() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn invariant_1_equal_worlds_compile_to_equal_bytes_whatever_the_order(events in events::events(), seed in any::<u64>()) {
+        let mut named = empty();
+        play(&mut named, &events);
+        named.compile();
+        let world = world(&events, named.indexes());
+        let mut shuffled: Vec<Change> =
+            world.objects.values().map(|aged| Change::Upsert(Box::new((*aged.object).clone()), aged.age)).collect();
+        let count = shuffled.len().max(1);
+        shuffled.sort_by_key(|_| 0);
+        shuffled.rotate_left(usize::try_from(seed % u64::try_from(count).unwrap()).unwrap());
+        if seed % 2 == 0 {
+            shuffled.reverse();
+        }
+        let mut other = Index::new(skerry_crds::decode, named.indexes().clone());
+        play(&mut other, &shuffled);
+        let (one, two) = (compile(&world, skerry_crds::decode), other.compile());
+        prop_assert_eq!(digests(&one), digests(&two));
+        prop_assert_eq!(&one.diagnostics, &two.diagnostics);
+    }
+
+    #[test]
+    fn invariant_2_a_change_that_does_not_select_a_site_leaves_its_contents(
+        events in events::events(),
+        change in events::event(),
+    ) {
+        let mut index = empty();
+        play(&mut index, &events);
+        index.apply(events::upsert(&json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "Site", "metadata": {"name": "far", "labels": {"tier": "far"}}}), Age::Known(0)));
+        let before = digests(&index.compile());
+        let far = "far".parse::<SiteId>().unwrap();
+        let elsewhere = match &change {
+            Change::Upsert(object, _) if object.key.kind == Kind::Site => true,
+            Change::Upsert(object, _) => object.sites.is_some() && index.object(&object.key).is_none(),
+            Change::Delete(key) if key.kind == Kind::Site => true,
+            Change::Delete(key) => index.object(key).is_none_or(|aged| aged.object.sites.is_some()),
+        };
+        index.apply(change);
+        let after = digests(&index.compile());
+        if elsewhere {
+            prop_assert_eq!(before.get(&far), after.get(&far));
+        }
+    }
+
+    #[test]
+    fn invariant_3_incremental_equals_from_scratch(events in events::events(), cuts in prop::collection::vec(any::<bool>(), 40)) {
+        let mut index = empty();
+        for (event, cut) in events.iter().zip(cuts) {
+            index.apply(event.clone());
+            if cut {
+                index.compile();
+            }
+        }
+        let incremental = index.compile();
+        let scratch = compile(&world(&events, index.indexes()), skerry_crds::decode);
+        prop_assert_eq!(digests(&incremental), digests(&scratch));
+        prop_assert_eq!(&incremental.diagnostics, &scratch.diagnostics);
+    }
+
+    #[test]
+    fn invariant_7_a_policy_that_cannot_be_applied_changes_nothing_else(events in events::events()) {
+        let mut index = empty();
+        play(&mut index, &events);
+        index.compile();
+        let before = digests(&index.compile());
+        for bad in bad_objects() {
+            index.apply(events::upsert(&bad, Age::Known(9)));
+        }
+        let after = index.compile();
+        prop_assert_eq!(before, digests(&after));
+        prop_assert!(bad_objects().iter().all(|bad| {
+            let name = bad["metadata"]["name"].as_str().unwrap();
+            after.diagnostics.iter().any(|found| found.object.as_ref().is_some_and(|key| key.name == name))
+        }), "each is named in a diagnostic");
+    }
+
+    #[test]
+    fn invariant_11_every_diagnostic_has_a_place_an_object_and_a_help_line(events in events::events()) {
+        let mut index = empty();
+        play(&mut index, &events);
+        for found in &index.compile().diagnostics {
+            prop_assert!(!found.location.file.is_empty() && !found.help.is_empty() && found.object.is_some(), "{}", found);
+        }
+    }
+}
+
+/// Objects that are well-formed and cannot be applied: each refers to what is not there.
+fn bad_objects() -> [serde_json::Value; 3] {
+    let ours = "skerry.dev/v1alpha1";
+    [
+        json!({"apiVersion": ours, "kind": "TrafficPolicy", "metadata": {"name": "bad-policy", "namespace": "shop"},
+               "spec": {"targetRefs": [{"group": "", "kind": "Service", "name": "nowhere"}], "timeouts": {"request": "1s"}}}),
+        json!({"apiVersion": ours, "kind": "SiteOverride", "metadata": {"name": "bad-override", "namespace": "shop"},
+               "spec": {"patches": [{"target": {"kind": "Service", "name": "nowhere"}, "merge": {"spec": {"ports": []}}}]}}),
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "bad-route", "namespace": "shop"},
+               "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": "nowhere"}], "rules": [{}]}}),
+    ]
+}

@@ -1,0 +1,81 @@
+//! Site overrides: order, locks, conflicts, and patches that do not fit.
+
+use skerry_core::bundle::v1::route::Action;
+
+use crate::builder::{compile, service, service_yaml, site_yaml, text};
+
+const POLICY: &str = "apiVersion: skerry.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: cart, namespace: shop}\n\
+    spec: {targetRefs: [{group: '', kind: Service, name: cart}], timeouts: {request: 1s}}\n---\n";
+
+fn over(name: &str, head: &str, patch: &str) -> String {
+    format!(
+        "apiVersion: skerry.dev/v1alpha1\nkind: SiteOverride\nmetadata: {{name: {name}, namespace: shop}}\n\
+         spec: {{{head}, patches: [{{target: {{kind: TrafficPolicy, name: cart}}, {patch}}}]}}\n---\n"
+    )
+}
+
+fn request(milliseconds: u32) -> String {
+    format!("merge: {{spec: {{timeouts: {{request: {milliseconds}ms}}}}}}")
+}
+
+fn timeout_at(yaml: &str, site: &str) -> u32 {
+    let world = site_yaml("s1", "tier: retail")
+        + &site_yaml("s2", "tier: lab")
+        + &service_yaml("cart")
+        + POLICY
+        + yaml;
+    match service(&compile(&world), site, "shop/cart").tables[0].routes[0].action.clone().unwrap() {
+        Action::Forward(forward) => forward.timeouts.unwrap().request_ms.unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn said(yaml: &str) -> String {
+    let world = site_yaml("s1", "tier: retail") + &service_yaml("cart") + POLICY + yaml;
+    text(&compile(&world).diagnostics)
+}
+
+#[test]
+fn an_override_holds_at_the_sites_that_it_selects() {
+    let retail = over("a", "sites: {matchLabels: {tier: retail}}", &request(2000));
+    assert_eq!((timeout_at(&retail, "s1"), timeout_at(&retail, "s2")), (2000, 1000));
+}
+
+#[test]
+fn a_higher_precedence_wins_and_a_lock_wins_over_all() {
+    let low = over("z", "precedence: 1", &request(2000));
+    let high = over("a", "precedence: 2", &request(3000));
+    let locked = over("m", "precedence: -5, locked: true", &request(4000));
+    assert_eq!(timeout_at(&(low.clone() + &high), "s1"), 3000);
+    assert_eq!(timeout_at(&(low + &high + &locked), "s1"), 4000);
+}
+
+#[test]
+fn json_patches_change_single_fields() {
+    let json = over("a", "precedence: 1", "json: [{op: replace, path: /spec/timeouts/request, value: 7s}]");
+    assert_eq!(timeout_at(&json, "s1"), 7000);
+}
+
+#[test]
+fn two_overrides_of_one_rank_on_one_field_are_both_left_out_and_both_named() {
+    let both = over("a", "precedence: 1", &request(2000)) + &over("b", "precedence: 1", &request(3000));
+    assert_eq!(timeout_at(&both, "s1"), 1000);
+    insta::assert_snapshot!(said(&both));
+}
+
+#[test]
+fn overrides_of_one_rank_for_different_sites_do_not_meet() {
+    let a = over("a", "sites: {matchLabels: {tier: retail}}", &request(2000));
+    let b = over("b", "sites: {matchLabels: {tier: lab}}", &request(3000));
+    let both = a + &b;
+    assert_eq!((timeout_at(&both, "s1"), timeout_at(&both, "s2")), (2000, 3000));
+}
+
+#[test]
+fn an_override_that_does_not_fit_is_named_and_the_others_hold() {
+    let wrong = over("a", "precedence: 2", "merge: {spec: {timeouts: {request: soon}}}")
+        + &over("b", "precedence: 3", "json: [{op: replace, path: /spec/nothing/here, value: 1}]")
+        + &over("c", "precedence: 1", &request(2000));
+    assert_eq!(timeout_at(&wrong, "s1"), 2000);
+    insta::assert_snapshot!(said(&wrong));
+}

@@ -1,0 +1,78 @@
+//! The order of routes (Gateway API v1): a table of matches from the greatest to the least.
+
+use skerry_core::id::NamespacedName;
+
+use crate::builder::{
+    compile, index, route_names, route_yaml, service, service_yaml, site_yaml, text, upsert,
+};
+
+const PARENT: &str = "parentRefs: [{group: '', kind: Service, name: cart}]";
+
+/// One rule with one match that answers with a redirect, so that no backend is needed.
+fn rule(matches: &str) -> String {
+    format!(
+        "{{matches: [{matches}], filters: [{{type: RequestRedirect, requestRedirect: {{statusCode: 302}}}}]}}"
+    )
+}
+
+#[test]
+fn routes_are_tried_from_the_greatest_match_to_the_least() {
+    let greatest_first = [
+        "{path: {type: Exact, value: /a}}",
+        "{path: {type: RegularExpression, value: /abc.*}}",
+        "{path: {type: RegularExpression, value: /a.*}}",
+        "{path: {type: PathPrefix, value: /a/b}}",
+        "{path: {type: PathPrefix, value: /a}, method: GET, headers: [{name: x, value: '1'}]}",
+        "{path: {type: PathPrefix, value: /a}, method: GET}",
+        "{path: {type: PathPrefix, value: /a}, headers: [{name: x, value: '1'}, {name: y, value: '1'}]}",
+        "{path: {type: PathPrefix, value: /a}, headers: [{name: x, value: '1'}], queryParams: [{name: q, value: '1'}]}",
+        "{path: {type: PathPrefix, value: /a}, headers: [{name: x, value: '1'}]}",
+        "{path: {type: PathPrefix, value: /a}, queryParams: [{name: q, value: '1'}, {name: r, value: '1'}]}",
+        "{path: {type: PathPrefix, value: /a}, queryParams: [{name: q, value: '1'}]}",
+        "{path: {type: PathPrefix, value: /a}}",
+        "{method: GET}",
+        "{headers: [{name: x, value: '1'}]}",
+        "{path: {type: PathPrefix, value: /}}",
+    ];
+    let count = greatest_first.len();
+    let rules: Vec<String> = greatest_first.iter().rev().map(|matches| rule(matches)).collect();
+    let route = route_yaml("r", &format!("{{{PARENT}, rules: [{}]}}", rules.join(", ")));
+    let compiled = compile(&(site_yaml("s1", "") + &service_yaml("cart") + &route));
+    let expected: Vec<String> = (0..count).rev().map(|at| format!("shop/r/{at}/0")).collect();
+    assert_eq!(route_names(&service(&compiled, "s1", "shop/cart"), 80, ""), expected);
+}
+
+#[test]
+fn between_equal_matches_the_older_route_wins_then_the_first_name_then_the_order_in_the_route() {
+    let same = rule("{path: {type: PathPrefix, value: /a}}");
+    let mut index = index(&(site_yaml("s1", "") + &service_yaml("cart")));
+    upsert(&mut index, &route_yaml("z-old", &format!("{{{PARENT}, rules: [{same}]}}")), 1);
+    upsert(&mut index, &route_yaml("b-new", &format!("{{{PARENT}, rules: [{same}, {same}]}}")), 2);
+    upsert(&mut index, &route_yaml("a-new", &format!("{{{PARENT}, rules: [{same}]}}")), 2);
+    let names = route_names(&service(&index.compile(), "s1", "shop/cart"), 80, "");
+    assert_eq!(names, ["shop/z-old/0/0", "shop/a-new/0/0", "shop/b-new/0/0", "shop/b-new/1/0"]);
+}
+
+#[test]
+fn a_tie_that_only_names_decide_is_an_error_and_one_that_age_decides_a_warning() {
+    let spec = format!("{{{PARENT}, rules: [{}]}}", rule("{path: {type: PathPrefix, value: /a}}"));
+    let mut index = index(&(site_yaml("s1", "") + &service_yaml("cart")));
+    upsert(&mut index, &route_yaml("old", &spec), 1);
+    upsert(&mut index, &route_yaml("new-a", &spec), 2);
+    upsert(&mut index, &route_yaml("new-b", &spec), 2);
+    insta::assert_snapshot!(text(&index.compile().diagnostics));
+}
+
+#[test]
+fn consumer_routes_are_a_table_of_their_own_and_leave_the_producers_alone() {
+    let consumer = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n\
+        metadata: {name: mine, namespace: office}\n\
+        spec: {parentRefs: [{group: '', kind: Service, name: cart, namespace: shop}], \
+        rules: [{backendRefs: [{name: cart, namespace: shop, port: 80}]}]}\n";
+    let compiled = compile(&(site_yaml("s1", "") + &service_yaml("cart") + consumer));
+    let service = service(&compiled, "s1", "shop/cart");
+    assert_eq!(route_names(&service, 80, ""), ["default"]);
+    assert_eq!(route_names(&service, 80, "office"), ["office/mine/0/0"]);
+    assert_eq!(text(&compiled.diagnostics), "");
+    assert_eq!(NamespacedName::new(service.namespace, service.name).to_string(), "shop/cart");
+}

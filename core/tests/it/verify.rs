@@ -1,0 +1,152 @@
+//! Verification: a compiled bundle passes, and every way to spoil it is found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::Message as _;
+use skerry_core::accept::Refusal;
+use skerry_core::bundle::{EncodedFragment, v1};
+use skerry_core::id::{Digest, Revision, Timestamp};
+use skerry_core::ledger::{Ledger, Terms, encode};
+use skerry_core::verify::verify;
+
+use crate::builder::{compile, contents, route_yaml, service_yaml, site, site_yaml};
+
+struct Parts {
+    manifest: v1::Manifest,
+    list: Vec<u8>,
+    fragments: BTreeMap<Digest, Arc<[u8]>>,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let route = "{parentRefs: [{group: '', kind: Service, name: cart}], rules: [{backendRefs: [{name: till, port: 80}]}]}";
+        let compiled = compile(
+            &(site_yaml("s1", "") + &service_yaml("cart") + &service_yaml("till") + &route_yaml("r", route)),
+        );
+        let contents = contents(&compiled, "s1");
+        let mut ledger = Ledger::default();
+        ledger.publish(&compiled, |_| None, &Revision::folder(), Timestamp(1));
+        Self {
+            manifest: ledger.row(&site("s1")).unwrap().manifest(&site("s1"), Terms::default()),
+            list: contents.list.to_vec(),
+            fragments: contents
+                .fragments
+                .iter()
+                .map(|fragment| (fragment.id, Arc::clone(&fragment.bytes)))
+                .collect(),
+        }
+    }
+
+    fn verify(&self) -> Result<skerry_core::bundle::Bundle, Refusal> {
+        verify(&encode(&self.manifest).0, &self.list, |id| self.fragments.get(id).cloned())
+    }
+
+    /// Changes the list and names the new one in the manifest.
+    fn relist(&mut self, change: impl Fn(&mut v1::FragmentList)) {
+        let mut list = v1::FragmentList::decode(&*self.list).unwrap();
+        change(&mut list);
+        self.list = list.encode_to_vec();
+        self.manifest.list = Digest::of(&self.list).as_bytes().to_vec();
+    }
+
+    /// Replaces a service's fragment, list and manifest, as a compiler with a bug would.
+    fn miscompile(&mut self, name: &str, change: impl Fn(&mut v1::Service)) {
+        let bundle = self.verify().unwrap();
+        let mut service = bundle.services[&name.parse().unwrap()].clone();
+        change(&mut service);
+        let fragment = EncodedFragment::service(service);
+        let length = u32::try_from(fragment.bytes.len()).unwrap();
+        let key = format!("service/{name}");
+        self.relist(|list| {
+            let entry = list.fragments.iter_mut().find(|entry| entry.key == key).unwrap();
+            entry.id = fragment.id.as_bytes().to_vec();
+            entry.length = length;
+        });
+        self.fragments.insert(fragment.id, fragment.bytes);
+    }
+}
+
+#[test]
+fn what_compile_makes_is_verified() {
+    let bundle = Parts::new().verify().unwrap();
+    assert_eq!(bundle.services.len(), 2);
+    assert_eq!(bundle.settings.trust_domain, "mesh.local");
+}
+
+#[test]
+fn a_list_that_the_manifest_does_not_name_is_refused() {
+    let mut parts = Parts::new();
+    parts.list.push(0);
+    assert_eq!(parts.verify().unwrap_err(), Refusal::WrongList);
+}
+
+#[test]
+fn a_list_out_of_order_or_with_a_key_twice_is_refused() {
+    for change in [
+        |list: &mut v1::FragmentList| list.fragments.reverse(),
+        |list: &mut v1::FragmentList| {
+            let first = list.fragments[0].clone();
+            list.fragments.insert(0, first);
+        },
+    ] {
+        let mut parts = Parts::new();
+        parts.relist(change);
+        assert!(matches!(parts.verify().unwrap_err(), Refusal::Inconsistent(_)));
+    }
+}
+
+#[test]
+fn a_fragment_that_is_missing_altered_or_mislabelled_is_refused() {
+    let mut missing = Parts::new();
+    missing.fragments.pop_first();
+    assert!(matches!(missing.verify().unwrap_err(), Refusal::BadFragment { .. }));
+
+    for at in 0..Parts::new().fragments.values().next().unwrap().len() {
+        let mut altered = Parts::new();
+        let bytes = altered.fragments.values_mut().next().unwrap();
+        let mut changed = bytes.to_vec();
+        changed[at] ^= 1;
+        *bytes = changed.into();
+        assert!(matches!(altered.verify().unwrap_err(), Refusal::BadFragment { .. }), "byte {at}");
+    }
+
+    let mut mislabelled = Parts::new();
+    mislabelled.relist(|list| list.fragments[0].key = "service/shop/aaa".to_owned());
+    assert!(mislabelled.verify().is_err());
+
+    let mut longer = Parts::new();
+    longer.relist(|list| list.fragments[0].length += 1);
+    assert!(matches!(longer.verify().unwrap_err(), Refusal::BadFragment { .. }));
+}
+
+#[test]
+fn a_bundle_without_settings_is_refused() {
+    let mut parts = Parts::new();
+    parts.relist(|list| list.fragments.retain(|entry| entry.key != "settings"));
+    assert!(matches!(parts.verify().unwrap_err(), Refusal::Inconsistent(_)));
+}
+
+#[test]
+fn a_bundle_that_contradicts_itself_is_refused() {
+    use v1::route::Action;
+    let spoil: [(&str, fn(&mut v1::Service)); 6] = [
+        ("no address index", |service| service.index = 0),
+        ("a port out of range", |service| service.ports[0].port = 70_000),
+        ("a table without its port", |service| service.tables[0].port = 81),
+        ("a route without action", |service| service.tables[0].routes[0].action = None),
+        ("a backend that is not there", |service| {
+            if let Some(Action::Forward(forward)) = &mut service.tables[0].routes[0].action {
+                forward.backends[0].name = "gone".to_owned();
+            }
+        }),
+        ("a status that is none", |service| {
+            service.tables[0].routes[0].action = Some(Action::DirectResponse(42));
+        }),
+    ];
+    for (what, change) in spoil {
+        let mut parts = Parts::new();
+        parts.miscompile("shop/cart", change);
+        assert!(matches!(parts.verify(), Err(Refusal::Inconsistent(_))), "{what}");
+    }
+}
