@@ -221,7 +221,7 @@ impl Index {
         }
         let classes: Vec<(ClassId, ClassKey)> =
             self.classes.all().map(|(id, key)| (id, key.clone())).collect();
-        self.cells.retain(|id, _| classes.iter().any(|(class, _)| class == id));
+        self.cells.retain(|id, _| self.classes.has(*id));
         for (id, key) in classes {
             self.compile_class(id, &key, &services, &dirty);
         }

@@ -1,1 +1,5 @@
-//! placeholder
+//! x
+pub mod api;
+mod findings;
+mod shape;
+pub mod yaml;

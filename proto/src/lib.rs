@@ -1,1 +1,31 @@
-//! placeholder
+//! The site and fleet protocols: generated messages, their caps, and what turns core values into
+//! wire values and back.
+//!
+//! Must not decide anything (the session machines of controller and agent do) and must not open a
+//! connection.
+
+pub mod codec;
+pub mod diagnostic;
+pub mod limits;
+pub mod list_delta;
+
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    rust_2018_idioms,
+    clippy::all,
+    clippy::pedantic,
+    clippy::too_many_lines,
+    clippy::disallowed_methods,
+    reason = "generated from sync.proto and fleet.proto, which are documented"
+)]
+#[rustfmt::skip]
+pub mod r#gen {
+    //! Messages, clients and servers of `skerry.sync.v1`.
+    #[path = "skerry.sync.v1.rs"]
+    pub mod v1;
+}
+
+/// The messages of `skerry.sync.v1`.
+pub use r#gen::v1;

@@ -92,6 +92,11 @@ impl Classes {
         self.rows.iter().map(|(id, row)| (*id, &row.key))
     }
 
+    /// Says whether a class is still there.
+    pub(super) fn has(&self, class: ClassId) -> bool {
+        self.rows.contains_key(&class)
+    }
+
     /// Returns the base class.
     pub(super) fn base(&self) -> ClassId {
         BASE
