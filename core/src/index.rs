@@ -222,12 +222,11 @@ impl Index {
         let classes: Vec<(ClassId, ClassKey)> =
             self.classes.all().map(|(id, key)| (id, key.clone())).collect();
         self.cells.retain(|id, _| self.classes.has(*id));
-        for (id, key) in classes {
-            self.compile_class(id, &key, &services, &dirty);
+        self.refresh_variants(&classes);
+        for (id, key) in &classes {
+            self.compile_class(*id, key, &services, &dirty);
         }
         self.memo.retain(|_, compiled| Arc::strong_count(compiled) > 1);
-        let live: BTreeSet<u64> = self.objects.values().map(|slot| slot.stamp).collect();
-        self.variants.forget_all_but(&live);
         Arc::new(self.result())
     }
 

@@ -143,16 +143,23 @@ fn apply(base: &Object, layer: &Layer<'_>, decode: Decode) -> Result<Object, Box
     }
 }
 
+/// Blames the field of the override that made the object invalid, as far as it can be told.
 fn refused(layer: &Layer<'_>, diagnostics: &[Diagnostic]) -> Box<Diagnostic> {
-    let Some(first) = diagnostics.first() else {
+    let touched = layer.touched();
+    let blame = |found: &Diagnostic| {
+        touched
+            .iter()
+            .find(|(target, _)| field_path(target).starts_with(&found.field))
+            .map(|(_, own)| own.as_str())
+    };
+    let worst = diagnostics.iter().max_by_key(|found| (blame(found).is_some(), found.field.len()));
+    let Some(found) = worst else {
         return invalid(layer, "/spec/patches", "the result is not a valid object");
     };
-    let reason = format!("the result is not valid: {}: {}", first.field, first.message);
-    let touched = layer.touched();
-    let field = touched.iter().find(|(target, _)| field_path(target).starts_with(&first.field));
-    let mut diagnostic = invalid(layer, field.map_or("/spec/patches", |(_, own)| own), &reason);
-    if !first.help.is_empty() {
-        diagnostic.help.clone_from(&first.help);
+    let reason = format!("the result is not valid: {}: {}", found.field, found.message);
+    let mut diagnostic = invalid(layer, blame(found).unwrap_or("/spec/patches"), &reason);
+    if !found.help.is_empty() {
+        diagnostic.help.clone_from(&found.help);
     }
     diagnostic
 }

@@ -68,8 +68,8 @@ pub(super) struct Classes {
     last_selector: SelectorId,
 }
 
-/// The class of a site that matches no selector; it is always there, so that a world without sites
-/// is compiled, too.
+/// The class of a site that matches no selector. Without any site it is compiled all the same, so that
+/// a world that declares none can be checked.
 const BASE: ClassId = ClassId(0);
 
 impl Classes {
@@ -87,14 +87,14 @@ impl Classes {
         }
     }
 
-    /// Lists the classes.
+    /// Lists the classes that have sites; without any site, the base class.
     pub(super) fn all(&self) -> impl Iterator<Item = (ClassId, &ClassKey)> {
-        self.rows.iter().map(|(id, row)| (*id, &row.key))
+        self.rows.iter().filter(|(id, _)| self.has(**id)).map(|(id, row)| (*id, &row.key))
     }
 
-    /// Says whether a class is still there.
+    /// Says whether a class is to be compiled.
     pub(super) fn has(&self, class: ClassId) -> bool {
-        self.rows.contains_key(&class)
+        self.rows.get(&class).is_some_and(|row| !row.members.is_empty() || self.sites.is_empty())
     }
 
     /// Returns the base class.

@@ -57,6 +57,9 @@ pub struct SettingOrigin {
     pub value: Value,
     /// The policy, or the route itself.
     pub by: ObjectKey,
+    /// The override that changed the value in the policy, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overridden_by: Option<ObjectKey>,
     /// On what the policy is attached: `mesh`, `namespace`, `service`, `route`, `rule`.
     pub level: &'static str,
     /// Where.
@@ -68,7 +71,9 @@ impl Index {
     /// labels. `None` when there is no such object.
     pub fn explain(&mut self, site: &SiteId, key: &ObjectKey) -> Option<Explanation> {
         let class = self.classes.class_of(site).cloned().unwrap_or_else(|| self.classes.base_key());
-        let settings = if key.kind == Kind::Service { self.explain_service(&class, key) } else { Vec::new() };
+        let mut settings =
+            if key.kind == Kind::Service { self.explain_service(&class, key) } else { Vec::new() };
+        settings.iter_mut().for_each(|setting| self.trace_override(&class, setting));
         let base = &self.objects.get(key)?.aged.object;
         let layers = self.layers(&class, key);
         let folded = fold(base, layers.clone(), self.decode);
@@ -98,6 +103,18 @@ impl Index {
             overrides.map(|slot| &*slot.aged.object).filter(|object| self.classes.selects(class, object));
         let Some((own_key, _)) = self.objects.get_key_value(key) else { return Vec::new() };
         selected.filter_map(|object| Layer::new(object, own_key)).collect()
+    }
+
+    /// Points a setting at the override that gave it its value, if one did.
+    fn trace_override(&self, class: &ClassKey, setting: &mut SettingOrigin) {
+        let Some(slot) = self.objects.get(&setting.by) else { return };
+        let layers = self.layers(class, &setting.by);
+        let applied = fold(&slot.aged.object, layers.clone(), self.decode).applied;
+        let applied: Vec<_> =
+            applied.iter().filter_map(|over| layers.iter().find(|layer| layer.object.key == *over)).collect();
+        let (by, location) = origin(&slot.aged.object, &applied, &pointer_of(&setting.field));
+        setting.overridden_by = (by != setting.by).then_some(by);
+        setting.location = location;
     }
 
     fn explain_service(&mut self, class: &ClassKey, key: &ObjectKey) -> Vec<SettingOrigin> {
@@ -133,6 +150,7 @@ fn origins(inputs: &ServiceInputs<'_>, scope: &str, effective: &traffic::Effecti
             location: object.document.locate(&pointer),
             field,
             by: by.clone(),
+            overridden_by: None,
             level: level(target),
         })
     };

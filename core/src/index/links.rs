@@ -128,6 +128,11 @@ impl Links {
         attached.chain(self.floating_of(Kind::TrafficPolicy)).cloned().collect()
     }
 
+    /// Lists the objects that some override patches, there or not.
+    pub(super) fn overridden(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.overrides_by_target.keys()
+    }
+
     /// Lists the overrides that patch an object.
     pub(super) fn overrides(&self, target: &ObjectKey) -> impl Iterator<Item = &ObjectKey> {
         self.overrides_by_target.get(target).into_iter().flatten()

@@ -9,8 +9,8 @@ use crate::overrides::{Layer, fold};
 use crate::policy::{Decode, Spec};
 use crate::world::Aged;
 
-use super::Index;
-use super::classes::ClassKey;
+use super::classes::{ClassId, ClassKey};
+use super::{Index, Slot};
 
 /// One form of an object. `id` is unique to it.
 #[derive(Debug)]
@@ -30,9 +30,13 @@ pub(super) struct Variants {
 }
 
 impl Variants {
-    /// Forgets forms of objects that are gone.
-    pub(super) fn forget_all_but(&mut self, live: &BTreeSet<u64>) {
-        self.by_stamps.retain(|stamps, _| stamps.iter().all(|stamp| live.contains(stamp)));
+    /// Forgets forms that no class has any more: those with overrides unless in `used`, and the plain
+    /// forms of objects that are gone.
+    fn forget_unused(&mut self, used: &BTreeSet<Stamps>, live: &BTreeSet<u64>) {
+        self.by_stamps.retain(|stamps, _| match stamps.as_slice() {
+            [plain] => live.contains(plain),
+            _ => used.contains(stamps),
+        });
     }
 
     /// Lists what could not be folded.
@@ -42,22 +46,45 @@ impl Variants {
 }
 
 impl Index {
+    /// Makes every overridden form that some class has, used by a service or not, so that each override
+    /// that does not fit says so; and forgets the others.
+    pub(super) fn refresh_variants(&mut self, classes: &[(ClassId, ClassKey)]) {
+        let targets: Vec<ObjectKey> = self.links.overridden().cloned().collect();
+        let mut used = BTreeSet::new();
+        for (_, class) in classes {
+            for target in &targets {
+                if self.variant(class, target).is_some() {
+                    used.extend(self.stamps_of(class, target));
+                }
+            }
+        }
+        let live = self.objects.values().map(|slot| slot.stamp).collect();
+        self.variants.forget_unused(&used, &live);
+    }
+
+    fn stamps_of(&self, class: &ClassKey, key: &ObjectKey) -> Option<Stamps> {
+        let mut stamps: Stamps = self.selected_overrides(class, key).map(|slot| slot.stamp).collect();
+        stamps.sort_unstable();
+        stamps.insert(0, self.objects.get(key)?.stamp);
+        Some(stamps)
+    }
+
+    fn selected_overrides(&self, class: &ClassKey, key: &ObjectKey) -> impl Iterator<Item = &Slot> {
+        let overrides = self.links.overrides(key).filter_map(|over| self.objects.get(over));
+        overrides.filter(|slot| self.classes.selects(class, &slot.aged.object))
+    }
+
     /// Returns an object as a class of sites has it, whether or not it selects the class.
     pub(super) fn variant(&mut self, class: &ClassKey, key: &ObjectKey) -> Option<Arc<Variant>> {
-        let slot = self.objects.get(key)?;
-        let selected = |key: &&ObjectKey| {
-            self.objects.get(*key).is_some_and(|slot| self.classes.selects(class, &slot.aged.object))
-        };
-        let overrides: Vec<_> =
-            self.links.overrides(key).filter(selected).filter_map(|key| self.objects.get(key)).collect();
-        let mut stamps: Stamps = overrides.iter().map(|slot| slot.stamp).collect();
-        stamps.sort_unstable();
-        stamps.insert(0, slot.stamp);
+        let stamps = self.stamps_of(class, key)?;
         if let Some(known) = self.variants.by_stamps.get(&stamps) {
             return Some(Arc::clone(known));
         }
-        let layers = overrides.iter().filter_map(|over| Layer::new(&over.aged.object, key)).collect();
-        let mut variant = make(&slot.aged, layers, self.decode);
+        let layers = self
+            .selected_overrides(class, key)
+            .filter_map(|over| Layer::new(&over.aged.object, key))
+            .collect();
+        let mut variant = make(&self.objects.get(key)?.aged, layers, self.decode);
         self.stamps += 1;
         variant.id = self.stamps;
         let variant = Arc::new(variant);

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::json;
 use skerry_core::id::{Digest, Kind, ObjectKey, SiteId};
+use skerry_core::id::{Revision, Timestamp};
 use skerry_core::index::{Change, Compiled, Index, compile};
+use skerry_core::ledger::{Ledger, Terms, encode};
+use skerry_core::verify::verify;
 use skerry_core::world::{Age, Aged, ServiceIndexes, World};
 
 use crate::events;
@@ -117,6 +120,21 @@ proptest! {
             let name = bad["metadata"]["name"].as_str().unwrap();
             after.diagnostics.iter().any(|found| found.object.as_ref().is_some_and(|key| key.name == name))
         }), "each is named in a diagnostic");
+    }
+
+    #[test]
+    fn what_is_compiled_is_always_verified(events in events::events()) {
+        let mut index = empty();
+        play(&mut index, &events);
+        let compiled = index.compile();
+        let mut ledger = Ledger::default();
+        ledger.publish(&compiled, |_| None, &Revision::folder(), Timestamp(1));
+        for site in compiled.sites() {
+            let contents = compiled.contents(site).unwrap();
+            let manifest = encode(&ledger.row(site).unwrap().manifest(site, Terms::default())).0;
+            let find = |id: &Digest| contents.fragments.iter().find(|f| f.id == *id).map(|f| f.bytes.clone());
+            prop_assert!(verify(&manifest, &contents.list, find).is_ok());
+        }
     }
 
     #[test]
