@@ -12,6 +12,7 @@ pub mod args;
 pub mod diff;
 pub mod error;
 pub mod fleet;
+pub mod nearest;
 pub mod outcome;
 pub mod output;
 pub mod source;
