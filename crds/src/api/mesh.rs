@@ -1,0 +1,50 @@
+//! `Mesh`: settings of the whole fleet.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::duration::Duration;
+use super::status::Status;
+
+/// Settings of the whole fleet.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[kube(
+    group = "skerry.dev",
+    version = "v1alpha1",
+    kind = "Mesh",
+    plural = "meshes",
+    shortname = "mh",
+    category = "skerry",
+    status = "Status",
+    derive = "PartialEq",
+    doc = "Settings of the whole fleet. One object for each fleet; without one the defaults hold.",
+    printcolumn = r#"{"name":"Trust Domain","type":"string","jsonPath":".spec.trustDomain"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MeshSpec {
+    /// The root trust domain of SPIFFE identities; a site's own is `<site>.<trustDomain>`. A DNS name in
+    /// lower case, at most 189 characters, so that a site's label fits before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 189),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
+        extend("default" = "mesh.local")
+    )]
+    pub trust_domain: Option<String>,
+    /// The IPv4 network from which services take virtual addresses, for proxies that name none; prefix
+    /// length 8 to 30. A 127/8 network works without any set-up of the host.
+    #[serde(rename = "outboundCIDR", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = super::OUTBOUND_CIDR), extend("default" = "127.65.0.0/16"))]
+    pub outbound_cidr: Option<String>,
+    /// A change that would remove more than this share of a site's services is held until it is
+    /// confirmed: percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100), extend("default" = 50))]
+    pub max_removal_percent: Option<i32>,
+    /// A site whose link was silent for longer is stale. Whole seconds; `0s` is never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "5m"))]
+    pub stale_after: Option<Duration>,
+}

@@ -1,0 +1,109 @@
+//! Durations of the Gateway API (GEP-2257) → milliseconds or seconds.
+
+use std::ops::RangeInclusive;
+
+use crate::api::duration::Duration;
+use crate::findings::Findings;
+
+use super::invalid;
+
+/// What a duration is, for help lines.
+const RULE: &str = "write it as 10s, 1m30s or 500ms (GEP-2257)";
+
+/// Parses a duration: one to four parts, each of one to five digits and `h`, `m`, `s` or `ms` (GEP-2257).
+///
+/// Parts may come in any order and more than once; their sum is below 2^49 milliseconds.
+pub(crate) fn parse(text: &str) -> Option<u64> {
+    let (mut rest, mut total, mut parts) = (text, 0_u64, 0);
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = rest.get(..digits).filter(|_| (1..=5).contains(&digits))?.parse().ok()?;
+        rest = &rest[digits..];
+        let (unit, milliseconds) = if rest.starts_with("ms") {
+            (2, 1)
+        } else {
+            let milliseconds = match rest.bytes().next()? {
+                b'h' => 3_600_000,
+                b'm' => 60_000,
+                b's' => 1_000,
+                _ => return None,
+            };
+            (1, milliseconds)
+        };
+        rest = &rest[unit..];
+        total += number * milliseconds;
+        parts += 1;
+    }
+    (1..=4).contains(&parts).then_some(total)
+}
+
+/// Reads a duration in milliseconds, at least `least`; at most 49 days, since bundles count in 32 bits.
+pub(crate) fn milliseconds(text: &str, least: u32, pointer: &str, findings: &mut Findings<'_>) -> Option<u32> {
+    let Some(total) = parse(text) else {
+        invalid(findings, pointer, format!("`{text}` is not a duration"), RULE);
+        return None;
+    };
+    match u32::try_from(total) {
+        Ok(total) if total >= least => Some(total),
+        Ok(_) => {
+            invalid(findings, pointer, format!("`{text}` is too short"), format!("give at least {least}ms"));
+            None
+        }
+        Err(_) => {
+            let message = format!("`{text}` is too long");
+            invalid(findings, pointer, message, "give at most 1193h (2^32 milliseconds), or 0s for no limit");
+            None
+        }
+    }
+}
+
+/// Reads a duration in whole seconds within bounds, both included.
+pub(crate) fn seconds(
+    duration: &Duration,
+    bounds: RangeInclusive<u32>,
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) -> Option<u32> {
+    let text = &duration.0;
+    let Some(total) = parse(text) else {
+        invalid(findings, pointer, format!("`{text}` is not a duration"), RULE);
+        return None;
+    };
+    let seconds = u32::try_from(total / 1_000).ok().filter(|seconds| total % 1_000 == 0 && bounds.contains(seconds));
+    if seconds.is_none() {
+        let help = format!("give whole seconds, {}s to {}s", bounds.start(), bounds.end());
+        invalid(findings, pointer, format!("`{text}` is out of bounds"), help);
+    }
+    seconds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn durations_are_those_of_gep_2257() {
+        let cases = [
+            ("0s", Some(0)),
+            ("10s", Some(10_000)),
+            ("500ms", Some(500)),
+            ("1m30s", Some(90_000)),
+            ("1h2m3s4ms", Some(3_723_004)),
+            ("30s1m", Some(90_000)),
+            ("99999h", Some(359_996_400_000)),
+            ("", None),
+            ("10", None),
+            ("s", None),
+            ("1.5s", None),
+            ("-1s", None),
+            ("100000s", None),
+            ("1s1s1s1s1s", None),
+            ("1d", None),
+            ("1 s", None),
+            ("1µs", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+}

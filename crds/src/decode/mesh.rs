@@ -1,0 +1,43 @@
+//! `Mesh` → fleet-wide settings.
+
+use std::sync::LazyLock;
+
+use skerry_core::policy::{Mesh, Spec};
+
+use crate::api;
+use crate::findings::Findings;
+use crate::shape::Shape;
+
+use super::{Body, dns, duration, invalid, network, sites, spec};
+
+static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::mesh::Mesh>);
+
+/// Any name is taken here; that there is one `Mesh` only is for the world to see.
+pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
+    let spec: api::mesh::MeshSpec = spec::read(&SHAPE, findings)?;
+    sites::of_selector(None, findings);
+    let mut mesh = Mesh::default();
+    if let Some(domain) = &spec.trust_domain {
+        mesh.trust_domain = trust_domain(domain, findings)?;
+    }
+    if let Some(cidr) = &spec.outbound_cidr {
+        mesh.outbound_cidr = network::outbound_cidr(cidr, "/spec/outboundCIDR", findings)?;
+    }
+    if let Some(percent) = spec.max_removal_percent {
+        mesh.max_removal_percent = u8::try_from(percent).ok()?;
+    }
+    if let Some(after) = &spec.stale_after {
+        mesh.stale_after_seconds = duration::seconds(after, 0..=u32::MAX, "/spec/staleAfter", findings)?;
+    }
+    Some(Body { spec: Spec::Mesh(mesh), sites: None })
+}
+
+/// A site's trust domain puts a label of up to 63 bytes and a dot before this one: 253 - 64 = 189.
+fn trust_domain(domain: &str, findings: &mut Findings<'_>) -> Option<String> {
+    if domain.split('.').all(dns::is_label) && domain.len() <= 189 {
+        return Some(domain.to_owned());
+    }
+    let help = "write a DNS name in lower case, such as mesh.example.com, at most 189 characters";
+    invalid(findings, "/spec/trustDomain", format!("`{domain}` is not a trust domain"), help);
+    None
+}

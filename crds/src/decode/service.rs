@@ -1,0 +1,157 @@
+//! `Service` (core/v1) → a mesh service: its TCP ports, what each speaks, and what selects its workloads.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use k8s_openapi::api::core::v1::{ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use skerry_core::bundle::v1::Protocol;
+use skerry_core::bundle::v1::service_port::Target;
+use skerry_core::diagnostic::Code;
+use skerry_core::policy::service::{Port, Service};
+use skerry_core::policy::Spec;
+
+use crate::findings::{Findings, below};
+use crate::shape::{self, Shape};
+
+use super::{Body, dns, invalid, sites, spec};
+
+static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_type::<ServiceSpec>);
+
+pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
+    let spec: ServiceSpec = spec::read(&SHAPE, findings)?;
+    let sites = sites::of_annotation(findings);
+    if spec.type_.as_deref() == Some("ExternalName") {
+        let message = "a service that is an ExternalName has no effect";
+        let help = "services of the mesh have workloads: call the other name directly";
+        findings.warning(Code::Unsupported, "/spec/type", message, help);
+        return None;
+    }
+    if spec.session_affinity.as_deref() == Some("ClientIP") {
+        let message = "session affinity is not supported; it has no effect";
+        findings.warning(Code::Unsupported, "/spec/sessionAffinity", message, "remove it");
+    }
+    let service = Service {
+        cluster_ip: cluster_ip(spec.cluster_ip.as_deref(), findings),
+        selector: spec::or_empty(spec.selector.as_ref()),
+        ports: ports(&spec.ports.unwrap_or_default(), findings),
+    };
+    Some(Body { spec: Spec::Service(service), sites: sites.ok()? })
+}
+
+/// `None` (headless) and empty are no address.
+fn cluster_ip(text: Option<&str>, findings: &mut Findings<'_>) -> Option<IpAddr> {
+    let text = text.filter(|text| !text.is_empty() && *text != "None")?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        let help = "write an IP address, \"None\", or leave it out";
+        invalid(findings, "/spec/clusterIP", format!("`{text}` is not an IP address"), help);
+    }
+    address
+}
+
+fn ports(ports: &[ServicePort], findings: &mut Findings<'_>) -> Vec<Port> {
+    let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
+    let mut converted = Vec::new();
+    for (at, port) in ports.iter().enumerate() {
+        let pointer = format!("/spec/ports/{at}");
+        check_name(port, ports.len(), &mut names, &pointer, findings);
+        let Some(number) = port_number(port.port, &below(&pointer, "port"), findings) else { continue };
+        if !is_tcp(port, &pointer, findings) {
+            continue;
+        }
+        if !numbers.insert(number) {
+            let message = format!("port {number} is there twice");
+            invalid(findings, &below(&pointer, "port"), message, "give each port its own number");
+        }
+        let Some(target) = target(port, number, &below(&pointer, "targetPort"), findings) else { continue };
+        converted.push(Port { name: port.name.clone().unwrap_or_default(), port: number, target, protocol: protocol(port) });
+    }
+    converted
+}
+
+/// Several ports need names, each once (Kubernetes API: `ServicePort.name`).
+fn check_name<'p>(
+    port: &'p ServicePort,
+    ports: usize,
+    names: &mut BTreeSet<&'p str>,
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) {
+    let pointer = below(pointer, "name");
+    match port.name.as_deref().filter(|name| !name.is_empty()) {
+        None if ports > 1 => invalid(findings, &pointer, "one of several ports has no name", "name every port"),
+        None => {}
+        Some(name) if !dns::is_label(name) => {
+            let help = format!("use {}", dns::LABEL_RULE);
+            invalid(findings, &pointer, format!("`{name}` is not the name of a port"), help);
+        }
+        Some(name) if !names.insert(name) => {
+            invalid(findings, &pointer, format!("name `{name}` is there twice"), "give each port its own name");
+        }
+        Some(_) => {}
+    }
+}
+
+fn port_number(number: i32, pointer: &str, findings: &mut Findings<'_>) -> Option<u16> {
+    let port = u16::try_from(number).ok().filter(|port| *port > 0);
+    if port.is_none() {
+        invalid(findings, pointer, format!("{number} is not a port"), "give 1 to 65535");
+    }
+    port
+}
+
+fn is_tcp(port: &ServicePort, pointer: &str, findings: &mut Findings<'_>) -> bool {
+    let pointer = below(pointer, "protocol");
+    match port.protocol.as_deref() {
+        None | Some("TCP" | "") => true,
+        Some(other @ ("UDP" | "SCTP")) => {
+            let message = format!("{other} is not supported; the port is left out");
+            findings.warning(Code::Unsupported, &pointer, message, "the mesh carries TCP: call this port directly");
+            false
+        }
+        Some(other) => {
+            let help = shape::one_of(["TCP", "UDP", "SCTP"].into_iter());
+            findings.error(Code::UnknownValue, &pointer, format!("`{other}` is not a protocol"), help);
+            false
+        }
+    }
+}
+
+/// The workload's port; left out, the same number.
+fn target(port: &ServicePort, number: u16, pointer: &str, findings: &mut Findings<'_>) -> Option<Target> {
+    match &port.target_port {
+        None => Some(Target::TargetNumber(u32::from(number))),
+        Some(IntOrString::Int(target)) => {
+            port_number(*target, pointer, findings).map(|target| Target::TargetNumber(u32::from(target)))
+        }
+        Some(IntOrString::String(name)) if dns::is_port_name(name) => Some(Target::TargetName(name.clone())),
+        Some(IntOrString::String(name)) => {
+            let help = "give a number, or the name of a workload's port: at most 15 lower-case letters, digits and `-`";
+            invalid(findings, pointer, format!("`{name}` is not a port"), help);
+            None
+        }
+    }
+}
+
+/// `appProtocol` (KEP-3726) decides; one that is not known says nothing, and then the first word of the
+/// name does (`http-admin`). `None` leaves it to the routes.
+fn protocol(port: &ServicePort) -> Option<Protocol> {
+    let by_app_protocol = match port.app_protocol.as_deref().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "http" | "kubernetes.io/ws" | "grpc-web" => Some(Protocol::Http),
+        "kubernetes.io/h2c" | "http2" | "grpc" | "h2c" => Some(Protocol::Http2),
+        "tcp" | "https" | "tls" | "kubernetes.io/wss" | "mongo" | "mysql" | "redis" => Some(Protocol::Tcp),
+        _ => None,
+    };
+    by_app_protocol.or_else(|| {
+        let name = port.name.as_deref().unwrap_or_default();
+        match name.split('-').next().unwrap_or_default() {
+            "http" => Some(Protocol::Http),
+            "grpc" if name.starts_with("grpc-web") => Some(Protocol::Http),
+            "http2" | "grpc" | "h2c" => Some(Protocol::Http2),
+            "tcp" | "tls" | "https" | "mongo" | "mysql" | "redis" => Some(Protocol::Tcp),
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,101 @@
+//! The diagnostics of one document, gathered while it is decoded: each with its place and field path.
+//!
+//! Must not decide what an error costs; that is the part of whoever decodes.
+
+use serde_json::Value;
+use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use skerry_core::document::{Document, field_path};
+use skerry_core::id::ObjectKey;
+
+/// Gathers diagnostics about one document. Pointers are JSON pointers (RFC 6901) into it.
+pub(crate) struct Findings<'d> {
+    document: &'d Document,
+    object: Option<ObjectKey>,
+    found: Diagnostics,
+    errors: usize,
+}
+
+impl<'d> Findings<'d> {
+    /// Starts with nothing found.
+    pub(crate) fn new(document: &'d Document) -> Self {
+        Self { document, object: None, found: Diagnostics::new(), errors: 0 }
+    }
+
+    /// Names the object that further findings are about.
+    pub(crate) fn set_object(&mut self, object: ObjectKey) {
+        self.object = Some(object);
+    }
+
+    /// Notes that something was refused.
+    ///
+    /// A value that holds a `${VAR}` is said to be that, whatever it was refused for.
+    pub(crate) fn error(&mut self, code: Code, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.errors += 1;
+        match self.value(pointer).and_then(Value::as_str).and_then(placeholder) {
+            Some(name) => self.add(Severity::Error, Code::InvalidField, pointer, placeholder_message(name), PLACEHOLDER_HELP),
+            None => self.add(Severity::Error, code, pointer, message, help),
+        }
+    }
+
+    /// Notes that something has an effect that its author may not expect, or none.
+    pub(crate) fn warning(&mut self, code: Code, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.add(Severity::Warning, code, pointer, message, help);
+    }
+
+    /// Says how many errors were noted so far: compare before and after a part to know whether it is sound.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// Ends the gathering: sorted by place, each finding once.
+    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.found.into_iter().collect()
+    }
+
+    /// Finds a value of the document.
+    pub(crate) fn value(&self, pointer: &str) -> Option<&'d Value> {
+        self.document.value.pointer(pointer)
+    }
+
+    fn add(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        pointer: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let location = self.document.locate(pointer);
+        let diagnostic = match severity {
+            Severity::Error => Diagnostic::error(code, location, message),
+            Severity::Warning | Severity::Info => Diagnostic::warning(code, location, message),
+        };
+        let mut diagnostic = diagnostic.field(field_path(pointer)).help(help);
+        diagnostic.object = self.object.clone();
+        self.found.insert(diagnostic);
+    }
+}
+
+const PLACEHOLDER_HELP: &str =
+    "post-build substitution is not applied to what is read from Git: write the value itself";
+
+fn placeholder_message(name: &str) -> String {
+    format!("`${{{name}}}` stands for a value that is not here")
+}
+
+/// Finds the name in the first `${NAME}` or `${NAME:=default}` of a text, as Flux substitutes them.
+pub(crate) fn placeholder(text: &str) -> Option<&str> {
+    text.match_indices("${").find_map(|(at, opening)| {
+        let inner = &text[at + opening.len()..];
+        let inner = &inner[..inner.find('}')?];
+        let end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len());
+        let (name, rest) = inner.split_at(end);
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        (is_name && (rest.is_empty() || rest.starts_with([':', '-', '=', '+', '?']))).then_some(name)
+    })
+}
+
+/// Appends one token to a JSON pointer, escaped.
+pub(crate) fn below(pointer: &str, token: &str) -> String {
+    format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
+}

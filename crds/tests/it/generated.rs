@@ -1,0 +1,62 @@
+//! CRDs and their reference.
+
+use std::path::Path;
+
+use skerry_crds::{generate, parse};
+
+#[test]
+fn every_kind_has_a_crd_that_is_read_again_as_it_was_meant() {
+    let files = generate::files();
+    let crds: Vec<_> = files.iter().filter(|(path, _)| path.starts_with("deploy/crds/")).collect();
+    let paths: Vec<_> = crds.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "deploy/crds/skerry.dev_meshes.yaml",
+            "deploy/crds/skerry.dev_policysources.yaml",
+            "deploy/crds/skerry.dev_siteoverrides.yaml",
+            "deploy/crds/skerry.dev_sites.yaml",
+            "deploy/crds/skerry.dev_trafficpolicies.yaml",
+            "deploy/crds/skerry.dev_workloads.yaml",
+        ]
+    );
+    for (path, text) in crds {
+        let parsed = parse(path, text.as_bytes());
+        assert_eq!(parsed.diagnostics, []);
+        let crd = &parsed.documents[0].value;
+        let plural = crd["spec"]["names"]["plural"].as_str().unwrap();
+        assert_eq!(crd["metadata"]["name"], format!("{plural}.skerry.dev"));
+        let version = &crd["spec"]["versions"][0];
+        assert_eq!((&version["name"], &version["storage"]), (&"v1alpha1".into(), &true.into()));
+        assert!(version["additionalPrinterColumns"].is_array(), "{path}");
+        let schema = &version["schema"]["openAPIV3Schema"]["properties"];
+        assert!(every_field_is_described(&schema["spec"]), "{path}");
+        assert_eq!(schema["status"]["properties"]["conditions"]["x-kubernetes-list-type"], "map", "{path}");
+    }
+}
+
+fn every_field_is_described(schema: &serde_json::Value) -> bool {
+    let properties = schema.get("properties").and_then(|properties| properties.as_object());
+    properties.into_iter().flatten().all(|(_, field)| {
+        field["description"].is_string() && every_field_is_described(field) && every_field_is_described(&field["items"])
+    })
+}
+
+#[test]
+fn rules_between_fields_are_in_the_crds() {
+    let files = generate::files();
+    let rules = files.values().flat_map(|text| text.lines()).filter_map(|line| line.trim().strip_prefix("rule: "));
+    let mut rules: Vec<_> = rules.collect();
+    rules.sort_unstable();
+    insta::assert_snapshot!(rules.join("\n"));
+}
+
+/// What is committed is what would be generated: run `cargo xtask codegen` when this fails.
+#[test]
+fn what_is_committed_is_up_to_date() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (path, text) in generate::files() {
+        let committed = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
+        assert!(committed == text, "{path} is out of date: run `cargo xtask codegen`");
+    }
+}

@@ -1,0 +1,93 @@
+//! `Service` → ports, protocols, selectors.
+
+use skerry_core::bundle::v1::Protocol;
+use skerry_core::bundle::v1::service_port::Target;
+use skerry_core::policy::Spec;
+use skerry_core::policy::service::Service;
+
+use crate::outcome::{explain, object, object_with};
+
+fn service(spec: &str) -> Service {
+    let text = format!("apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {spec}\n");
+    match object_with(&text).0.spec {
+        Spec::Service(service) => service,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_protocol_comes_from_app_protocol_then_from_the_name() {
+    let (tcp, http, http2) = (Some(Protocol::Tcp), Some(Protocol::Http), Some(Protocol::Http2));
+    let cases = [
+        ("{port: 80}", None),
+        ("{port: 80, name: web}", None),
+        ("{port: 80, name: http}", http),
+        ("{port: 80, name: http-admin}", http),
+        ("{port: 80, name: http2}", http2),
+        ("{port: 80, name: grpc-api}", http2),
+        ("{port: 80, name: grpc-web}", http),
+        ("{port: 80, name: h2c}", http2),
+        ("{port: 80, name: tcp-db}", tcp),
+        ("{port: 80, name: https}", tcp),
+        ("{port: 80, name: redis}", tcp),
+        ("{port: 80, name: httpd}", None),
+        ("{port: 80, appProtocol: http}", http),
+        ("{port: 80, appProtocol: HTTP}", http),
+        ("{port: 80, appProtocol: kubernetes.io/h2c}", http2),
+        ("{port: 80, appProtocol: kubernetes.io/ws}", http),
+        ("{port: 80, appProtocol: kubernetes.io/wss}", tcp),
+        ("{port: 80, appProtocol: grpc}", http2),
+        ("{port: 80, appProtocol: tcp, name: http}", tcp),
+        ("{port: 80, appProtocol: https, name: http}", tcp),
+        ("{port: 80, appProtocol: example.com/own, name: http}", http),
+        ("{port: 80, appProtocol: example.com/own}", None),
+    ];
+    for (port, expected) in cases {
+        assert_eq!(service(&format!("{{ports: [{port}]}}")).ports[0].protocol, expected, "{port}");
+    }
+}
+
+#[test]
+fn the_target_port_is_a_number_a_name_or_the_port_itself() {
+    let cases = [
+        ("{port: 80}", Target::TargetNumber(80)),
+        ("{port: 80, targetPort: 8080}", Target::TargetNumber(8080)),
+        ("{port: 80, targetPort: web}", Target::TargetName("web".to_owned())),
+        ("{port: 80, targetPort: null}", Target::TargetNumber(80)),
+    ];
+    for (port, expected) in cases {
+        assert_eq!(service(&format!("{{ports: [{port}]}}")).ports[0].target, expected, "{port}");
+    }
+}
+
+#[test]
+fn an_address_is_kept_and_headless_is_none() {
+    let cases = [("10.0.0.1", Some("10.0.0.1")), ("None", None), ("\"\"", None), ("fd00::1", Some("fd00::1"))];
+    for (text, expected) in cases {
+        let address = service(&format!("{{clusterIP: {text}}}")).cluster_ip;
+        assert_eq!(address, expected.map(|address| address.parse().unwrap()), "{text}");
+    }
+}
+
+#[test]
+fn fields_that_the_mesh_has_no_use_for_are_taken() {
+    let text = r#"
+apiVersion: v1
+kind: Service
+metadata: {name: a}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  ipFamilies: [IPv4]
+  publishNotReadyAddresses: true
+  ports: [{port: 80, nodePort: 30080}]
+"#;
+    object(text);
+}
+
+#[test]
+fn other_transports_are_left_out_with_a_warning() {
+    insta::assert_snapshot!(explain(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: dns}\nspec:\n  sessionAffinity: ClientIP\n  ports:\n  - {name: tcp, port: 53}\n  - {name: udp, port: 53, protocol: UDP}\n"
+    ));
+}
