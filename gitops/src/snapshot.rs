@@ -1,0 +1,225 @@
+//! The objects of a source at one commit, advanced commit by commit at the cost of what changed.
+//!
+//! Reads blobs and hands them to the pure [`catalog`]; must not decide what wins or what is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use skerry_core::diagnostic::Diagnostics;
+use skerry_core::id::ObjectKey;
+use skerry_core::world::{Age, Aged};
+
+use crate::age::{AgeReport, Ages};
+use crate::history::{Blob, History};
+use crate::oid::{BlobId, CommitId};
+use crate::read_error::ReadError;
+use crate::tree::{Ignored, TreeChanges, normalize};
+
+pub mod catalog;
+pub mod file;
+pub mod folder;
+pub mod hold;
+pub mod load;
+
+use catalog::{Batch, Catalog, Changed};
+use file::SourceFile;
+use hold::{Held, Hold};
+
+/// Whether ages are worked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aging {
+    /// From the history, which must be complete.
+    FromHistory,
+    /// Not at all: every object without a committed `metadata.creationTimestamp` is of unknown age.
+    Skip,
+}
+
+/// The state of a source at one commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceTree {
+    path: String,
+    commit: Option<CommitId>,
+    catalog: Catalog,
+    ignored: BTreeMap<String, Ignored>,
+    /// `None` when ages are skipped.
+    ages: Option<Ages>,
+}
+
+/// What an advance changed, and what holds after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Advance {
+    /// The commit before; `None` for the first.
+    pub from: Option<CommitId>,
+    /// The commit now.
+    pub to: CommitId,
+    /// Objects that are new or differ, in the order of their keys.
+    pub upserts: Vec<Aged>,
+    /// Objects that are gone, in order.
+    pub deletes: Vec<ObjectKey>,
+    /// All diagnostics of the source as it is now, not only new ones.
+    pub diagnostics: Diagnostics,
+    /// How many documents of other systems there are now, by kind.
+    pub foreign: BTreeMap<String, usize>,
+    /// How many policy files there are now.
+    pub files: usize,
+    /// How many links, submodules and unprintable names are passed over now.
+    pub ignored: usize,
+    /// What was learned of ages.
+    pub ages: AgeReport,
+    /// Holds that could not be restored, since the version that was kept cannot be read any more. Only after
+    /// [`SourceTree::restore`].
+    pub lost: Vec<ObjectKey>,
+}
+
+impl SourceTree {
+    /// Starts empty, at no commit, for what is below `path` of a repository.
+    pub fn new(path: &str, aging: Aging) -> Self {
+        let ages = match aging {
+            Aging::FromHistory => Some(Ages::new(path)),
+            Aging::Skip => None,
+        };
+        let (path, catalog) = (normalize(path), Catalog::default());
+        Self { path, commit: None, catalog, ignored: BTreeMap::new(), ages }
+    }
+
+    /// Builds the state at `commit` anew, after a restart. With the holds and ages that were saved at that commit the
+    /// result equals that of the advances that led there (invariant 3).
+    ///
+    /// # Errors
+    /// As [`SourceTree::advance`].
+    pub fn restore(
+        history: &History,
+        path: &str,
+        commit: CommitId,
+        holds: &BTreeMap<ObjectKey, Hold>,
+        ages: Ages,
+    ) -> Result<(Self, Advance), ReadError> {
+        let mut tree = Self { ages: Some(ages), ..Self::new(path, Aging::Skip) };
+        let mut lost = Vec::new();
+        for (key, hold) in holds {
+            let kept = match history.read_blob(hold.blob) {
+                Ok(Blob::Bytes(bytes)) => {
+                    SourceFile::read(&hold.path, Some(hold.blob), &bytes).find(key, hold.line)
+                }
+                _ => None,
+            };
+            match kept {
+                Some(object) => tree.catalog.seed(Held { object, hold: hold.clone() }),
+                None => lost.push(key.clone()),
+            }
+        }
+        let mut advance = tree.advance(history, commit)?;
+        advance.upserts = tree.objects().collect();
+        advance.deletes.clear();
+        advance.lost = lost;
+        Ok((tree, advance))
+    }
+
+    /// Goes to another commit, forwards or anywhere else, reading only the files that differ.
+    ///
+    /// A guard that refuses what comes out (mass removal, say) goes back exactly by [`SourceTree::restore`] with the
+    /// commit and the holds from before.
+    ///
+    /// # Errors
+    /// [`ReadError::PathNotFound`] when the commit has no such folder, [`ReadError::Shallow`] when ages are asked for
+    /// and the history is cut, and what else may hinder reading. On any error nothing has changed.
+    pub fn advance(&mut self, history: &History, to: CommitId) -> Result<Advance, ReadError> {
+        let changes = history.changed_files(self.commit, to, &self.path)?;
+        let batch = read(history, &changes)?;
+        let mut report = AgeReport::default();
+        if let Some(ages) = &mut self.ages {
+            let (read, learned) = ages.read(history, to)?;
+            refuse_unanswered(&read, &batch)?;
+            ages.accept(learned);
+            report = read;
+        }
+        let from = self.commit.replace(to);
+        let changed = self.catalog.apply(batch, from);
+        for (path, ignored) in changes.ignored {
+            match ignored {
+                Some(why) => drop(self.ignored.insert(path, why)),
+                None => drop(self.ignored.remove(&path)),
+            }
+        }
+        Ok(self.report(from, to, changed, report))
+    }
+
+    fn report(&self, from: Option<CommitId>, to: CommitId, changed: Changed, ages: AgeReport) -> Advance {
+        let upserts = changed.upserts.iter().filter_map(|key| self.object(key)).collect();
+        Advance {
+            from,
+            to,
+            upserts,
+            deletes: changed.deletes.into_iter().collect(),
+            diagnostics: self.catalog.diagnostics(),
+            foreign: self.catalog.foreign().clone(),
+            files: self.catalog.files(),
+            ignored: self.ignored.len(),
+            ages,
+            lost: Vec::new(),
+        }
+    }
+
+    /// Returns the commit that the state is of.
+    pub fn commit(&self) -> Option<CommitId> {
+        self.commit
+    }
+
+    /// Returns what is known of ages, to be saved with the holds.
+    pub fn ages(&self) -> Option<&Ages> {
+        self.ages.as_ref()
+    }
+
+    /// Lists the objects that are kept although the commit does not have them in good order, and where from.
+    pub fn holds(&self) -> &BTreeMap<ObjectKey, Hold> {
+        self.catalog.holds()
+    }
+
+    /// Lists the commits that this state needs, for [`crate::mirror::Mirror::retain`]: its own and those of its holds.
+    pub fn needed_commits(&self) -> BTreeSet<CommitId> {
+        self.commit.into_iter().chain(self.holds().values().map(|hold| hold.commit)).collect()
+    }
+
+    /// Lists every object, held ones among them, in the order of their keys.
+    pub fn objects(&self) -> impl Iterator<Item = Aged> {
+        self.catalog.objects().map(|object| self.aged(object))
+    }
+
+    /// Looks an object up.
+    pub fn object(&self, key: &ObjectKey) -> Option<Aged> {
+        self.catalog.object(key).map(|object| self.aged(object))
+    }
+
+    fn aged(&self, object: &std::sync::Arc<skerry_core::policy::Object>) -> Aged {
+        let unaged = || object.created.map_or(Age::Unknown, Age::Known);
+        let age = self.ages.as_ref().map_or_else(unaged, |ages| ages.age_of(object));
+        Aged { age, object: object.clone() }
+    }
+}
+
+fn read(history: &History, changes: &TreeChanges) -> Result<Batch, ReadError> {
+    let file = |path: &str, blob: BlobId| {
+        Ok(match history.read_blob(blob)? {
+            Blob::Bytes(bytes) => SourceFile::read(path, Some(blob), &bytes),
+            Blob::TooLarge { size } => SourceFile::over_budget(path, Some(blob), size),
+        })
+    };
+    let files = changes.files.iter();
+    files
+        .map(|change| {
+            Ok((change.path.clone(), change.blob.map(|blob| file(&change.path, blob)).transpose()?))
+        })
+        .collect()
+}
+
+/// Refuses objects whose age a shallow clone cannot tell and that do not tell it themselves.
+fn refuse_unanswered(report: &AgeReport, batch: &Batch) -> Result<(), ReadError> {
+    let objects = batch.values().flatten().flat_map(SourceFile::objects);
+    let unanswered: BTreeSet<_> = objects
+        .filter(|object| object.created.is_none() && report.unanswered.contains(&object.key))
+        .map(|object| &object.key)
+        .collect();
+    match unanswered.first() {
+        Some(example) => Err(ReadError::Shallow { objects: unanswered.len(), example: example.to_string() }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,267 @@
+//! Files → objects: which document of an object counts, and what stays when a document goes bad.
+//!
+//! Pure: no Git, no files. The rules:
+//!
+//! 1. Of several good documents for one object the first counts, by path, then by place in the file; each further one
+//!    is a `DuplicateObject`.
+//! 2. A refused document never counts, and hides no good one.
+//! 3. An object that was there and has no good document now is **held**: it stays as it last was, as long as (a) a
+//!    refused document names it, or (b) the file that it came from has documents that may be anything. A file over
+//!    budget is such a file. If that file is gone and the same step brings a new file with such documents, the hold
+//!    waits for that one: it may be the old one, renamed.
+//! 4. Otherwise it is removed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Location};
+use skerry_core::id::ObjectKey;
+use skerry_core::policy::Object;
+
+use super::file::{Entry, SourceFile};
+use super::hold::{Held, Hold};
+use crate::oid::{BlobId, CommitId};
+
+/// Files that are new or differ, and files that are gone (`None`), by path.
+pub type Batch = BTreeMap<String, Option<SourceFile>>;
+
+/// The objects of all files together. Every map below is kept current by [`Catalog::apply`] alone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Catalog {
+    files: BTreeMap<String, SourceFile>,
+    /// Every document of ours with a known identity, good or refused.
+    claims: BTreeMap<ObjectKey, BTreeSet<Claim>>,
+    live: BTreeMap<ObjectKey, Live>,
+    /// A subset of `live`.
+    holds: BTreeMap<ObjectKey, Hold>,
+    /// Diagnostics about an object as a whole; files carry their own. No empty lists.
+    notes: BTreeMap<ObjectKey, Vec<Diagnostic>>,
+    /// Files that have diagnostics.
+    flawed: BTreeSet<String>,
+    /// The sum over all files. No zeros.
+    foreign: BTreeMap<String, usize>,
+}
+
+/// The place of a document. The order is that of rule 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    path: String,
+    index: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Live {
+    object: Arc<Object>,
+    blob: Option<BlobId>,
+    path: String,
+    line: u32,
+}
+
+/// The objects that a batch changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// New ones and ones that differ.
+    pub upserts: BTreeSet<ObjectKey>,
+    /// Ones that are gone.
+    pub deletes: BTreeSet<ObjectKey>,
+}
+
+/// What a batch says to all of its objects.
+struct Step {
+    /// The commit that had the state before; nothing can be held without one.
+    before: Option<CommitId>,
+    /// The first new file with documents that may be anything.
+    newcomer: Option<String>,
+}
+
+impl Catalog {
+    /// Takes a batch of files. `before` is the commit that the state before was of, if any: holds name it.
+    /// Cost is that of the batch's objects, not of all.
+    pub fn apply(&mut self, batch: Batch, before: Option<CommitId>) -> Changed {
+        let is_newcomer = |(path, file): &(&String, &Option<SourceFile>)| {
+            !self.files.contains_key(*path) && file.as_ref().is_some_and(|file| file.unreadable > 0)
+        };
+        let newcomer = before.and_then(|_| batch.iter().find(is_newcomer).map(|(path, _)| path.clone()));
+        let mut touched = self.waiting_for(&batch);
+        for (path, file) in batch {
+            self.replace(&path, file, &mut touched);
+        }
+        let step = Step { before, newcomer };
+        let mut changed = Changed::default();
+        for key in touched {
+            self.resolve(key, &step, &mut changed);
+        }
+        changed
+    }
+
+    /// Lists the held objects whose file is in the batch, or is gone (after a restart with holds of another commit).
+    fn waiting_for(&self, batch: &Batch) -> BTreeSet<ObjectKey> {
+        let concerned = |path: &String| batch.contains_key(path) || !self.files.contains_key(path);
+        self.holds.iter().filter(|(_, hold)| concerned(&hold.waits_for)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Puts a held object in place before the first batch, after a restart.
+    pub(super) fn seed(&mut self, held: Held) {
+        let Held { object, hold } = held;
+        let live = Live { object, blob: Some(hold.blob), path: hold.path.clone(), line: hold.line };
+        let key = live.object.key.clone();
+        self.live.insert(key.clone(), live);
+        self.holds.insert(key, hold);
+    }
+
+    /// Returns the holds.
+    pub fn holds(&self) -> &BTreeMap<ObjectKey, Hold> {
+        &self.holds
+    }
+
+    /// Lists every object, in order.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.live.values().map(|live| &live.object)
+    }
+
+    /// Looks an object up.
+    pub fn object(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
+        self.live.get(key).map(|live| &live.object)
+    }
+
+    /// Collects all diagnostics.
+    pub fn diagnostics(&self) -> Diagnostics {
+        let of_files =
+            self.flawed.iter().filter_map(|path| self.files.get(path)).flat_map(|file| &file.diagnostics);
+        of_files.chain(self.notes.values().flatten()).cloned().collect()
+    }
+
+    /// Counts documents of other systems by kind.
+    pub fn foreign(&self) -> &BTreeMap<String, usize> {
+        &self.foreign
+    }
+
+    /// Counts files.
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    fn replace(&mut self, path: &str, file: Option<SourceFile>, touched: &mut BTreeSet<ObjectKey>) {
+        if let Some(old) = self.files.remove(path) {
+            self.forget(path, &old, touched);
+        }
+        let Some(file) = file else { return };
+        for (index, entry) in file.entries.iter().enumerate() {
+            let claim = Claim { path: path.to_owned(), index };
+            self.claims.entry(entry.key.clone()).or_default().insert(claim);
+            touched.insert(entry.key.clone());
+        }
+        for (kind, count) in &file.foreign {
+            *self.foreign.entry(kind.clone()).or_default() += count;
+        }
+        if !file.diagnostics.is_empty() {
+            self.flawed.insert(path.to_owned());
+        }
+        self.files.insert(path.to_owned(), file);
+    }
+
+    fn forget(&mut self, path: &str, old: &SourceFile, touched: &mut BTreeSet<ObjectKey>) {
+        self.flawed.remove(path);
+        for (index, entry) in old.entries.iter().enumerate() {
+            if let Some(claims) = self.claims.get_mut(&entry.key) {
+                claims.remove(&Claim { path: path.to_owned(), index });
+                if claims.is_empty() {
+                    self.claims.remove(&entry.key);
+                }
+            }
+            touched.insert(entry.key.clone());
+        }
+        for (kind, count) in &old.foreign {
+            if let Some(total) = self.foreign.get_mut(kind) {
+                *total -= count;
+            }
+        }
+        self.foreign.retain(|_, total| *total > 0);
+    }
+
+    /// Decides about one object, by the rules at the top of this file.
+    fn resolve(&mut self, key: ObjectKey, step: &Step, changed: &mut Changed) {
+        let claims: Vec<_> = self.claims.get(&key).into_iter().flatten().collect();
+        let entries: Vec<_> = claims.into_iter().filter_map(|claim| self.entry(claim)).collect();
+        let good: Vec<_> = entries.iter().copied().filter(|(_, _, entry)| entry.object.is_some()).collect();
+        let mut notes = duplicates(&good);
+        let (live, hold) = match good.first() {
+            Some((path, file, entry)) => (Live::of(path, file, entry), None),
+            None => match self.hold(&key, &entries, step) {
+                Some((hold, note)) => {
+                    notes.push(note);
+                    (self.live.get(&key).cloned(), Some(hold))
+                }
+                None => (None, None),
+            },
+        };
+        set(&mut self.notes, &key, Some(notes).filter(|notes| !notes.is_empty()));
+        set(&mut self.holds, &key, hold);
+        let old = set(&mut self.live, &key, live);
+        match (old, self.live.get(&key)) {
+            (Some(_), None) => drop(changed.deletes.insert(key)),
+            (old, Some(new)) if old.as_ref().map(|old| &old.object) != Some(&new.object) => {
+                changed.upserts.insert(key);
+            }
+            _ => {}
+        }
+    }
+
+    /// Applies rule 3 to an object without a good document.
+    fn hold(&self, key: &ObjectKey, entries: &[Place<'_>], step: &Step) -> Option<(Hold, Diagnostic)> {
+        let live = self.live.get(key)?;
+        let earlier = self.holds.get(key);
+        let commit = earlier.map(|hold| hold.commit).or(step.before)?;
+        let hold = |waits_for: &str| {
+            let (path, waits_for) = (live.path.clone(), waits_for.to_owned());
+            live.blob.map(|blob| Hold { blob, path, line: live.line, commit, waits_for })
+        };
+        if let Some((path, _, entry)) = entries.first() {
+            let hold = hold(path)?;
+            let note = hold.beside_refusal(key, &entry.location);
+            return Some((hold, note));
+        }
+        let origin = earlier.map_or(&live.path, |hold| &hold.waits_for);
+        let hold = match self.files.get(origin) {
+            Some(file) => (file.unreadable > 0).then(|| hold(origin))??,
+            None => hold(step.newcomer.as_ref()?)?,
+        };
+        let note = hold.beside_unreadable(key);
+        Some((hold, note))
+    }
+
+    fn entry<'a>(&'a self, claim: &'a Claim) -> Option<Place<'a>> {
+        let file = self.files.get(&claim.path)?;
+        Some((&claim.path, file, file.entries.get(claim.index)?))
+    }
+}
+
+type Place<'a> = (&'a str, &'a SourceFile, &'a Entry);
+
+impl Live {
+    fn of(path: &str, file: &SourceFile, entry: &Entry) -> Option<Self> {
+        let object = entry.object.clone()?;
+        Some(Self { object, blob: file.blob, path: path.to_owned(), line: entry.location.line })
+    }
+}
+
+fn duplicates(good: &[Place<'_>]) -> Vec<Diagnostic> {
+    let Some(((_, _, first), rest)) = good.split_first() else { return Vec::new() };
+    let duplicate = |(_, _, entry): &Place<'_>| {
+        let first = Location { column: 0, ..first.location.clone() };
+        let message =
+            format!("the object is defined already at {first}; that one counts and this one does not");
+        Diagnostic::error(Code::DuplicateObject, entry.location.clone(), message)
+            .object(entry.key.clone())
+            .help("remove one of the two, or give it another name or namespace")
+    };
+    rest.iter().map(duplicate).collect()
+}
+
+/// Sets or removes an entry of a map, and returns what was there.
+fn set<V>(map: &mut BTreeMap<ObjectKey, V>, key: &ObjectKey, value: Option<V>) -> Option<V> {
+    match value {
+        Some(value) => map.insert(key.clone(), value),
+        None => map.remove(key),
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads a plain folder: no Git, no history, one look.
+//!
+//! Must not leave the folder: links are passed over, except one to a file in a hidden folder beside it, which is how
+//! Kubernetes mounts a `ConfigMap` (`policy.yaml -> ..data/policy.yaml`).
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::catalog::Batch;
+use super::file::SourceFile;
+use crate::limits::{FILE_BYTES, FILES, TREE_ENTRIES};
+use crate::read_error::ReadError;
+use crate::tree::{is_hidden, is_policy_file};
+
+/// The policy files of a folder, and how many links were passed over.
+#[derive(Debug, Default)]
+pub(super) struct Folder {
+    pub(super) files: Batch,
+    pub(super) ignored: usize,
+}
+
+/// Reads every policy file below `root`, by the same rules as those of a commit: no hidden names, three endings.
+pub(super) fn read(root: &Path) -> Result<Folder, ReadError> {
+    let top = match root.canonicalize() {
+        Ok(top) if top.is_dir() => top,
+        _ => return Err(ReadError::FolderNotFound { path: root.to_owned() }),
+    };
+    let mut folder = Folder::default();
+    let mut pending = vec![(top.clone(), String::new())];
+    let mut seen = 0;
+    while let Some((path, prefix)) = pending.pop() {
+        for entry in fs::read_dir(&path).map_err(|error| ReadError::io(&path, &error))? {
+            let entry = entry.map_err(|error| ReadError::io(&path, &error))?;
+            seen += 1;
+            match classify(&top, &entry) {
+                Found::Folder(name) => pending.push((entry.path(), format!("{prefix}{name}/"))),
+                Found::File(name) => {
+                    let name = format!("{prefix}{name}");
+                    let file = read_file(&entry.path(), &name)?;
+                    folder.files.insert(name, Some(file));
+                }
+                Found::Ignored => folder.ignored += 1,
+                Found::Nothing => {}
+            }
+        }
+        check(seen, "tree entries", TREE_ENTRIES)?;
+        check(folder.files.len(), "policy files", FILES)?;
+    }
+    Ok(folder)
+}
+
+fn check(count: usize, what: &'static str, limit: usize) -> Result<(), ReadError> {
+    if count > limit { Err(ReadError::TooMany { what, limit }) } else { Ok(()) }
+}
+
+enum Found {
+    Folder(String),
+    File(String),
+    /// A link that is not followed, or a name that is not UTF-8.
+    Ignored,
+    Nothing,
+}
+
+fn classify(top: &Path, entry: &fs::DirEntry) -> Found {
+    let name = entry.file_name();
+    if is_hidden(name.as_encoded_bytes()) {
+        return Found::Nothing;
+    }
+    let (Some(name), Ok(kind)) = (name.to_str().map(str::to_owned), entry.file_type()) else {
+        return Found::Ignored;
+    };
+    if kind.is_dir() {
+        Found::Folder(name)
+    } else if kind.is_symlink() && !is_mounted_file(top, &entry.path()) {
+        Found::Ignored
+    } else if is_policy_file(&name) && (kind.is_file() || kind.is_symlink()) {
+        Found::File(name)
+    } else {
+        Found::Nothing
+    }
+}
+
+/// Says whether a link leads to a file of this folder that is hidden and so not read otherwise.
+fn is_mounted_file(top: &Path, link: &Path) -> bool {
+    let Ok(target) = link.canonicalize() else { return false };
+    let inside = target.strip_prefix(top).map(PathBuf::from).unwrap_or_default();
+    target.is_file() && inside.components().any(|part| is_hidden(part.as_os_str().as_encoded_bytes()))
+}
+
+fn read_file(path: &Path, name: &str) -> Result<SourceFile, ReadError> {
+    let io = |error| ReadError::io(path, &error);
+    let file = fs::File::open(path).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(bound).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() > FILE_BYTES {
+        let size = usize::try_from(size).unwrap_or(usize::MAX).max(bytes.len());
+        return Ok(SourceFile::over_budget(name, None, size));
+    }
+    Ok(SourceFile::read(name, None, &bytes))
+}

@@ -1,0 +1,95 @@
+//! Plain folders.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use skerry_core::diagnostic::Code;
+use skerry_core::world::Age;
+use skerry_gitops::limits::FILE_BYTES;
+use skerry_gitops::read_error::ReadError;
+use skerry_gitops::snapshot::load::load_folder;
+
+use crate::repository::{file, refused, service};
+
+fn write(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn every_policy_file_below_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &service("cart", 80));
+    write(dir.path(), "deep/er/b.yml", &service("ads", 80));
+    write(
+        dir.path(),
+        "c.json",
+        r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "json", "namespace": "shop"}, "spec": {"ports": [{"port": 80}]}}"#,
+    );
+    write(dir.path(), "README.md", "not: [policy");
+    write(dir.path(), ".git/config.yaml", "not: [policy");
+    write(dir.path(), "deep/.hidden.yaml", "not: [policy");
+    write(
+        dir.path(),
+        "kustomization.yaml",
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n",
+    );
+
+    let loaded = load_folder(dir.path()).unwrap();
+
+    let names: Vec<_> = loaded.objects.iter().map(|(object, _)| object.key.name.as_str()).collect();
+    assert_eq!(names, ["ads", "cart", "json"]);
+    assert!(loaded.objects.iter().all(|(_, age)| *age == Age::Unknown));
+    assert_eq!((loaded.files, loaded.revision.as_str()), (4, "folder@none"));
+    assert_eq!(loaded.foreign.into_iter().collect::<Vec<_>>(), [("Kustomization".to_owned(), 1)]);
+    assert_eq!(loaded.objects[0].0.document.location.file, "deep/er/b.yml");
+}
+
+#[test]
+fn links_do_not_lead_out_and_mounted_config_maps_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    write(outside.path(), "secret.yaml", &service("secret", 80));
+    write(dir.path(), "a.yaml", &service("cart", 80));
+    write(dir.path(), "..2026_01_01/mounted.yaml", &service("mounted", 80));
+    symlink("..2026_01_01", dir.path().join("..data")).unwrap();
+    symlink("..data/mounted.yaml", dir.path().join("mounted.yaml")).unwrap();
+    symlink(outside.path().join("secret.yaml"), dir.path().join("secret.yaml")).unwrap();
+    symlink("a.yaml", dir.path().join("again.yaml")).unwrap();
+    symlink("nowhere.yaml", dir.path().join("dangling.yaml")).unwrap();
+    symlink(".", dir.path().join("loop")).unwrap();
+
+    let loaded = load_folder(dir.path()).unwrap();
+
+    let names: Vec<_> = loaded.objects.iter().map(|(object, _)| object.key.name.as_str()).collect();
+    assert_eq!(names, ["cart", "mounted"]);
+    assert_eq!(loaded.ignored, 4);
+}
+
+#[test]
+fn bad_files_hurt_only_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &file(&[service("cart", 80), refused("bad")]));
+    write(dir.path(), "large.yaml", &format!("{}# {}", service("large", 80), "x".repeat(FILE_BYTES)));
+    fs::write(dir.path().join("latin1.yaml"), b"name: caf\xe9\n").unwrap();
+    write(dir.path(), "empty.yaml", "");
+
+    let loaded = load_folder(dir.path()).unwrap();
+
+    assert_eq!(loaded.objects.len(), 1);
+    let budget =
+        loaded.diagnostics.iter().find(|diagnostic| diagnostic.code == Code::BudgetExceeded).unwrap();
+    assert_eq!(budget.location.file, "large.yaml");
+    assert!(loaded.diagnostics.iter().any(|diagnostic| diagnostic.location.file == "latin1.yaml"));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", "");
+    for path in [dir.path().join("nowhere"), dir.path().join("a.yaml")] {
+        assert_eq!(load_folder(&path).unwrap_err(), ReadError::FolderNotFound { path });
+    }
+}
