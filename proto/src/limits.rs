@@ -1,0 +1,64 @@
+//! Every cap of the protocol, with its arithmetic.
+//!
+//! A peer that goes over one of them is refused with a message that names the cap; nothing here is
+//! negotiated.
+
+use skerry_core::bundle::{MAX_FRAGMENT_BYTES, MAX_FRAGMENTS};
+
+/// The protocol version that `sync.proto` describes, sent in `Hello.protocol`.
+pub const PROTOCOL: u32 = 1;
+
+/// The oldest protocol version that is served: one release back once there is one.
+pub const OLDEST_PROTOCOL: u32 = 1;
+
+/// The longest message, both ways. The longest one that is ever due is an offer from nothing:
+/// 10,000 fragments × (8 + 2 × 64 key + 34 id + 4 length) B = 1.7 MiB, and 16 KiB of fragments.
+pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
+/// How many bytes of fragments ride in an offer: with these one round trip does it. More than that
+/// is fetched in chunks, which can be resumed.
+pub const MAX_INLINE_BYTES: usize = 16 << 10;
+
+/// The longest `Chunk.data`: 16 chunks to a message cap, and 2 s of a link of 1 Mbit/s, so a link
+/// that breaks loses little.
+pub const MAX_CHUNK_BYTES: usize = 256 << 10;
+
+/// How many bytes of chunks ride in one `PullResponse`.
+pub const MAX_PULL_CHUNK_BYTES: usize = 1 << 20;
+
+/// The longest encoded form of a fragment: zstd's own bound for data that does not compress
+/// (1/256 more, and headers).
+pub const MAX_ENCODED_FRAGMENT_BYTES: usize = MAX_FRAGMENT_BYTES + MAX_FRAGMENT_BYTES / 256 + 1024;
+
+/// The most fragments that one `Need` names: a whole bundle. 10,000 × (34 id + 4 offset + 4) B = 410 KiB.
+pub const MAX_WANTS: usize = MAX_FRAGMENTS;
+
+/// The most reports in one `ReportRequest`.
+pub const MAX_REPORTS: usize = 64;
+
+/// The longest single report: 64 × 60 KiB = 3.75 MiB stay below the message cap.
+pub const MAX_REPORT_BYTES: usize = 60 << 10;
+
+/// The most proxies of one `SiteState`: 50 × (1 KiB detail + 2 × 64 workload + 64 hash) B = 60 KiB
+/// when every one of them complains; those that are ready take 150 B.
+pub const MAX_PROXIES: usize = 256;
+
+/// The most `SiteState.workload_problems`.
+pub const MAX_WORKLOAD_PROBLEMS: usize = 20;
+
+/// The longest free text of a report (what Envoy said, why a bundle was refused).
+pub const MAX_DETAIL_BYTES: usize = 1 << 10;
+
+/// The most diagnostics of one `SourceStatus`: 200 × 1 KiB = 200 KiB.
+pub const MAX_DIAGNOSTICS: usize = 200;
+
+/// The most events of one `SiteDetail`, and the most that the core keeps of a site:
+/// 100 × (1 KiB detail + 100) B = 110 KiB.
+pub const MAX_EVENTS: usize = 100;
+
+/// The most sites of one `FleetStatus`: 1,000 × 2 KiB = 2 MiB stay below the message cap; what is
+/// longer is cut to another page.
+pub const MAX_SITES_A_PAGE: usize = 1_000;
+
+/// The length of `Hello.boot` and `ReportRequest.boot`.
+pub const BOOT_BYTES: usize = 16;
