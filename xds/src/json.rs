@@ -1,0 +1,62 @@
+//! Canonical protobuf JSON (proto3 JSON mapping) of resources and start files, with every `Any`
+//! written out under its `@type`: what `envoy -c FILE.json` reads and people too.
+
+use std::sync::LazyLock;
+
+use prost::{Message, Name};
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use serde_json::{Map, Value};
+
+use crate::envoy::{Any, bootstrap::Bootstrap};
+use crate::resource::{ResourceKind, ResourceSet};
+
+/// A bound for the unpacked descriptors: today's are 139 kB.
+const MAX_DESCRIPTOR_BYTES: usize = 4 << 20;
+
+/// The messages that start files hold; written by the example `skerry-xds-gen`.
+static DESCRIPTORS: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    let packed = include_bytes!("gen/envoy.binpb");
+    let bytes = zstd::bulk::decompress(packed, MAX_DESCRIPTOR_BYTES).expect("the committed file is whole");
+    DescriptorPool::decode(bytes.as_slice()).expect("the committed file is a descriptor set")
+});
+
+/// A message of a type that the descriptors lack.
+#[derive(Debug, thiserror::Error)]
+#[error("`{type_name}` cannot be written as JSON: {reason}")]
+pub struct JsonError {
+    /// The message's type.
+    pub type_name: String,
+    /// What is missing.
+    pub reason: String,
+}
+
+/// Prints a start file, indented, with a line break at the end.
+pub fn to_json(bootstrap: &Bootstrap) -> Result<String, JsonError> {
+    Ok(print(&to_value(&Bootstrap::full_name(), &bootstrap.encode_to_vec())?))
+}
+
+/// Prints a set as one object: `clusters`, `endpoints`, `listeners`, `routes`, each by name.
+pub fn resources_to_json(set: &ResourceSet) -> Result<String, JsonError> {
+    let mut object = Map::new();
+    for kind in ResourceKind::ALL {
+        let values: Result<Map<_, _>, JsonError> =
+            set.of(kind).iter().map(|(name, resource)| Ok((name.clone(), any_to_value(resource.any())?))).collect();
+        object.insert(format!("{kind}s"), Value::Object(values?));
+    }
+    Ok(print(&Value::Object(object)))
+}
+
+fn any_to_value(any: &Any) -> Result<Value, JsonError> {
+    to_value(any.type_url.rsplit('/').next().unwrap_or_default(), &any.value)
+}
+
+fn to_value(type_name: &str, bytes: &[u8]) -> Result<Value, JsonError> {
+    let fail = |reason: String| JsonError { type_name: type_name.to_owned(), reason };
+    let descriptor = DESCRIPTORS.get_message_by_name(type_name).ok_or_else(|| fail("unknown type".to_owned()))?;
+    let message = DynamicMessage::decode(descriptor, bytes).map_err(|error| fail(error.to_string()))?;
+    serde_json::to_value(&message).map_err(|error| fail(error.to_string()))
+}
+
+fn print(value: &Value) -> String {
+    format!("{value:#}\n")
+}

@@ -1,0 +1,153 @@
+//! Lowering: a bundle plus what is known at the site becomes the resources of one proxy.
+//!
+//! A pure function: equal inputs give equal bytes. What cannot be lowered is left out and said in
+//! [`ResourceSet::problems`]; it never takes anything else with it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use ipnet::Ipv4Net;
+use skerry_core::bundle::{Bundle, v1};
+use skerry_core::id::NamespacedName;
+use skerry_core::workload::{Proxy, Workload};
+
+use crate::resource::{Problem, ResourceSet};
+
+pub mod address;
+pub(crate) mod cluster;
+pub(crate) mod endpoint;
+pub(crate) mod listener;
+pub mod name;
+mod port;
+mod route;
+
+pub use listener::dns::DNS_PORT;
+pub use route::timeout::DEFAULT_REQUEST_TIMEOUT_MS;
+
+/// What the agent's configuration says about lowering.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LowerOptions {
+    /// Whether the proxy answers names.
+    pub dns: Dns,
+}
+
+/// Whether a proxy answers the names of services over DNS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dns {
+    /// At the proxy's own virtual address, UDP port [`DNS_PORT`].
+    #[default]
+    Serve,
+    /// Not at all: something else knows the names.
+    Off,
+}
+
+/// Why nothing can be lowered for a proxy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    /// The site has no workload of this name.
+    #[error("no workload `{0}` is known at this site")]
+    UnknownWorkload(NamespacedName),
+    /// The workload is reached directly.
+    #[error("workload `{0}` has no proxy")]
+    NoProxy(NamespacedName),
+    /// The settings hold something that is not an IPv4 CIDR.
+    #[error("`{0}` is not an IPv4 CIDR (outbound CIDR of the mesh)")]
+    InvalidCidr(String),
+}
+
+/// Lowers a bundle for the proxy of one workload.
+///
+/// `workloads` are those of the site, in any order. Errors say that there is no such proxy or that
+/// the settings are unusable; everything smaller is a problem in the result.
+pub fn lower(
+    bundle: &Bundle,
+    workloads: &[Workload],
+    proxy: &NamespacedName,
+    options: &LowerOptions,
+) -> Result<ResourceSet, LowerError> {
+    let scope = Scope::resolve(bundle, workloads, proxy)?;
+    let mut draft = Draft::default();
+    scope.warn_of_shared_addresses(&mut draft);
+    // The workload's own ports come first: a service must never take them.
+    listener::inbound::lower(&scope, &mut draft);
+    for service in bundle.services.values() {
+        cluster::lower(service, &mut draft);
+        endpoint::lower(&scope, service, &mut draft);
+        listener::outbound::lower(&scope, service, &mut draft);
+    }
+    if options.dns == Dns::Serve {
+        listener::dns::lower(&scope, &mut draft);
+    }
+    Ok(draft.set)
+}
+
+/// What lowering looks things up in.
+pub(crate) struct Scope<'a> {
+    /// The policy.
+    pub(crate) bundle: &'a Bundle,
+    /// The workloads of the site, by name.
+    pub(crate) workloads: BTreeMap<&'a NamespacedName, &'a Workload>,
+    /// The workload that the proxy is for.
+    pub(crate) owner: &'a Workload,
+    /// Where virtual addresses are taken from; none when neither proxy nor mesh names a CIDR.
+    pub(crate) cidr: Option<Ipv4Net>,
+}
+
+impl<'a> Scope<'a> {
+    fn resolve(bundle: &'a Bundle, workloads: &'a [Workload], name: &NamespacedName) -> Result<Self, LowerError> {
+        let workloads: BTreeMap<_, _> = workloads.iter().map(|workload| (&workload.name, workload)).collect();
+        let owner = workloads.get(name).copied().ok_or_else(|| LowerError::UnknownWorkload(name.clone()))?;
+        let proxy = owner.proxy.as_ref().ok_or_else(|| LowerError::NoProxy(name.clone()))?;
+        let cidr = address::outbound_cidr(&bundle.settings, proxy)?;
+        Ok(Self { bundle, workloads, owner, cidr })
+    }
+
+    /// Finds a port of a service of the bundle.
+    pub(crate) fn service_port(&self, service: &NamespacedName, port: u32) -> Option<&'a v1::ServicePort> {
+        self.bundle.services.get(service)?.ports.iter().find(|known| known.port == port)
+    }
+
+    /// Two proxies of one host that bind the same addresses would share them without an error, since
+    /// Envoy sets `SO_REUSEPORT`. Loopback addresses tell that they are on one host.
+    fn warn_of_shared_addresses(&self, draft: &mut Draft) {
+        let Some(cidr) = self.cidr.filter(|cidr| cidr.network().is_loopback()) else { return };
+        let overlaps = |proxy: &Proxy| {
+            let other = address::outbound_cidr(&self.bundle.settings, proxy).ok().flatten();
+            other.is_some_and(|other| other.contains(&cidr) || cidr.contains(&other))
+        };
+        let others = self.workloads.values().filter(|other| other.name != self.owner.name);
+        for other in others.filter(|other| other.address.is_loopback()) {
+            if other.proxy.as_ref().is_some_and(overlaps) {
+                let message =
+                    format!("its outbound CIDR {cidr} overlaps that of `{}`; give each its own", other.name);
+                draft.report(format!("workload {}", self.owner.name), message);
+            }
+        }
+    }
+}
+
+/// The result in the making.
+#[derive(Default)]
+pub(crate) struct Draft {
+    /// What is done so far.
+    pub(crate) set: ResourceSet,
+    listening: BTreeMap<SocketAddr, String>,
+}
+
+impl Draft {
+    /// Takes a TCP address for a listener; says who has it if it is taken.
+    pub(crate) fn claim(&mut self, at: SocketAddr, listener: &str) -> Result<(), String> {
+        match self.listening.get(&at) {
+            Some(owner) => Err(owner.clone()),
+            None => {
+                self.listening.insert(at, listener.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes what is left out.
+    pub(crate) fn report(&mut self, subject: String, message: impl Into<String>) {
+        self.set.problems.push(Problem { subject, message: message.into() });
+    }
+}

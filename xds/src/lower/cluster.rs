@@ -1,0 +1,126 @@
+//! `Cluster` (CDS): one for each port of each service, and one for each port of the proxy's own workload.
+
+use std::net::SocketAddr;
+
+use skerry_core::bundle::v1::{ClusterPolicy, Protocol, RetryBudget, Service, ServicePort};
+
+use super::{Draft, endpoint, name};
+use crate::envoy::cluster::circuit_breakers::{Thresholds, thresholds};
+use crate::envoy::cluster::cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig};
+use crate::envoy::cluster::{CircuitBreakers, Cluster};
+use crate::envoy::upstream_http::HttpProtocolOptions;
+use crate::envoy::upstream_http::http_protocol_options::{
+    ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig, explicit_http_config::ProtocolConfig,
+};
+use crate::envoy::{UInt32Value, core, from_ads, millis, pack, value};
+
+/// Skerry's default for a service's connections; also Envoy's.
+const CONNECT_TIMEOUT_MS: u32 = 5_000;
+
+/// To the workload beside the proxy: a refusal comes at once, so this only bounds a full backlog.
+const LOCAL_CONNECT_TIMEOUT_MS: u32 = 1_000;
+
+/// Envoy allows 3 concurrent retries to a cluster when nobody says otherwise, which silently drops
+/// the fourth. Without a budget the bound is that of requests.
+const MAX_RETRIES: u32 = 1_024;
+
+/// The key of HTTP options among a cluster's extensions.
+const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// What a proxy speaks to an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upstream {
+    /// Bytes.
+    Tcp,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without negotiation.
+    Http2,
+    /// Whatever the client speaks.
+    LikeDownstream,
+}
+
+impl From<Protocol> for Upstream {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Http => Self::Http1,
+            Protocol::Http2 => Self::Http2,
+        }
+    }
+}
+
+/// Adds a cluster for every port of a service.
+pub(crate) fn lower(service: &Service, draft: &mut Draft) {
+    for port in &service.ports {
+        draft.set.add_cluster(&of_service(service, port));
+    }
+}
+
+fn of_service(service: &Service, port: &ServicePort) -> Cluster {
+    let policy = service.cluster.unwrap_or_default();
+    let eds = EdsClusterConfig { eds_config: Some(from_ads()), service_name: String::new() };
+    Cluster {
+        name: name::cluster(&service.namespace, &service.name, port.port),
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
+        eds_cluster_config: Some(eds),
+        connect_timeout: Some(millis(connect_timeout(&policy).into())),
+        circuit_breakers: Some(circuit_breakers(policy.retry_budget)),
+        typed_extension_protocol_options: http_options(port.protocol().into()),
+        ..Default::default()
+    }
+}
+
+/// Makes the cluster of one port of the workload beside the proxy.
+pub(crate) fn to_workload(name: &str, at: SocketAddr, upstream: Upstream) -> Cluster {
+    Cluster {
+        name: name.to_owned(),
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into())),
+        load_assignment: Some(endpoint::assignment(name, [at])),
+        connect_timeout: Some(millis(LOCAL_CONNECT_TIMEOUT_MS.into())),
+        typed_extension_protocol_options: http_options(upstream),
+        ..Default::default()
+    }
+}
+
+fn connect_timeout(policy: &ClusterPolicy) -> u32 {
+    if policy.connect_timeout_ms == 0 { CONNECT_TIMEOUT_MS } else { policy.connect_timeout_ms }
+}
+
+/// Connections, pending requests and requests keep Envoy's 1,024 each.
+fn circuit_breakers(budget: Option<RetryBudget>) -> CircuitBreakers {
+    let thresholds = match budget {
+        Some(budget) => Thresholds { retry_budget: Some(to_budget(budget)), ..Default::default() },
+        None => Thresholds { max_retries: Some(UInt32Value { value: MAX_RETRIES }), ..Default::default() },
+    };
+    CircuitBreakers { thresholds: vec![thresholds], ..Default::default() }
+}
+
+fn to_budget(budget: RetryBudget) -> thresholds::RetryBudget {
+    thresholds::RetryBudget {
+        budget_percent: Some(value::Percent { value: f64::from(budget.percent.min(100)) }),
+        min_retry_concurrency: Some(UInt32Value { value: budget.min_concurrency }),
+        ..Default::default()
+    }
+}
+
+/// Makes the options of a cluster, by the key under which Envoy looks for them; none for TCP.
+pub(crate) fn http_options(upstream: Upstream) -> std::collections::HashMap<String, crate::envoy::Any> {
+    let explicit = |protocol| {
+        UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(protocol) })
+    };
+    let options = match upstream {
+        Upstream::Tcp => return std::collections::HashMap::new(),
+        Upstream::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(core::Http1ProtocolOptions::default())),
+        Upstream::Http2 => explicit(ProtocolConfig::Http2ProtocolOptions(core::Http2ProtocolOptions::default())),
+        Upstream::LikeDownstream => {
+            UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
+                http_protocol_options: Some(core::Http1ProtocolOptions::default()),
+                http2_protocol_options: Some(core::Http2ProtocolOptions::default()),
+                ..Default::default()
+            })
+        }
+    };
+    let options = HttpProtocolOptions { upstream_protocol_options: Some(options), ..Default::default() };
+    [(HTTP_OPTIONS.to_owned(), pack(&options))].into()
+}

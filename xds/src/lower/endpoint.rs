@@ -1,0 +1,63 @@
+//! `ClusterLoadAssignment` (EDS): where the workloads of a service listen. `Service` means this site.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+
+use skerry_core::bundle::v1::{Service, ServicePort};
+use skerry_core::workload::Workload;
+
+use super::{Draft, Scope, name, port};
+use crate::envoy::core::Address;
+use crate::envoy::endpoint::lb_endpoint::HostIdentifier;
+use crate::envoy::endpoint::{ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints};
+use crate::envoy::tcp;
+
+/// Adds the endpoints of every port of a service, also when there are none: Envoy then answers 503
+/// at once instead of waiting for them.
+pub(crate) fn lower(scope: &Scope<'_>, service: &Service, draft: &mut Draft) {
+    let selected: Vec<&Workload> =
+        scope.workloads.values().copied().filter(|workload| port::selects(service, workload)).collect();
+    for service_port in &service.ports {
+        let addresses = addresses(scope, &selected, service_port);
+        let name = name::cluster(&service.namespace, &service.name, service_port.port);
+        draft.set.add_endpoint(&assignment(&name, addresses));
+    }
+}
+
+fn addresses(scope: &Scope<'_>, selected: &[&Workload], service_port: &ServicePort) -> BTreeSet<SocketAddr> {
+    let at = |workload: &&Workload| {
+        port::resolve(service_port, workload).map(|port| address(scope, workload, port))
+    };
+    selected.iter().filter_map(at).collect()
+}
+
+/// The proxy of a workload that calls itself does not go out and in again.
+fn address(scope: &Scope<'_>, workload: &Workload, port: NonZeroU16) -> SocketAddr {
+    if workload.name == scope.owner.name {
+        SocketAddr::new(workload.address, port.get())
+    } else {
+        workload.endpoint(port)
+    }
+}
+
+/// Makes the assignment of a cluster: TCP addresses of equal weight, in the given order.
+pub(crate) fn assignment(
+    cluster: &str,
+    addresses: impl IntoIterator<Item = SocketAddr>,
+) -> ClusterLoadAssignment {
+    assignment_at(cluster, addresses.into_iter().map(tcp).collect())
+}
+
+/// Makes the assignment of a cluster of any addresses; without any it has no locality either.
+pub(crate) fn assignment_at(cluster: &str, addresses: Vec<Address>) -> ClusterLoadAssignment {
+    let lb_endpoints: Vec<_> = addresses.into_iter().map(lb_endpoint).collect();
+    let locality = LocalityLbEndpoints { lb_endpoints, ..Default::default() };
+    let endpoints = if locality.lb_endpoints.is_empty() { Vec::new() } else { vec![locality] };
+    ClusterLoadAssignment { cluster_name: cluster.to_owned(), endpoints, ..Default::default() }
+}
+
+fn lb_endpoint(address: Address) -> LbEndpoint {
+    let endpoint = Endpoint { address: Some(address), ..Default::default() };
+    LbEndpoint { host_identifier: Some(HostIdentifier::Endpoint(endpoint)), ..Default::default() }
+}

@@ -1,0 +1,44 @@
+//! `Listener` (LDS): the shape that all TCP listeners share, and their network filters.
+
+use std::net::SocketAddr;
+
+use super::address::is_always_local;
+use crate::envoy::core::TrafficDirection;
+use crate::envoy::listener::filter::ConfigType;
+use crate::envoy::listener::{Filter, FilterChain, Listener};
+use crate::envoy::{BoolValue, pack, tcp, tcp_proxy};
+
+pub(crate) mod dns;
+pub(crate) mod http;
+pub(crate) mod inbound;
+pub(crate) mod outbound;
+
+/// Makes a listener with one filter.
+///
+/// An outbound address outside the loopback network is bound before (or without) somebody
+/// configuring it on the host: `IP_FREEBIND`, which needs no privilege.
+fn to_listener(name: &str, at: SocketAddr, direction: TrafficDirection, filter: Filter) -> Listener {
+    let is_foreign = direction == TrafficDirection::Outbound && !is_always_local(at.ip());
+    Listener {
+        name: name.to_owned(),
+        address: Some(tcp(at)),
+        stat_prefix: name.to_owned(),
+        filter_chains: vec![FilterChain { filters: vec![filter], ..Default::default() }],
+        freebind: is_foreign.then_some(BoolValue { value: true }),
+        traffic_direction: direction.into(),
+        ..Default::default()
+    }
+}
+
+/// Makes the filter that copies bytes to a cluster. Envoy's idle timeout of one hour holds.
+fn to_tcp_proxy(stat_prefix: &str, cluster: &str) -> Filter {
+    let proxy = tcp_proxy::TcpProxy {
+        stat_prefix: stat_prefix.to_owned(),
+        cluster_specifier: Some(tcp_proxy::tcp_proxy::ClusterSpecifier::Cluster(cluster.to_owned())),
+        ..Default::default()
+    };
+    Filter {
+        name: "envoy.filters.network.tcp_proxy".to_owned(),
+        config_type: Some(ConfigType::TypedConfig(pack(&proxy))),
+    }
+}

@@ -1,0 +1,1 @@
+//! The check of a set: each kind of dangling name is found.
