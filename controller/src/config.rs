@@ -1,0 +1,103 @@
+//! The configuration, resolved: what the command line says, checked and with the source read.
+//!
+//! Pure but for the reader of files that is passed in.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use skerry_core::diagnostic::Diagnostic;
+
+use crate::args::Args;
+use crate::source::config::SourceConfig;
+
+mod source;
+
+/// Everything that the core is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// What is followed.
+    pub source: SourceConfig,
+    /// Where state and mirror are.
+    pub data_dir: PathBuf,
+    /// Where agents and the CLI connect.
+    pub listen: SocketAddr,
+    /// Where push notifications and probes come.
+    pub webhook_listen: SocketAddr,
+    /// What is logged.
+    pub log: String,
+}
+
+/// Why there is no configuration. `Display` is what is printed: one line for each thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The source file, each problem with its place.
+    Source(Vec<Diagnostic>),
+    /// The source file cannot be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// An address that others can reach.
+    NotLoopback {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        address: SocketAddr,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(diagnostics) => {
+                let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            Self::Unreadable { path, reason } => write!(
+                f,
+                "{}: cannot be read: {reason} (help: name a YAML file with one PolicySource by --source)",
+                path.display()
+            ),
+            Self::NotLoopback { option, address } => write!(
+                f,
+                "{option} {address}: only loopback addresses are served as long as there is no mutual TLS \
+                 (help: listen on 127.0.0.1 or [::1])"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Resolves the command line; `read` reads the source file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn resolve(args: Args, read: impl Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Self, ConfigError> {
+        check_loopback("--listen", args.listen)?;
+        check_loopback("--webhook-listen", args.webhook_listen)?;
+        let bytes = read(&args.source).map_err(|error| ConfigError::Unreadable {
+            path: args.source.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            source: source::resolve(&args.source, &bytes).map_err(ConfigError::Source)?,
+            data_dir: args.data_dir,
+            listen: args.listen,
+            webhook_listen: args.webhook_listen,
+            log: args.log,
+        })
+    }
+}
+
+fn check_loopback(option: &'static str, address: SocketAddr) -> Result<(), ConfigError> {
+    if address.ip().is_loopback() { Ok(()) } else { Err(ConfigError::NotLoopback { option, address }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! `Fleet`: what `skerry status` and friends ask.
+
+use std::sync::Arc;
+
+use skerry_core::id::SiteId;
+use skerry_core::selector::Selector;
+use skerry_proto::limits::{MAX_EVENTS, MAX_SITES_A_PAGE};
+use skerry_proto::v1::fleet_server::Fleet;
+use skerry_proto::v1::{
+    ConfirmSourceRequest, ConfirmSourceResponse, FleetStatus, GetFleetRequest, GetSiteRequest, SiteDetail,
+    SiteSummary,
+};
+use tonic::{Request, Response, Status};
+
+use super::Core;
+use super::failure::Failure;
+use crate::publish::World;
+use crate::status::{self, SiteFacts};
+use crate::store::{StateStore, StoreError};
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct FleetService<S>(pub(super) Arc<Core<S>>);
+
+#[tonic::async_trait]
+impl<S: StateStore> Fleet for FleetService<S> {
+    async fn get_fleet(&self, request: Request<GetFleetRequest>) -> Result<Response<FleetStatus>, Status> {
+        let core = Arc::clone(&self.0);
+        read(move || core.fleet(&request.into_inner())).await
+    }
+
+    async fn get_site(&self, request: Request<GetSiteRequest>) -> Result<Response<SiteDetail>, Status> {
+        let core = Arc::clone(&self.0);
+        read(move || core.site(request.into_inner())).await
+    }
+
+    async fn confirm_source(
+        &self,
+        request: Request<ConfirmSourceRequest>,
+    ) -> Result<Response<ConfirmSourceResponse>, Status> {
+        let confirmed = self.0.source.confirm(&request.into_inner().revision).await;
+        confirmed.map_err(Failure::NotConfirmed)?;
+        Ok(Response::new(ConfirmSourceResponse {}))
+    }
+}
+
+/// Runs what reads the store where waiting for a disk hurts nobody.
+async fn read<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<Response<T>, Status> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(answer) => Ok(Response::new(answer?)),
+        Err(_) => Err(Failure::Stopping.into()),
+    }
+}
+
+impl<S: StateStore> Core<S> {
+    fn fleet(&self, request: &GetFleetRequest) -> Result<FleetStatus, Failure> {
+        let selector = Selector::parse(&request.selector).map_err(Failure::Invalid)?;
+        let limit = match usize::try_from(request.limit) {
+            Ok(limit @ 1..MAX_SITES_A_PAGE) => limit,
+            _ => MAX_SITES_A_PAGE,
+        };
+        let world = self.published.world();
+        let sites = self.sites(world.as_deref()).into_iter();
+        let rows = sites
+            .filter(|site| site.as_str() > request.after.as_str())
+            .map(|site| (self.labels(world.as_deref(), &site), site))
+            .filter(|(labels, _)| selector.matches(labels))
+            .map(|(labels, site)| self.summary(&site, labels));
+        let (sites, more) = status::page(rows, limit)?;
+        Ok(FleetStatus {
+            source: Some(status::to_source_status(self.board.view(), world.as_deref())),
+            sites,
+            more,
+            now_ms: self.clock.now().0,
+        })
+    }
+
+    fn site(&self, request: GetSiteRequest) -> Result<SiteDetail, Failure> {
+        let site = SiteId::new(request.site)?;
+        let entry = self.published.entry(&site);
+        let Some(entry) = entry else {
+            return Err(Failure::NotFound(format!("there is no site `{site}` in the policy repository")));
+        };
+        let labels = self.labels(self.published.world().as_deref(), &site);
+        let events = self.store.events(&site)?.into_iter().take(MAX_EVENTS);
+        Ok(SiteDetail {
+            summary: Some(self.summary(&site, labels)?),
+            events: events.map(status::to_event_row).collect(),
+            fragments: status::to_fragment_rows(&entry),
+            now_ms: self.clock.now().0,
+        })
+    }
+
+    /// The sites of the repository; before it was read after a start, those that were told something.
+    fn sites(&self, world: Option<&World>) -> Vec<SiteId> {
+        world.map_or_else(|| self.published.sites(), |world| world.compiled.sites().cloned().collect())
+    }
+
+    fn labels(&self, world: Option<&World>, site: &SiteId) -> skerry_core::selector::Labels {
+        world.and_then(|world| world.compiled.labels(site)).cloned().unwrap_or_default()
+    }
+
+    fn summary(
+        &self,
+        site: &SiteId,
+        labels: skerry_core::selector::Labels,
+    ) -> Result<SiteSummary, StoreError> {
+        let facts = SiteFacts {
+            labels,
+            entry: self.published.entry(site),
+            seen: self.presence.seen(site),
+            stored_seen: self.store.seen(site)?,
+            report: self.store.report(site)?,
+        };
+        Ok(status::to_summary(site, facts, &self.published))
+    }
+}

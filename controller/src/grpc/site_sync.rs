@@ -1,0 +1,109 @@
+//! `SiteSync`: what sites ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message as _;
+use skerry_core::id::SiteId;
+use skerry_proto::limits::{BOOT_BYTES, MAX_REPORT_BYTES, MAX_REPORTS};
+use skerry_proto::v1::site_sync_server::SiteSync;
+use skerry_proto::v1::{
+    Hello, PullRequest, PullResponse, ReportRequest, ReportResponse, SyncRequest, sync_request::Message,
+};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::Core;
+use super::failure::Failure;
+use super::stream::{Line, SyncStream};
+use crate::publish::Lookup;
+use crate::session::{self, Refusal, Session};
+use crate::store::{ReportBatch, StateStore};
+
+/// How long a site may take to say hello once its stream is open.
+const HELLO_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct SiteSyncService<S>(pub(super) Arc<Core<S>>);
+
+#[tonic::async_trait]
+impl<S: StateStore> SiteSync for SiteSyncService<S> {
+    type SyncStream = SyncStream;
+
+    async fn sync(&self, request: Request<Streaming<SyncRequest>>) -> Result<Response<SyncStream>, Status> {
+        let core = &self.0;
+        let Ok(permit) = Arc::clone(&core.streams).try_acquire_owned() else {
+            return Ok(Response::new(super::stream::busy()));
+        };
+        let mut incoming = request.into_inner();
+        let hello =
+            tokio::time::timeout(HELLO_DEADLINE, incoming.message()).await.map_err(|_| Failure::Silent)?;
+        let hello = to_hello(hello?)?;
+        let session = Session::handle_hello(&hello, &core.published).map_err(Failure::from)?;
+        let connection = core.presence.connect(session.site(), core.clock.now());
+        Ok(Response::new(
+            Line { core: Arc::clone(core), session, incoming, connection, permit }.into_stream(),
+        ))
+    }
+
+    async fn pull(&self, request: Request<PullRequest>) -> Result<Response<PullResponse>, Status> {
+        let request = request.into_inner();
+        let response = session::pull(&request, &self.0.published).map_err(Failure::from)?;
+        self.touch(request.hello.as_ref());
+        Ok(Response::new(response))
+    }
+
+    async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
+        let batch = self.to_batch(request.into_inner())?;
+        self.0.presence.touch(&batch.site, batch.received_at);
+        let kept = self.0.reports.keep(batch).await.ok_or(Failure::Stopping)?;
+        Ok(Response::new(ReportResponse { acknowledged: kept.map_err(Failure::from)? }))
+    }
+}
+
+impl<S: StateStore> SiteSyncService<S> {
+    /// Notes that a site pulled, if it is one of the repository.
+    fn touch(&self, hello: Option<&Hello>) {
+        let site = hello.and_then(|hello| SiteId::new(hello.site.clone()).ok());
+        if let Some(site) = site.filter(|site| self.is_known(site)) {
+            self.0.presence.touch(&site, self.0.clock.now());
+        }
+    }
+
+    fn is_known(&self, site: &SiteId) -> bool {
+        !matches!(self.0.published.lookup(site), Lookup::Unknown | Lookup::Starting(None))
+    }
+
+    /// Checks reports against the caps; those of a site that nobody knows are not kept.
+    fn to_batch(&self, request: ReportRequest) -> Result<ReportBatch, Failure> {
+        let site = SiteId::new(request.site)?;
+        if request.boot.len() != BOOT_BYTES {
+            return Err(Failure::Invalid(format!(
+                "`boot` has {} bytes, not {BOOT_BYTES}",
+                request.boot.len()
+            )));
+        }
+        if request.reports.len() > MAX_REPORTS {
+            let number = request.reports.len();
+            return Err(Failure::Invalid(format!("{number} reports are over the limit of {MAX_REPORTS}")));
+        }
+        if let Some(long) = request.reports.iter().find(|report| report.encoded_len() > MAX_REPORT_BYTES) {
+            let (seq, length) = (long.seq, long.encoded_len());
+            return Err(Failure::Invalid(format!(
+                "report {seq} has {length} bytes, over the limit of {MAX_REPORT_BYTES}"
+            )));
+        }
+        if !self.is_known(&site) {
+            return Err(Failure::UnknownSite(site.to_string()));
+        }
+        let received_at = self.0.clock.now();
+        Ok(ReportBatch { site, boot: request.boot, reports: request.reports, received_at })
+    }
+}
+
+fn to_hello(first: Option<SyncRequest>) -> Result<Hello, Failure> {
+    match first.and_then(|request| request.message) {
+        Some(Message::Hello(hello)) => Ok(hello),
+        _ => Err(Refusal::Malformed("the first message is not `hello`".to_owned()).into()),
+    }
+}

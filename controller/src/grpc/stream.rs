@@ -1,0 +1,144 @@
+//! The loop around a session: takes what comes, sends what the session has to say.
+//!
+//! A message is made when the transport has room for it, so a slow site costs one message and
+//! nothing waits in line.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::Stream;
+use futures::stream::{self, StreamExt as _};
+use skerry_proto::v1::{RetryAfter, SyncRequest, SyncResponse, sync_request, sync_response};
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::{Status, Streaming};
+use tracing::{debug, info, warn};
+
+use super::Core;
+use super::failure::Failure;
+use crate::presence::{Connection, Wake};
+use crate::session::{Refusal, Session, Settled};
+use crate::store::StateStore;
+
+/// When a site may come back that found no room: seconds.
+const BUSY_RETRY: u32 = 15;
+
+/// When a site may come back to a core that is being restarted: seconds. The agent adds jitter.
+const STOPPING_RETRY: u32 = 1;
+
+/// When the older one of two streams of one site may come back: seconds.
+const REPLACED_RETRY: u32 = 30;
+
+/// What `Sync` answers with.
+pub(super) type SyncStream = Pin<Box<dyn Stream<Item = Result<SyncResponse, Status>> + Send>>;
+
+/// Everything that one stream holds.
+pub(super) struct Line<S> {
+    pub(super) core: Arc<Core<S>>,
+    pub(super) session: Session,
+    pub(super) incoming: Streaming<SyncRequest>,
+    pub(super) connection: Connection,
+    /// Gives the stream's room back.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// Answers a site that there is no room for.
+pub(super) fn busy() -> SyncStream {
+    let retry =
+        RetryAfter { seconds: BUSY_RETRY, reason: "the core has no room for another stream".to_owned() };
+    let response = SyncResponse { message: Some(sync_response::Message::RetryAfter(retry)) };
+    stream::iter([Ok(response)]).boxed()
+}
+
+impl<S: StateStore> Line<S> {
+    /// Runs the session as a stream of its messages.
+    pub(super) fn into_stream(self) -> SyncStream {
+        stream::unfold(Some(self), |line| async move { line?.next().await }).boxed()
+    }
+
+    /// Waits for the next message; the stream goes on with the line that is returned.
+    async fn next(mut self) -> Option<(Result<SyncResponse, Status>, Option<Self>)> {
+        loop {
+            if let Some(response) = self.session.poll_response(&self.core.published) {
+                return Some((Ok(response), Some(self)));
+            }
+            if self.session.is_over() {
+                return None;
+            }
+            match self.step().await {
+                Ok(Flow::On) => {}
+                Ok(Flow::End) => return None,
+                Err(failure) => return Some((Err(failure.into()), None)),
+            }
+        }
+    }
+
+    /// Waits until something happens and hands it to the session.
+    async fn step(&mut self) -> Result<Flow, Failure> {
+        tokio::select! {
+            biased;
+            () = self.core.cancel.cancelled() => {
+                self.session.handle_stop(STOPPING_RETRY, "the core is stopping");
+                Ok(Flow::On)
+            }
+            wake = self.connection.woken() => {
+                self.handle_wake(wake);
+                Ok(Flow::On)
+            }
+            message = self.incoming.message() => match message {
+                Ok(Some(request)) => self.handle_request(request),
+                Ok(None) => {
+                    self.connection.touch(self.core.clock.now());
+                    Ok(Flow::End)
+                }
+                Err(status) => {
+                    debug!(site = %self.session.site(), %status, "the stream broke");
+                    Ok(Flow::End)
+                }
+            },
+        }
+    }
+
+    fn handle_wake(&mut self, wake: Wake) {
+        match wake {
+            Wake::Published => self.session.handle_published(),
+            Wake::Replaced => {
+                warn!(site = %self.session.site(), "a newer stream of the same site takes the place of this one");
+                self.session
+                    .handle_stop(REPLACED_RETRY, "a newer stream of this site took the place of this one");
+            }
+        }
+    }
+
+    fn handle_request(&mut self, request: SyncRequest) -> Result<Flow, Failure> {
+        self.connection.touch(self.core.clock.now());
+        match request.message {
+            Some(sync_request::Message::Hello(_)) => {
+                Err(Refusal::Malformed("`hello` came twice".to_owned()).into())
+            }
+            Some(sync_request::Message::Need(need)) => {
+                self.session.handle_need(&need)?;
+                Ok(Flow::On)
+            }
+            Some(sync_request::Message::Applied(applied)) => {
+                let site = self.session.site().clone();
+                match self.session.handle_applied(&applied) {
+                    Settled::Runs(manifest) => debug!(%site, %manifest, "applied"),
+                    Settled::Refused(manifest, reason) => {
+                        info!(%site, %manifest, reason, "refused by the site");
+                    }
+                    Settled::Stray => debug!(%site, "a word on no offer of ours"),
+                }
+                Ok(Flow::On)
+            }
+            // A newer agent's message.
+            None => Ok(Flow::On),
+        }
+    }
+}
+
+/// Whether a stream goes on.
+enum Flow {
+    On,
+    End,
+}

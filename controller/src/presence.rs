@@ -1,0 +1,160 @@
+//! Which sites are connected and when each was last heard from.
+//!
+//! Holds no queue: a wake is one bit for each stream, and whoever is woken looks up what is newest.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use skerry_core::id::{SiteId, Timestamp};
+use tokio::sync::Notify;
+
+/// Sites that connect at once wait for each other only within one of these.
+const SHARDS: usize = 64;
+
+/// One site's stream, as others see it.
+#[derive(Debug, Default)]
+struct Line {
+    wake: Notify,
+    /// A newer stream of the same site took its place.
+    is_replaced: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Contact {
+    line: Option<Arc<Line>>,
+    last_seen: Timestamp,
+    /// `last_seen` was not handed out by `take_seen` yet.
+    is_new: bool,
+}
+
+/// When a site was heard from, and whether it is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// A stream is open.
+    pub connected: bool,
+    /// The last message, by the core's clock; 0 when there was none since the core started.
+    pub last_seen: Timestamp,
+}
+
+/// All sites that were heard from since the core started.
+#[derive(Debug)]
+pub struct Presence(Vec<Mutex<BTreeMap<SiteId, Contact>>>);
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self((0..SHARDS).map(|_| Mutex::default()).collect())
+    }
+}
+
+/// What a stream learns when it is woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Something was published for its site.
+    Published,
+    /// A newer stream of its site took its place: it is to end.
+    Replaced,
+}
+
+/// A registered stream; the site is no longer connected when it is dropped.
+#[derive(Debug)]
+pub struct Connection {
+    presence: Arc<Presence>,
+    site: SiteId,
+    line: Arc<Line>,
+}
+
+impl Presence {
+    fn shard(&self, site: &SiteId) -> &Mutex<BTreeMap<SiteId, Contact>> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(site);
+        &self.0[usize::try_from(hash % SHARDS as u64).unwrap_or_default()]
+    }
+
+    /// Notes that a site was heard from.
+    pub fn touch(&self, site: &SiteId, now: Timestamp) {
+        let mut shard = self.shard(site).lock();
+        match shard.get_mut(site) {
+            Some(contact) => contact.see(now),
+            None => drop(shard.insert(site.clone(), Contact { line: None, last_seen: now, is_new: true })),
+        }
+    }
+
+    /// Registers a stream. The newest one of a site wins, since the other may hang half-open.
+    pub fn connect(self: &Arc<Self>, site: &SiteId, now: Timestamp) -> Connection {
+        let line = Arc::new(Line::default());
+        let mut shard = self.shard(site).lock();
+        let contact = shard.entry(site.clone()).or_default();
+        contact.see(now);
+        if let Some(older) = contact.line.replace(Arc::clone(&line)) {
+            older.is_replaced.store(true, Ordering::Release);
+            older.wake.notify_one();
+        }
+        drop(shard);
+        Connection { presence: Arc::clone(self), site: site.clone(), line }
+    }
+
+    /// Wakes a site's stream if there is one. Wakes that come before it looks are one.
+    pub fn wake(&self, site: &SiteId) {
+        let shard = self.shard(site).lock();
+        if let Some(line) = shard.get(site).and_then(|contact| contact.line.as_ref()) {
+            line.wake.notify_one();
+        }
+    }
+
+    /// Tells what is known of a site.
+    pub fn seen(&self, site: &SiteId) -> Seen {
+        let shard = self.shard(site).lock();
+        shard.get(site).map_or_else(Seen::default, |contact| Seen {
+            connected: contact.line.is_some(),
+            last_seen: contact.last_seen,
+        })
+    }
+
+    /// Returns the sites that were heard from since the last call, to be stored.
+    pub fn take_seen(&self) -> Vec<(SiteId, Timestamp)> {
+        let mut taken = Vec::new();
+        for shard in &self.0 {
+            for (site, contact) in shard.lock().iter_mut().filter(|(_, contact)| contact.is_new) {
+                contact.is_new = false;
+                taken.push((site.clone(), contact.last_seen));
+            }
+        }
+        taken
+    }
+}
+
+impl Contact {
+    fn see(&mut self, now: Timestamp) {
+        self.last_seen = self.last_seen.max(now);
+        self.is_new = true;
+    }
+}
+
+impl Connection {
+    /// Waits until there is something to look at.
+    pub async fn woken(&self) -> Wake {
+        self.line.wake.notified().await;
+        if self.line.is_replaced.load(Ordering::Acquire) { Wake::Replaced } else { Wake::Published }
+    }
+
+    /// Notes that the site was heard from.
+    pub fn touch(&self, now: Timestamp) {
+        self.presence.touch(&self.site, now);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut shard = self.presence.shard(&self.site).lock();
+        if let Some(contact) = shard.get_mut(&self.site)
+            && contact.line.as_ref().is_some_and(|line| Arc::ptr_eq(line, &self.line))
+        {
+            contact.line = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! What an offer carries besides the manifest: the change of the list, and fragments as far as they fit.
+//!
+//! Equal for all sites that go from one list to another, so it is computed once for each pair.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use skerry_core::bundle::v1::FragmentRef;
+use skerry_core::bundle::{Contents, EncodedFragment, FragmentKey};
+use skerry_core::delta::ListChange;
+use skerry_core::id::Digest;
+use skerry_proto::codec::encode_fragment;
+use skerry_proto::limits::MAX_INLINE_BYTES;
+use skerry_proto::list_delta;
+use skerry_proto::v1::{FragmentData, ListDelta};
+
+use super::history::Version;
+
+/// How many pairs are remembered at once: 500 classes × the 16 versions of the history. Of each the
+/// list and at most 16 KiB of fragments; a full list of 200 services has 13 KiB.
+const MAX_PAIRS: usize = 8_000;
+
+/// What a site has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Base {
+    /// No list: everything is new to it.
+    Nothing,
+    /// A list that the core does not know any more: it may have any of the fragments.
+    Unknown,
+    /// This list.
+    Known(Digest),
+}
+
+/// What leads from a base to contents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delta {
+    /// The change of the list.
+    pub list: ListDelta,
+    /// New fragments, as far as they fit into an offer.
+    pub fragments: Vec<FragmentData>,
+}
+
+/// The deltas that were asked for since the last publication.
+#[derive(Debug, Default)]
+pub struct Deltas(Mutex<HashMap<(Base, Digest), Arc<Delta>>>);
+
+impl Deltas {
+    /// Returns a delta; `find` finds the version of a list.
+    pub fn get(
+        &self,
+        base: Base,
+        target: &Contents,
+        find: impl Fn(&Digest) -> Option<Version>,
+    ) -> Arc<Delta> {
+        let pair = (base, target.digest);
+        if let Some(delta) = self.0.lock().get(&pair) {
+            return Arc::clone(delta);
+        }
+        // Two may compute the same at once; they compute the same.
+        let delta = Arc::new(compute(base, target, find));
+        let mut deltas = self.0.lock();
+        if deltas.len() >= MAX_PAIRS {
+            deltas.clear();
+        }
+        deltas.insert(pair, Arc::clone(&delta));
+        delta
+    }
+
+    /// Forgets all of them: what was published before is not asked for any more.
+    pub fn clear(&self) {
+        self.0.lock().clear();
+    }
+}
+
+fn compute(base: Base, target: &Contents, find: impl Fn(&Digest) -> Option<Version>) -> Delta {
+    match base {
+        Base::Nothing => between(None, &[], target, MAX_INLINE_BYTES),
+        Base::Unknown => between(None, &[], target, 0),
+        Base::Known(list) if list == target.digest => {
+            Delta { list: list_delta::to_wire(Some(&list), ListChange::default()), fragments: Vec::new() }
+        }
+        Base::Known(list) => match find(&list) {
+            Some(version) => between(Some(&list), &version, target, MAX_INLINE_BYTES),
+            None => between(None, &[], target, 0),
+        },
+    }
+}
+
+/// Compares two versions and encodes what is new, in the order of the list, as far as `room` allows.
+fn between(base: Option<&Digest>, old: &[Arc<EncodedFragment>], target: &Contents, mut room: usize) -> Delta {
+    let mut old: BTreeMap<&FragmentKey, &EncodedFragment> =
+        old.iter().map(|fragment| (&fragment.key, &**fragment)).collect();
+    let (mut upserts, mut fragments) = (Vec::new(), Vec::new());
+    for fragment in &target.fragments {
+        let predecessor = old.remove(&fragment.key);
+        if predecessor.is_some_and(|predecessor| predecessor.id == fragment.id) {
+            continue;
+        }
+        upserts.push(to_ref(fragment));
+        if room > 0 {
+            let data = encode_fragment(fragment, predecessor);
+            if data.data.len() <= room {
+                room -= data.data.len();
+                fragments.push(data);
+            }
+        }
+    }
+    let removals = old.into_keys().map(ToString::to_string).collect();
+    Delta { list: list_delta::to_wire(base, ListChange { upserts, removals }), fragments }
+}
+
+fn to_ref(fragment: &EncodedFragment) -> FragmentRef {
+    FragmentRef {
+        key: fragment.key.to_string(),
+        id: fragment.id.as_bytes().to_vec(),
+        length: u32::try_from(fragment.bytes.len()).unwrap_or(u32::MAX),
+    }
+}

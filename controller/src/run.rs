@@ -1,0 +1,65 @@
+//! The program: command line → configuration → application, and what it ends with.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::args::Args;
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// The exit code for a wrong command line or source file, as that of the argument parser.
+const WRONG_USAGE: u8 = 2;
+
+/// How long threads that hang in the network may hold the end up.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Runs the program.
+#[expect(clippy::print_stderr, reason = "this is the program's own voice")]
+pub fn main() -> ExitCode {
+    let config = match Config::resolve(Args::parse(), |path| std::fs::read(path)) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return WRONG_USAGE.into();
+        }
+    };
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: Config) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.log)?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(LAST_WAIT);
+    outcome
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let cancel = CancellationToken::new();
+    let app = App::build(config, Clock::system(), cancel.clone()).await?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let running = app.run();
+    tokio::pin!(running);
+    tokio::select! {
+        outcome = &mut running => return outcome,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    cancel.cancel();
+    running.await
+}

@@ -1,0 +1,111 @@
+//! Values to test with: sites, contents, publications.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use skerry_core::bundle::{Contents, EncodedFragment, SCHEMA, v1};
+use skerry_core::diagnostic::Diagnostics;
+use skerry_core::id::{Digest, Epoch, Generation, Revision, SiteId, Timestamp};
+use skerry_core::index::compile;
+use skerry_core::ledger::{Row, Terms};
+use skerry_core::policy::Decoded;
+use skerry_core::world::World as Objects;
+use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
+use skerry_proto::v1::Hello;
+
+use crate::publish::shards::Entry;
+use crate::publish::{Edition, Published, World};
+
+pub(crate) const TERMS: Terms = Terms { epoch: Epoch(3), stale_after_seconds: 300 };
+
+pub(crate) fn site(name: &str) -> SiteId {
+    SiteId::new(name).expect("a test's site has a good name")
+}
+
+/// A fragment of a service with some routes; `version` makes it another one.
+pub(crate) fn service(name: &str, routes: usize, version: u32) -> Arc<EncodedFragment> {
+    let route = |number| v1::Route { name: format!("shop/{name}/{number}/0"), ..v1::Route::default() };
+    let table = v1::RouteTable { port: 80, routes: (0..routes).map(route).collect(), ..v1::RouteTable::default() };
+    Arc::new(EncodedFragment::service(v1::Service {
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+        index: version,
+        tables: vec![table],
+        ..v1::Service::default()
+    }))
+}
+
+/// A fragment that does not compress: so many bytes of noise.
+pub(crate) fn noise(name: &str, bytes: usize) -> Arc<EncodedFragment> {
+    let selector = (0..bytes / 64).map(|number| {
+        let digest = Digest::of(format!("{name}{number}").as_bytes()).to_string();
+        (digest, String::new())
+    });
+    Arc::new(EncodedFragment::service(v1::Service {
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+        selector: selector.collect(),
+        ..v1::Service::default()
+    }))
+}
+
+pub(crate) fn contents(fragments: &[Arc<EncodedFragment>]) -> Arc<Contents> {
+    Arc::new(Contents::new(fragments.to_vec()))
+}
+
+pub(crate) fn row(contents: &Contents, generation: u64) -> Row {
+    Row {
+        list: contents.digest,
+        generation: Generation(generation),
+        revision: Revision::commit("main", &format!("{generation:040x}")),
+        issued_at: Timestamp(generation * 1000),
+        removals: 0,
+    }
+}
+
+/// Nothing is published yet.
+pub(crate) fn nothing() -> Published {
+    Published::restore(TERMS, [])
+}
+
+/// Shows these contents to a site; `None` takes the site away.
+pub(crate) fn publish(published: &Published, name: &str, generation: u64, contents: Option<&Arc<Contents>>) {
+    let entry = |contents: &Arc<Contents>| Entry {
+        row: Arc::new(row(contents, generation)),
+        contents: Some(Arc::clone(contents)),
+    };
+    let decode = |_: &_| Decoded::Foreign { api_version: String::new(), kind: String::new() };
+    let world = World {
+        compiled: Arc::new(compile(&Objects::default(), decode)),
+        revision: Revision::from_text("main@sha1:0"),
+        compiled_at: Timestamp(1),
+        diagnostics: Diagnostics::new(),
+        foreign: BTreeMap::new(),
+    };
+    let removed = if contents.is_some() { vec![] } else { vec![site(name)] };
+    published.publish(Edition {
+        world,
+        entries: contents.map(|contents| (site(name), entry(contents))).into_iter().collect(),
+        removed,
+    });
+}
+
+/// The hello of a site that runs nothing.
+pub(crate) fn hello(name: &str) -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        site: name.to_owned(),
+        manifest: vec![],
+        list: vec![],
+        schema: SCHEMA,
+        agent_version: "test".to_owned(),
+        boot: vec![7; BOOT_BYTES],
+    }
+}
+
+/// The hello of a site that runs what is published for it.
+pub(crate) fn hello_of(name: &str, contents: &Contents, generation: u64) -> Hello {
+    let (_, manifest) = skerry_core::ledger::encode(&row(contents, generation).manifest(&site(name), TERMS));
+    let (manifest, list) = (manifest.as_bytes().to_vec(), contents.digest.as_bytes().to_vec());
+    Hello { manifest, list, ..hello(name) }
+}

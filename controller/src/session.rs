@@ -1,0 +1,271 @@
+//! One site's side of `Sync` and `Pull`, as a synchronous state machine.
+//!
+//! Messages and wakes go in by `handle_*`, what is to be sent comes out of `poll_response`, one
+//! message at a time. At most one offer is under way; what is published meanwhile is not queued but
+//! looked up when the offer is settled. Must not read a clock, wait, or know of streams.
+
+use std::collections::{HashMap, VecDeque};
+
+use skerry_core::bundle::SCHEMA;
+use skerry_core::id::{Digest, SiteId};
+use skerry_proto::codec::chunk_at;
+use skerry_proto::limits::{BOOT_BYTES, MAX_CHUNK_BYTES, MAX_WANTS, OLDEST_PROTOCOL};
+use skerry_proto::v1::{
+    Applied, Chunk, Current, Hello, Need, Offer, RetryAfter, SyncResponse, sync_response::Message,
+};
+
+use crate::publish::{Lookup, Published, Target};
+
+mod pull;
+mod refusal;
+
+pub use pull::pull;
+pub use refusal::Refusal;
+
+/// When a site that nobody knows may ask again: seconds. Somebody has to commit it first.
+pub const UNKNOWN_SITE_RETRY: u32 = 30;
+
+/// When a site may ask again that came before the source was read: seconds.
+pub const STARTING_RETRY: u32 = 2;
+
+/// A site and what it has, as far as it said.
+#[derive(Debug)]
+pub struct Session {
+    site: SiteId,
+    /// Digest of the manifest that it runs.
+    runs: Option<Digest>,
+    /// Digest of the fragment list that it has.
+    list: Option<Digest>,
+    /// The manifest that it refused last: not offered again on this session.
+    refused: Option<Digest>,
+    phase: Phase,
+    /// Something was published that was not looked at yet.
+    is_stale: bool,
+    /// The next message.
+    next: Option<Message>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// It has what there is.
+    Idle,
+    /// An offer is out, and these parts of it were asked for.
+    Offered(Target, VecDeque<Want>),
+    /// It was told to come back later.
+    Over,
+}
+
+/// A fragment that was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Want {
+    /// Its place in the contents that were offered.
+    place: usize,
+    /// The next byte of its encoded form.
+    offset: u64,
+}
+
+/// What became of an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// The site runs it.
+    Runs(Digest),
+    /// The site does not, and says why.
+    Refused(Digest, String),
+    /// It is about no offer that is under way.
+    Stray,
+}
+
+impl Session {
+    /// Begins with the first message of a site.
+    ///
+    /// # Errors
+    /// The agent speaks an older protocol, cannot lower what would be offered, or the message is not one.
+    pub fn handle_hello(hello: &Hello, published: &Published) -> Result<Self, Refusal> {
+        if hello.protocol < OLDEST_PROTOCOL {
+            return Err(Refusal::OldProtocol { protocol: hello.protocol });
+        }
+        if hello.schema < SCHEMA {
+            return Err(Refusal::OldSchema { schema: hello.schema });
+        }
+        if hello.boot.len() != BOOT_BYTES {
+            return Err(Refusal::Malformed(format!(
+                "`boot` has {} bytes, not {BOOT_BYTES}",
+                hello.boot.len()
+            )));
+        }
+        let site = SiteId::new(hello.site.clone()).map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let mut session = Self {
+            site,
+            runs: digest(&hello.manifest)?,
+            list: digest(&hello.list)?,
+            refused: None,
+            phase: Phase::Idle,
+            is_stale: false,
+            next: None,
+        };
+        session.look_up(published);
+        if session.next.is_none() {
+            session.next = session.runs.map(current);
+        }
+        Ok(session)
+    }
+
+    /// Returns the site.
+    pub fn site(&self) -> &SiteId {
+        &self.site
+    }
+
+    /// Says whether the site was told to come back later: nothing follows the last message.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over) && self.next.is_none()
+    }
+
+    /// Takes the list of fragments that the site lacks. What is not part of the offer is passed
+    /// over: the request may have crossed a newer offer.
+    ///
+    /// # Errors
+    /// More fragments than a bundle has.
+    pub fn handle_need(&mut self, need: &Need) -> Result<(), Refusal> {
+        if need.fragments.len() > MAX_WANTS {
+            return Err(Refusal::TooManyWants { wants: need.fragments.len() });
+        }
+        if let Phase::Offered(target, wants) = &mut self.phase {
+            let fragments = target.contents.fragments.iter().enumerate();
+            let places: HashMap<&[u8], usize> =
+                fragments.map(|(place, fragment)| (&fragment.id.as_bytes()[..], place)).collect();
+            let want = |place: &usize, offset| Want { place: *place, offset };
+            *wants = need
+                .fragments
+                .iter()
+                .filter_map(|wanted| Some(want(places.get(wanted.id.as_slice())?, wanted.offset)))
+                .collect();
+        }
+        Ok(())
+    }
+
+    /// Takes the word of the site on an offer.
+    pub fn handle_applied(&mut self, applied: &Applied) -> Settled {
+        let named = Digest::from_slice(&applied.manifest).ok();
+        let Phase::Offered(target, _) = &self.phase else { return Settled::Stray };
+        if named != Some(target.digest) {
+            return Settled::Stray;
+        }
+        let (digest, list) = (target.digest, target.contents.digest);
+        self.phase = Phase::Idle;
+        // What was published while the offer was out counts now.
+        self.is_stale = true;
+        if applied.refused.is_empty() {
+            (self.runs, self.list, self.refused) = (Some(digest), Some(list), None);
+            Settled::Runs(digest)
+        } else {
+            self.refused = Some(digest);
+            Settled::Refused(digest, applied.refused.clone())
+        }
+    }
+
+    /// Takes notice that something was published for the site.
+    pub fn handle_published(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// Ends the session: the site is to come back later.
+    pub fn handle_stop(&mut self, seconds: u32, reason: &str) {
+        self.retry_after(seconds, reason.to_owned());
+    }
+
+    /// Returns the next message, if there is one now.
+    pub fn poll_response(&mut self, published: &Published) -> Option<SyncResponse> {
+        if self.next.is_none() && self.is_stale && self.may_offer() {
+            self.look_up(published);
+        }
+        let message = self.next.take().or_else(|| self.poll_chunk(published).map(Message::Chunk))?;
+        Some(SyncResponse { message: Some(message) })
+    }
+
+    /// Returns the next chunk of at most `room` bytes.
+    pub fn poll_chunk_within(&mut self, published: &Published, room: usize) -> Option<Chunk> {
+        let Phase::Offered(target, wants) = &mut self.phase else { return None };
+        let want = wants.front_mut()?;
+        let fragment = &target.contents.fragments[want.place];
+        let chunk = chunk_at(&fragment.id, &published.encoded(fragment), want.offset, room);
+        want.offset = chunk.offset + chunk.data.len() as u64;
+        if chunk.last {
+            wants.pop_front();
+        }
+        Some(chunk)
+    }
+
+    fn poll_chunk(&mut self, published: &Published) -> Option<Chunk> {
+        self.poll_chunk_within(published, MAX_CHUNK_BYTES)
+    }
+
+    /// Says whether a newer offer may be made now: none is out, or the site cannot have applied it
+    /// yet since parts of it are not sent. (Otherwise its word may be on the way, and with it another
+    /// list to start from.)
+    fn may_offer(&self) -> bool {
+        match &self.phase {
+            Phase::Idle => true,
+            Phase::Offered(_, wants) => !wants.is_empty(),
+            Phase::Over => false,
+        }
+    }
+
+    /// Compares what there is with what the site has.
+    fn look_up(&mut self, published: &Published) {
+        self.is_stale = false;
+        match published.lookup(&self.site) {
+            Lookup::Unknown => {
+                let reason = format!("site {} is not in the policy repository", self.site);
+                self.retry_after(UNKNOWN_SITE_RETRY, reason);
+            }
+            Lookup::Starting(newest) if newest.is_some() && newest == self.runs => {}
+            Lookup::Starting(_) => {
+                self.retry_after(STARTING_RETRY, "the core has not read its policy source yet".to_owned());
+            }
+            Lookup::Known(target) => self.offer(target, published),
+        }
+    }
+
+    fn offer(&mut self, target: Target, published: &Published) {
+        let is_under_way =
+            matches!(&self.phase, Phase::Offered(offered, _) if offered.digest == target.digest);
+        if is_under_way || self.refused == Some(target.digest) {
+            return;
+        }
+        if self.runs == Some(target.digest) {
+            // An offer that is under way has come to nothing.
+            if matches!(self.phase, Phase::Offered(..)) {
+                self.next = Some(current(target.digest));
+            }
+            self.phase = Phase::Idle;
+            return;
+        }
+        let base = published.base(self.list.as_ref(), &target.contents);
+        let delta = published.delta(base, &target.contents);
+        self.next = Some(Message::Offer(Offer {
+            manifest: target.manifest.clone(),
+            list: Some(delta.list.clone()),
+            fragments: delta.fragments.clone(),
+        }));
+        self.phase = Phase::Offered(target, VecDeque::new());
+    }
+
+    fn retry_after(&mut self, seconds: u32, reason: String) {
+        self.next = Some(Message::RetryAfter(RetryAfter { seconds, reason }));
+        self.phase = Phase::Over;
+    }
+}
+
+fn current(manifest: Digest) -> Message {
+    Message::Current(Current { manifest: manifest.as_bytes().to_vec() })
+}
+
+fn digest(bytes: &[u8]) -> Result<Option<Digest>, Refusal> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    Digest::from_slice(bytes).map(Some).map_err(|error| Refusal::Malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

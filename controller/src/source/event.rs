@@ -1,0 +1,61 @@
+//! What the source tells the planner.
+
+use std::collections::BTreeMap;
+
+use skerry_core::diagnostic::Diagnostics;
+use skerry_core::id::{Kind, ObjectKey};
+use skerry_core::world::Aged;
+use skerry_gitops::age::Ages;
+use skerry_gitops::snapshot::Advance;
+
+use crate::store::Accepted;
+
+/// How much an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Its objects are all there are: what it does not name is gone.
+    Whole,
+    /// It names what changed.
+    Changes,
+}
+
+/// A revision was accepted.
+#[derive(Debug)]
+pub struct SourceEvent {
+    /// How much it says.
+    pub scope: Scope,
+    /// Objects that are new or differ.
+    pub upserts: Vec<Aged>,
+    /// Objects that are gone.
+    pub deletes: Vec<ObjectKey>,
+    /// The state of the source after it, to be kept with what comes of it.
+    pub accepted: Accepted,
+    /// What is known of ages, if something was learned.
+    pub ages: Option<Ages>,
+    /// All diagnostics of the source as it is now.
+    pub diagnostics: Diagnostics,
+    /// Documents of other systems there are now, by kind.
+    pub foreign: BTreeMap<String, u32>,
+}
+
+impl SourceEvent {
+    /// Makes an event of what the source tree says.
+    pub fn new(scope: Scope, advance: Advance, accepted: Accepted, ages: Option<Ages>) -> Self {
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Self {
+            scope,
+            upserts: advance.upserts,
+            deletes: advance.deletes,
+            accepted,
+            ages,
+            diagnostics: advance.diagnostics,
+            foreign: advance.foreign.into_iter().map(|(kind, number)| (kind, count(number))).collect(),
+        }
+    }
+
+    /// Says whether an object of a kind came, changed or went.
+    pub fn touches(&self, kind: Kind) -> bool {
+        let upserted = self.upserts.iter().map(|aged| &aged.object.key);
+        upserted.chain(&self.deletes).any(|key| key.kind == kind)
+    }
+}

@@ -1,0 +1,70 @@
+//! What is shown of the source: written by its thread and the planner, read by status requests.
+
+use parking_lot::Mutex;
+use skerry_core::id::Timestamp;
+
+use super::failure::Failure;
+use crate::store::{HeldHead, StoreError};
+
+/// What is known of the source besides its content.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceView {
+    /// The address, without password.
+    pub url: String,
+    /// The branch, tag or commit, as people read it.
+    pub reference: String,
+    /// The folder that is read.
+    pub path: String,
+    /// When the remote was last read without an error; 0: not since the core started.
+    pub fetched_at: Timestamp,
+    /// Why what is there is not in force: the remote, its content, or the store.
+    pub failure: Option<Failure>,
+    /// The head that waits for a confirmation.
+    pub held: Option<HeldHead>,
+}
+
+/// A [`SourceView`] that several threads share.
+#[derive(Debug, Default)]
+pub struct SourceBoard(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    view: SourceView,
+    store: Option<Failure>,
+}
+
+impl SourceBoard {
+    /// Starts with what the configuration says.
+    pub fn new(view: SourceView) -> Self {
+        Self(Mutex::new(Inner { view, store: None }))
+    }
+
+    /// Returns what is known now. A store that cannot be written counts before anything else.
+    pub fn view(&self) -> SourceView {
+        let inner = self.0.lock();
+        let failure = inner.store.clone().or_else(|| inner.view.failure.clone());
+        SourceView { failure, ..inner.view.clone() }
+    }
+
+    /// Notes a fetch that found its reference.
+    pub fn set_fetched(&self, at: Timestamp) {
+        self.0.lock().view.fetched_at = at;
+    }
+
+    /// Notes why the source is not followed, or that it is.
+    pub fn set_failure(&self, failure: Option<Failure>) {
+        self.0.lock().view.failure = failure;
+    }
+
+    /// Notes what waits for a confirmation.
+    pub fn set_held(&self, held: Option<HeldHead>) {
+        self.0.lock().view.held = held;
+    }
+
+    /// Notes that the store cannot be written, or that it can.
+    pub fn set_store_error(&self, error: Option<&StoreError>) {
+        let to_failure =
+            |error: &StoreError| Failure { error: error.to_string(), help: error.help().to_owned() };
+        self.0.lock().store = error.map(to_failure);
+    }
+}

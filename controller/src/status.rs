@@ -1,0 +1,129 @@
+//! What people are shown of source and sites: messages of the fleet service, made of values.
+//!
+//! Every figure carries the time at which it was true; nothing here says that a site is well. Must
+//! not read stores or clocks.
+
+use prost::Message as _;
+use skerry_core::diagnostic::Severity;
+use skerry_core::id::{SiteId, Timestamp};
+use skerry_core::selector::Labels;
+use skerry_proto::diagnostic::to_wire;
+use skerry_proto::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_BYTES};
+use skerry_proto::v1::{EventRow, FragmentRow, SiteSummary, SourceStatus};
+
+use crate::presence::Seen;
+use crate::publish::shards::Entry;
+use crate::publish::{Published, World};
+use crate::report::{Event, ReportRow};
+use crate::source::status::SourceView;
+
+/// How long the sites of one page may be together: three quarters of a message, so that diagnostics
+/// of the source fit beside them.
+pub const MAX_PAGE_BYTES: usize = MAX_MESSAGE_BYTES / 4 * 3;
+
+/// What is known of a site, from wherever it is kept.
+#[derive(Debug, Default)]
+pub struct SiteFacts {
+    /// Its labels in the policy repository.
+    pub labels: Labels,
+    /// What it shall run.
+    pub entry: Option<Entry>,
+    /// Whether it is there, and when it was heard from since the core started.
+    pub seen: Seen,
+    /// When it was last heard from before that, as far as it was stored.
+    pub stored_seen: Option<Timestamp>,
+    /// What it reported.
+    pub report: Option<ReportRow>,
+}
+
+/// Describes a site in one row.
+pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> SiteSummary {
+    let mut summary = SiteSummary {
+        site: site.to_string(),
+        labels: facts.labels,
+        connected: facts.seen.connected,
+        last_seen_ms: facts.seen.last_seen.max(facts.stored_seen.unwrap_or_default()).0,
+        ..SiteSummary::default()
+    };
+    if let Some(entry) = facts.entry {
+        summary.desired = published.manifest(site, &entry.row).1.as_bytes().to_vec();
+        summary.desired_generation = entry.row.generation.0;
+        summary.desired_revision = entry.row.revision.to_string();
+    }
+    if let Some(observed) = facts.report.and_then(|report| report.observed) {
+        summary.received_at_ms = observed.received_at.0;
+        summary.observed_at_ms = observed.observed_at.0;
+        summary.state = Some(observed.state);
+    }
+    summary
+}
+
+/// Describes the source. Without a world nothing was compiled since the core started.
+pub fn to_source_status(view: SourceView, world: Option<&World>) -> SourceStatus {
+    let (error, error_help) = view.failure.map(|failure| (failure.error, failure.help)).unwrap_or_default();
+    let held = view.held.map(|held| (held.revision.to_string(), held.reason)).unwrap_or_default();
+    let mut status = SourceStatus {
+        url: view.url,
+        reference: view.reference,
+        path: view.path,
+        fetched_at_ms: view.fetched_at.0,
+        error,
+        error_help,
+        held_revision: held.0,
+        held_reason: held.1,
+        ..SourceStatus::default()
+    };
+    if let Some(world) = world {
+        let count = |severity| world.diagnostics.iter().filter(|one| one.severity == severity).count();
+        status.revision = world.revision.to_string();
+        status.compiled_at_ms = world.compiled_at.0;
+        status.diagnostics = world.diagnostics.iter().take(MAX_DIAGNOSTICS).map(to_wire).collect();
+        status.errors = u32::try_from(count(Severity::Error)).unwrap_or(u32::MAX);
+        status.warnings = u32::try_from(count(Severity::Warning)).unwrap_or(u32::MAX);
+        status.foreign = world.foreign.clone();
+    }
+    status
+}
+
+/// Lists the fragments of a site's bundle.
+pub fn to_fragment_rows(entry: &Entry) -> Vec<FragmentRow> {
+    let fragments = entry.contents.iter().flat_map(|contents| &contents.fragments);
+    fragments
+        .map(|fragment| FragmentRow {
+            key: fragment.key.to_string(),
+            id: fragment.id.to_string(),
+            length: u32::try_from(fragment.bytes.len()).unwrap_or(u32::MAX),
+        })
+        .collect()
+}
+
+/// Describes an event.
+pub fn to_event_row(event: Event) -> EventRow {
+    EventRow {
+        seq: event.seq,
+        observed_at_ms: event.observed_at.0,
+        received_at_ms: event.received_at.0,
+        event: Some(event.event),
+    }
+}
+
+/// Takes rows until a page is full: `limit` of them, or as many bytes as a message holds. Returns the
+/// rows and whether there are more.
+pub fn page<E>(
+    rows: impl Iterator<Item = Result<SiteSummary, E>>,
+    limit: usize,
+) -> Result<(Vec<SiteSummary>, bool), E> {
+    let (mut taken, mut bytes) = (Vec::new(), 0);
+    for row in rows {
+        let row = row?;
+        bytes += row.encoded_len();
+        if taken.len() == limit || (bytes > MAX_PAGE_BYTES && !taken.is_empty()) {
+            return Ok((taken, true));
+        }
+        taken.push(row);
+    }
+    Ok((taken, false))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The bytes of rows, reports and events in the store.
+//!
+//! Protobuf, so that a later version may add fields. Tags are never reused.
+
+use prost::Message;
+use skerry_core::id::{Digest, Generation, Revision, Timestamp};
+use skerry_core::ledger::Row;
+use skerry_proto::v1::{SiteEvent, SiteState};
+
+use super::StoreError;
+use crate::report::{Event, Observed, ReportRow};
+
+/// A [`Row`].
+#[derive(Clone, PartialEq, Message)]
+struct RowRecord {
+    #[prost(bytes = "vec", tag = "1")]
+    list: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    generation: u64,
+    #[prost(string, tag = "3")]
+    revision: String,
+    #[prost(uint64, tag = "4")]
+    issued_at_ms: u64,
+    #[prost(uint32, tag = "5")]
+    removals: u32,
+}
+
+/// A [`ReportRow`].
+#[derive(Clone, PartialEq, Message)]
+struct ReportRecord {
+    #[prost(bytes = "vec", tag = "1")]
+    boot: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    acknowledged: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    last: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    last_event: Vec<u8>,
+    #[prost(message, optional, tag = "5")]
+    state: Option<SiteState>,
+    #[prost(uint64, tag = "6")]
+    observed_at_ms: u64,
+    #[prost(uint64, tag = "7")]
+    received_at_ms: u64,
+    #[prost(uint64, tag = "8")]
+    first_event: u64,
+    #[prost(uint64, tag = "9")]
+    next_event: u64,
+}
+
+/// An [`Event`].
+#[derive(Clone, PartialEq, Message)]
+struct EventRecord {
+    #[prost(uint64, tag = "1")]
+    seq: u64,
+    #[prost(uint64, tag = "2")]
+    observed_at_ms: u64,
+    #[prost(uint64, tag = "3")]
+    received_at_ms: u64,
+    #[prost(message, optional, tag = "4")]
+    event: Option<SiteEvent>,
+}
+
+pub(super) fn encode_row(row: &Row) -> Vec<u8> {
+    let record = RowRecord {
+        list: row.list.as_bytes().to_vec(),
+        generation: row.generation.0,
+        revision: row.revision.to_string(),
+        issued_at_ms: row.issued_at.0,
+        removals: row.removals,
+    };
+    record.encode_to_vec()
+}
+
+pub(super) fn decode_row(bytes: &[u8]) -> Result<Row, StoreError> {
+    let record = decode::<RowRecord>("a site's row", bytes)?;
+    Ok(Row {
+        list: digest(&record.list)?,
+        generation: Generation(record.generation),
+        revision: Revision::from_text(record.revision),
+        issued_at: Timestamp(record.issued_at_ms),
+        removals: record.removals,
+    })
+}
+
+pub(super) fn encode_report(row: &ReportRow) -> Vec<u8> {
+    let bytes = |digest: Option<Digest>| digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default();
+    let observed = row.observed.as_ref();
+    let record = ReportRecord {
+        boot: row.boot.clone(),
+        acknowledged: row.acknowledged,
+        last: bytes(row.last),
+        last_event: bytes(row.last_event),
+        state: observed.map(|observed| observed.state.clone()),
+        observed_at_ms: observed.map_or(0, |observed| observed.observed_at.0),
+        received_at_ms: observed.map_or(0, |observed| observed.received_at.0),
+        first_event: row.first_event,
+        next_event: row.next_event,
+    };
+    record.encode_to_vec()
+}
+
+pub(super) fn decode_report(bytes: &[u8]) -> Result<ReportRow, StoreError> {
+    let record = decode::<ReportRecord>("a site's report", bytes)?;
+    let (observed_at, received_at) = (Timestamp(record.observed_at_ms), Timestamp(record.received_at_ms));
+    let optional = |bytes: &[u8]| if bytes.is_empty() { Ok(None) } else { digest(bytes).map(Some) };
+    Ok(ReportRow {
+        boot: record.boot,
+        acknowledged: record.acknowledged,
+        last: optional(&record.last)?,
+        last_event: optional(&record.last_event)?,
+        observed: record.state.map(|state| Observed { state, observed_at, received_at }),
+        first_event: record.first_event,
+        next_event: record.next_event,
+    })
+}
+
+pub(super) fn encode_event(event: &Event) -> Vec<u8> {
+    let record = EventRecord {
+        seq: event.seq,
+        observed_at_ms: event.observed_at.0,
+        received_at_ms: event.received_at.0,
+        event: Some(event.event.clone()),
+    };
+    record.encode_to_vec()
+}
+
+pub(super) fn decode_event(bytes: &[u8]) -> Result<Event, StoreError> {
+    let record = decode::<EventRecord>("an event", bytes)?;
+    Ok(Event {
+        seq: record.seq,
+        observed_at: Timestamp(record.observed_at_ms),
+        received_at: Timestamp(record.received_at_ms),
+        event: record.event.unwrap_or_default(),
+    })
+}
+
+fn decode<M: Message + Default>(what: &str, bytes: &[u8]) -> Result<M, StoreError> {
+    M::decode(bytes).map_err(|error| StoreError::damaged(what, &error))
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
+    Digest::from_slice(bytes).map_err(|error| StoreError::damaged("a digest", &error))
+}
