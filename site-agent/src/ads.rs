@@ -1,0 +1,130 @@
+//! The ADS server: one Unix socket for each proxy, so that file permissions say who asks.
+//!
+//! A stream is a thin task around `skerry_xds::session`; several may be open at once, as during a
+//! hot restart.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer;
+use parking_lot::Mutex;
+use skerry_core::id::{Digest, NamespacedName};
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::machine::StreamId;
+use crate::mailbox;
+use crate::site::Feed;
+
+mod service;
+
+/// What a proxy's stream says.
+#[derive(Debug)]
+pub(crate) struct Event {
+    /// The workload that the proxy belongs to.
+    pub(crate) proxy: NamespacedName,
+    /// The stream.
+    pub(crate) stream: StreamId,
+    /// What it says.
+    pub(crate) news: News,
+}
+
+/// What happened on a stream.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// It opened.
+    Connected,
+    /// All of the resources with this hash are acknowledged.
+    Acked(Digest),
+    /// Something of the resources with this hash was refused, in Envoy's words.
+    Refused(Digest, String),
+    /// It closed.
+    Gone,
+}
+
+/// Serves every proxy that has a feed, until the process ends.
+pub(crate) async fn run(
+    mut feeds: watch::Receiver<BTreeMap<NamespacedName, Feed>>,
+    mailbox: mailbox::Sender,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut servers = Servers { mailbox, tasks: JoinSet::new(), open: BTreeMap::new(), streams: Arc::default(), ends: Arc::default() };
+    loop {
+        servers.reconcile(&feeds.borrow_and_update(), &cancel);
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            changed = feeds.changed() => if changed.is_err() { break },
+            Some(Ok(name)) = servers.tasks.join_next() => drop(servers.open.remove(&name)),
+            // A socket that could not be bound is tried again.
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)), if servers.open.len() < feeds.borrow().len() => {}
+        }
+    }
+    Ok(())
+}
+
+struct Servers {
+    mailbox: mailbox::Sender,
+    tasks: JoinSet<NamespacedName>,
+    open: BTreeMap<NamespacedName, CancellationToken>,
+    /// Numbers the streams of all servers.
+    streams: Arc<AtomicU64>,
+    /// One waiter for the end of each stream.
+    ends: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Servers {
+    fn reconcile(&mut self, feeds: &BTreeMap<NamespacedName, Feed>, cancel: &CancellationToken) {
+        for (_, server) in self.open.iter().filter(|(name, _)| !feeds.contains_key(*name)) {
+            server.cancel();
+        }
+        for (name, feed) in feeds {
+            if self.open.contains_key(name) {
+                continue;
+            }
+            match bind(&feed.folder.ads_socket()) {
+                Ok(listener) => self.serve(name.clone(), feed, listener, cancel.child_token()),
+                Err(error) => warn!(proxy = %name, "cannot listen at {}: {error}", feed.folder.ads_socket().display()),
+            }
+        }
+    }
+
+    fn serve(&mut self, name: NamespacedName, feed: &Feed, listener: UnixListener, cancel: CancellationToken) {
+        info!(proxy = %name, socket = %feed.folder.ads_socket().display(), "serves ADS");
+        let service = service::Ads {
+            proxy: name.clone(),
+            resources: feed.resources.clone(),
+            mailbox: self.mailbox.clone(),
+            streams: Arc::clone(&self.streams),
+            cancel: cancel.clone(),
+            ends: Arc::clone(&self.ends),
+        };
+        let server = tonic::transport::Server::builder().add_service(AggregatedDiscoveryServiceServer::new(service));
+        self.open.insert(name.clone(), cancel.clone());
+        self.tasks.spawn(async move {
+            let incoming = UnixListenerStream::new(listener);
+            let served = server.serve_with_incoming_shutdown(incoming, cancel.cancelled_owned()).await;
+            if let Err(error) = served {
+                warn!(proxy = %name, "the ADS server ended: {error}");
+            }
+            name
+        });
+    }
+}
+
+/// Binds a socket that only the owner may use. What an earlier agent left there goes.
+fn bind(path: &Path) -> std::io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt as _;
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}

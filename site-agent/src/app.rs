@@ -1,0 +1,235 @@
+//! `skerry-agent run`: builds the parts, runs the tasks of one table, ends with the first that ends.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use skerry_core::id::NamespacedName;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+use crate::ads;
+use crate::args::RunArgs;
+use crate::clock::{Clock, boot_id};
+use crate::config::Config;
+use crate::link::{self, Link};
+use crate::machine::Machine;
+use crate::mailbox::{self, Mail};
+use crate::site::{Desired, Feed, Outlets, Parts, Publisher, Site};
+use crate::snapshot::Snapshots;
+use crate::store::Store;
+use crate::supervise::Supervisor;
+use crate::workloads;
+
+/// Two: one may wait for the disk while the other serves.
+const WORKERS: usize = 2;
+
+type Feeds = BTreeMap<NamespacedName, Feed>;
+type Task = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// An agent, ready to run.
+pub struct App {
+    cancel: CancellationToken,
+    tasks: Vec<(&'static str, Task)>,
+}
+
+/// Runs `skerry-agent run` to its end.
+pub(crate) fn main(args: RunArgs) -> ExitCode {
+    match start(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: RunArgs) -> anyhow::Result<()> {
+    let filter = Targets::from_str(&args.log).with_context(|| format!("--log {}", args.log));
+    let (filter, trouble) = filter.map_or_else(|error| (Targets::default(), Some(error)), |filter| (filter, None));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(filter).with(layer).init();
+    trouble.map_or(Ok(()), Err)?;
+    let config = Config::resolve(args, std::env::current_exe()?)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        let app = App::build(config, cancel.clone())?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(end_on_signal(cancel)?);
+        app.run().await
+    })
+}
+
+fn end_on_signal(cancel: CancellationToken) -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("asked to end");
+        cancel.cancel();
+    })
+}
+
+impl App {
+    /// Opens the store, starts with what it holds, and prepares every task; serves nothing yet.
+    ///
+    /// Call it inside a multi-threaded tokio runtime. `cancel` ends the agent.
+    ///
+    /// # Errors
+    /// A data folder that cannot be used: in use, of another site, unwritable, too long a path.
+    pub fn build(config: Config, cancel: CancellationToken) -> anyhow::Result<Self> {
+        config.layout.prepare()?;
+        let store = open_store(&config)?;
+        let clock = Clock::start();
+        let lines = Lines::new();
+        let scan = workloads::scan(&config.workloads);
+        let loaded = workloads::fold(scan.clone(), &store.workload_files()?);
+        let kept = loaded.files.clone();
+        let site = Site::boot(lines.site_parts(&config, &store, clock), loaded)?;
+        let watch = workloads::run(config.workloads.clone(), kept, scan, lines.mailbox.clone(), cancel.clone());
+        let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), cancel.clone());
+        let supervisor = lines.supervisor(&config).run(cancel.clone());
+        let (link, mail) = lines.link(config, store);
+        let tasks: Vec<(&'static str, Task)> = vec![
+            ("site", Box::pin(own(site, mail, clock, cancel.clone()))),
+            ("link", Box::pin(link.run(cancel.clone()))),
+            ("workloads", Box::pin(watch)),
+            ("ads", Box::pin(ads)),
+            ("supervise", Box::pin(supervisor)),
+        ];
+        Ok(Self { cancel, tasks })
+    }
+
+    /// Runs until it is cancelled, or until a task ends that should not.
+    ///
+    /// # Errors
+    /// The first task that failed.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let mut set = JoinSet::new();
+        for (name, task) in self.tasks {
+            set.spawn(async move { (name, task.await) });
+        }
+        let mut outcome = Ok(());
+        while let Some(ended) = set.join_next().await {
+            let (name, result) = ended.unwrap_or_else(|error| ("a task", Err(error.into())));
+            let result = result.with_context(|| format!("{name} failed"));
+            if !self.cancel.is_cancelled() {
+                outcome = result.and_then(|()| anyhow::bail!("{name} ended by itself"));
+                self.cancel.cancel();
+            }
+        }
+        outcome
+    }
+}
+
+/// The channels between the tasks: every one bounded, or a watch that holds one value.
+struct Lines {
+    mailbox: mailbox::Sender,
+    mail: mpsc::Receiver<Mail>,
+    commands: (mpsc::Sender<link::Command>, mpsc::Receiver<link::Command>),
+    identity: (watch::Sender<link::Identity>, watch::Receiver<link::Identity>),
+    outbox: (watch::Sender<u64>, watch::Receiver<u64>),
+    feeds: (watch::Sender<Feeds>, watch::Receiver<Feeds>),
+    desired: (watch::Sender<Desired>, watch::Receiver<Desired>),
+}
+
+impl Lines {
+    fn new() -> Self {
+        let (mailbox, mail) = mpsc::channel(mailbox::CAPACITY);
+        Self {
+            mailbox,
+            mail,
+            commands: mpsc::channel(link::COMMANDS),
+            identity: watch::channel(link::Identity::default()),
+            outbox: watch::channel(0),
+            feeds: watch::channel(Feeds::new()),
+            desired: watch::channel(Desired::default()),
+        }
+    }
+
+    fn site_parts(&self, config: &Config, store: &Arc<Store>, clock: Clock) -> Parts {
+        let snapshots = Snapshots::new(config.site.clone(), config.xds);
+        let (feeds, desired) = (self.feeds.0.clone(), self.desired.0.clone());
+        Parts {
+            id: config.site.clone(),
+            store: Arc::clone(store),
+            clock,
+            machine: Machine::new(config.confirm_deadline),
+            publisher: Publisher::new(config.layout.clone(), snapshots, feeds, desired),
+            out: Outlets {
+                link: self.commands.0.clone(),
+                identity: self.identity.0.clone(),
+                outbox: self.outbox.0.clone(),
+            },
+            status_file: config.layout.status(),
+        }
+    }
+
+    fn supervisor(&self, config: &Config) -> Supervisor {
+        Supervisor {
+            layout: config.layout.clone(),
+            envoy: config.envoy.clone(),
+            program: config.program.clone(),
+            on_exit: config.on_exit,
+            desired: self.desired.1.clone(),
+            mailbox: self.mailbox.clone(),
+        }
+    }
+
+    fn link(self, config: Config, store: Arc<Store>) -> (Link, mpsc::Receiver<Mail>) {
+        let link = Link {
+            site: config.site,
+            core: config.core,
+            mode: config.link,
+            pull_interval: config.pull_interval,
+            boot: boot_id(),
+            identity: self.identity.1,
+            commands: self.commands.1,
+            mailbox: self.mailbox,
+            store,
+            outbox: self.outbox.1,
+        };
+        (link, self.mail)
+    }
+}
+
+fn open_store(config: &Config) -> anyhow::Result<Arc<Store>> {
+    let (store, aside) = Store::open(&config.layout.store(), &config.site)?;
+    if let Some(aside) = aside {
+        warn!("the store was damaged; it is kept as {}, and all of it is fetched anew", aside.display());
+    }
+    let boot = store.count_boot()?;
+    info!(site = %config.site, boot, "the agent starts");
+    Ok(Arc::new(store))
+}
+
+/// The loop around the site.
+async fn own(
+    mut site: Site,
+    mut mail: mpsc::Receiver<Mail>,
+    clock: Clock,
+    cancel: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        let timer = site.poll_timeout();
+        let sleep = tokio::time::sleep_until(clock.instant(timer.unwrap_or_default()));
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            Some(letter) = mail.recv() => tokio::task::block_in_place(|| site.handle(letter)),
+            () = sleep, if timer.is_some() => tokio::task::block_in_place(|| site.handle_timeout()),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The command line, as typed. Holds no rules: `config` resolves it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{app, launcher, show};
+
+/// The agent of one site of a Skerry mesh.
+#[derive(Debug, Parser)]
+#[command(name = "skerry-agent", version, about)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Runs the agent of a site.
+    Run(RunArgs),
+    /// Runs the Envoy of one proxy: starts it, restarts it, hands it over to the agent, drains it.
+    Launch(LaunchArgs),
+    /// Shows what a data folder holds, with no agent and no core.
+    Show(ShowArgs),
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// The site that this agent speaks for.
+    #[arg(long)]
+    pub site: String,
+    /// The core; loopback only for now: `http://127.0.0.1:PORT`.
+    #[arg(long, value_name = "URL")]
+    pub core: String,
+    /// Where the agent keeps its state; at most about 65 characters, since sockets lie below it.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// The folder of the site's Workload files; read again whenever it changes.
+    #[arg(long, value_name = "DIR")]
+    pub workloads: PathBuf,
+    /// The Envoy to run when the site asks the agent to supervise its proxies.
+    #[arg(long, env = "ENVOY", value_name = "PATH")]
+    pub envoy: Option<PathBuf>,
+    /// The xDS variant that the proxies' bootstraps name; the agent serves both.
+    #[arg(long, value_enum, default_value_t = XdsVariant::Delta)]
+    pub xds: XdsVariant,
+    /// One stream that stays open, or a call now and then.
+    #[arg(long, value_enum, default_value_t = LinkMode::Stream)]
+    pub link: LinkMode,
+    /// Time between two pulls, with `--link pull`.
+    #[arg(long, default_value = "30s", value_name = "TIME")]
+    pub pull_interval: String,
+    /// Drain and stop the supervised proxies when the agent ends; else they go on serving.
+    #[arg(long)]
+    pub stop_proxies_on_exit: bool,
+    /// Log levels, `info` or `warn,skerry_agent=debug`.
+    #[arg(long, env = "SKERRY_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+}
+
+/// Options of `launch`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LaunchArgs {
+    /// The proxy's folder, `<data-dir>/proxies/<namespace>.<name>`.
+    #[arg(long, value_name = "DIR")]
+    pub proxy_dir: PathBuf,
+    /// The Envoy binary.
+    #[arg(long, env = "ENVOY", value_name = "PATH")]
+    pub envoy: PathBuf,
+    /// How long a draining Envoy may take: seconds.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub drain_seconds: u32,
+}
+
+/// Options of `show`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ShowArgs {
+    /// The agent's data folder.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// An xDS variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum XdsVariant {
+    /// Only what changed is sent.
+    Delta,
+    /// State of the world: each change sends a type's every resource.
+    Sotw,
+}
+
+/// How the agent talks to the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LinkMode {
+    /// One stream that stays open: changes are pushed.
+    Stream,
+    /// A call now and then: for links that are up for seconds.
+    Pull,
+}
+
+/// A form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Args {
+    /// Runs the verb and returns the process's exit code.
+    pub fn run(self) -> ExitCode {
+        match self.verb {
+            Verb::Run(args) => app::main(args),
+            Verb::Launch(args) => launcher::main(args),
+            Verb::Show(args) => show::main(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,93 @@
+//! Clock and randomness: the only places of this crate that read either. Everything else takes
+//! time and chance as arguments.
+
+use std::time::{Duration, Instant};
+
+/// The time since the process began to count: what every state machine takes as `now`.
+pub(crate) type Now = Duration;
+
+/// Counts from its creation; never goes back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// Starts counting.
+    pub(crate) fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// Returns the time since the start.
+    pub(crate) fn now(&self) -> Now {
+        self.start.elapsed()
+    }
+
+    /// Returns the runtime's instant for a point in time, for `sleep_until`.
+    pub(crate) fn instant(&self, at: Now) -> tokio::time::Instant {
+        (self.start + at).into()
+    }
+}
+
+/// Reads the wall clock: milliseconds since the epoch. Only ever shown, never decided by.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+pub(crate) fn wall_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The id of this run of the agent: 16 random bytes.
+pub(crate) fn boot_id() -> [u8; 16] {
+    rand::random()
+}
+
+/// A random share, 0 (inclusive) to 1 (exclusive): the jitter that the state machines take.
+pub(crate) fn share() -> f64 {
+    rand::random()
+}
+
+/// Trusted time: never behind the persisted floor or a signed time that was seen; advanced by the
+/// boot clock, never by the wall clock (a wall clock that jumps expires nothing).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TrustedTime {
+    floor_ms: u64,
+    at: Now,
+}
+
+impl TrustedTime {
+    /// Starts at the persisted floor.
+    pub(crate) fn new(floor_ms: u64, now: Now) -> Self {
+        Self { floor_ms, at: now }
+    }
+
+    /// Returns it: milliseconds since the epoch.
+    pub(crate) fn at(&self, now: Now) -> u64 {
+        let passed = now.saturating_sub(self.at).as_millis();
+        self.floor_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+
+    /// Takes note of a time that the core vouches for. An older one changes nothing.
+    pub(crate) fn observe(&mut self, ms: u64, now: Now) {
+        if ms > self.at(now) {
+            *self = Self { floor_ms: ms, at: now };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trusted_time_only_moves_forward() {
+        let second = Duration::from_secs(1);
+        let mut time = TrustedTime::new(10_000, second);
+        assert_eq!(time.at(3 * second), 12_000);
+
+        time.observe(5_000, 3 * second);
+        assert_eq!(time.at(3 * second), 12_000);
+
+        time.observe(50_000, 3 * second);
+        assert_eq!(time.at(4 * second), 51_000);
+    }
+}

@@ -1,0 +1,63 @@
+//! The launcher of one proxy: a small process that starts Envoy, starts it again when it falls,
+//! hands it over to the agent when that is back, and drains it at the end.
+//!
+//! It outlives the agent: with no agent it starts Envoy from the static snapshot. It must stay small
+//! (4 MB resident): one thread, no store, no gRPC.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::args::LaunchArgs;
+use crate::clock;
+use crate::layout::{ProxyDir, private_folder};
+
+mod admin;
+mod envoy;
+mod lock;
+mod machine;
+mod run;
+mod state;
+
+pub(crate) use lock::holder;
+pub(crate) use machine::Mode;
+pub(crate) use state::LauncherState;
+
+/// What a launcher runs with.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// The proxy's folder.
+    pub(crate) folder: ProxyDir,
+    /// The Envoy binary.
+    pub(crate) envoy: PathBuf,
+    /// How long a draining Envoy may take.
+    pub(crate) drain: Duration,
+}
+
+/// Runs `skerry-agent launch` to its end.
+pub(crate) fn main(args: LaunchArgs) -> ExitCode {
+    tracing_subscriber::fmt().with_target(false).with_writer(std::io::stderr).init();
+    match prepare(args).and_then(|config| launch(&config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prepare(args: LaunchArgs) -> anyhow::Result<Config> {
+    let folder = std::path::absolute(args.proxy_dir)?;
+    private_folder(&folder)?;
+    Ok(Config {
+        folder: ProxyDir::new(folder),
+        envoy: std::path::absolute(args.envoy)?,
+        drain: Duration::from_secs(args.drain_seconds.into()),
+    })
+}
+
+fn launch(config: &Config) -> anyhow::Result<()> {
+    let _lock = lock::take(&config.folder.lock())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run::run(config, clock::Clock::start()))
+}

@@ -1,0 +1,214 @@
+//! The link to the core: comes and goes, and nothing that runs depends on it.
+//!
+//! Carries messages between the core and `site`, and reports out of the store. Decides nothing but
+//! when to try again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use skerry_core::id::{Digest, SiteId};
+use skerry_proto::limits::{MAX_MESSAGE_BYTES, PROTOCOL};
+use skerry_proto::v1::site_sync_client::SiteSyncClient;
+use skerry_proto::v1::{Applied, Chunk, Hello, Need, Offer};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+use tracing::info;
+
+use crate::args::LinkMode;
+use crate::clock::share;
+use crate::mailbox;
+use crate::store::Store;
+
+mod backoff;
+mod pull;
+mod reports;
+mod stream;
+
+use backoff::Backoff;
+
+/// How long a TCP and HTTP/2 connection may take to come up.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the core may take to answer a call, or to say the first word on a stream.
+const CALL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A ping after so long without a word, and how long its answer may take: a dead connection is
+/// noticed in 80 s, at 60 B a minute.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// How many commands wait for the link: `site` sends one for an offer or a batch of fragments.
+pub(crate) const COMMANDS: usize = 64;
+
+/// What comes from the core.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The core answers.
+    Up,
+    /// It does not any more.
+    Down,
+    /// The site runs the newest manifest.
+    Current,
+    /// There is a newer one.
+    Offer(Box<Offer>),
+    /// A part of a fragment that was asked for.
+    Chunk(Chunk),
+}
+
+/// What goes to the core.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Ask for fragments.
+    Need(Need),
+    /// Tell what became of an offer.
+    Applied(Applied),
+    /// Hang up and say hello again after this pause.
+    Restart(Duration),
+}
+
+/// What the site runs, for the hello.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Digest of its manifest.
+    pub(crate) manifest: Option<Digest>,
+    /// Digest of its fragment list.
+    pub(crate) list: Option<Digest>,
+}
+
+/// What the link works with.
+pub(crate) struct Link {
+    /// The site.
+    pub(crate) site: SiteId,
+    /// The core's address.
+    pub(crate) core: String,
+    /// Stream or pull.
+    pub(crate) mode: LinkMode,
+    /// Time between two pulls.
+    pub(crate) pull_interval: Duration,
+    /// The id of this run.
+    pub(crate) boot: [u8; 16],
+    /// What the site runs.
+    pub(crate) identity: watch::Receiver<Identity>,
+    /// From `site`.
+    pub(crate) commands: mpsc::Receiver<Command>,
+    /// To `site`.
+    pub(crate) mailbox: mailbox::Sender,
+    /// Holds the reports.
+    pub(crate) store: Arc<Store>,
+    /// Changes when a report is added.
+    pub(crate) outbox: watch::Receiver<u64>,
+}
+
+/// Why a connection ended, and what that means for the next one.
+#[derive(Debug)]
+enum End {
+    /// It failed, or the core hung up.
+    Lost(String),
+    /// The core, or `site`, wants a pause of this length.
+    Pause(Duration, String),
+    /// The process is about to end.
+    Closed,
+}
+
+impl From<tonic::Status> for End {
+    fn from(status: tonic::Status) -> Self {
+        Self::Lost(format!("{}: {}", status.code(), status.message()))
+    }
+}
+
+type Client = SiteSyncClient<Channel>;
+
+impl Link {
+    /// Keeps the link up until the process ends.
+    pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
+        let mut backoff = Backoff::default();
+        loop {
+            let end = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                end = self.connect(&mut backoff) => end,
+            };
+            if self.mailbox.send(mailbox::Mail::Link(Event::Down)).await.is_err() {
+                return Ok(());
+            }
+            let (pause, words) = match end {
+                End::Closed => return Ok(()),
+                End::Pause(pause, words) => (backoff.spread(pause, share()), words),
+                End::Lost(words) => (backoff.next_pause(share()), words),
+            };
+            info!(core = self.core, pause_ms = pause.as_millis(), "no link: {words}");
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = self.rest(pause) => {}
+            }
+        }
+    }
+
+    async fn connect(&mut self, backoff: &mut Backoff) -> End {
+        let client = match self.open().await {
+            Ok(client) => client,
+            Err(error) => return End::Lost(with_causes(&error)),
+        };
+        while self.commands.try_recv().is_ok() {}
+        match self.mode {
+            LinkMode::Stream => self.stream(client, backoff).await,
+            LinkMode::Pull => self.pull(client, backoff).await,
+        }
+    }
+
+    async fn open(&self) -> Result<Client, tonic::transport::Error> {
+        let endpoint = Endpoint::from_shared(self.core.clone())?
+            .connect_timeout(CONNECT_DEADLINE)
+            .http2_keep_alive_interval(KEEPALIVE.0)
+            .keep_alive_timeout(KEEPALIVE.1)
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true);
+        let client = SiteSyncClient::new(endpoint.connect().await?);
+        Ok(client.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    /// Waits; what `site` says meanwhile goes nowhere, and it says it again after the next hello.
+    async fn rest(&mut self, pause: Duration) {
+        let sleep = tokio::time::sleep(pause);
+        tokio::pin!(sleep);
+        loop {
+            tokio::select! {
+                () = &mut sleep => return,
+                command = self.commands.recv() => if command.is_none() { return sleep.await },
+            }
+        }
+    }
+
+    fn hello(&self) -> Hello {
+        let Identity { manifest, list } = *self.identity.borrow();
+        let bytes = |digest: Option<Digest>| digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default();
+        Hello {
+            protocol: PROTOCOL,
+            site: self.site.to_string(),
+            manifest: bytes(manifest),
+            list: bytes(list),
+            schema: skerry_core::bundle::SCHEMA,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot: self.boot.to_vec(),
+        }
+    }
+
+    /// Hands an event to `site`; an end when the process is about to end.
+    async fn tell(&self, event: Event) -> Result<(), End> {
+        self.mailbox.send(mailbox::Mail::Link(event)).await.map_err(|_| End::Closed)
+    }
+}
+
+fn retry_after(seconds: u32, reason: &str) -> End {
+    End::Pause(Duration::from_secs(seconds.into()), format!("the core says come back in {seconds} s: {reason}"))
+}
+
+/// An error with its causes: tonic says "transport error" and hides the rest.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        words = format!("{words}: {inner}");
+        cause = inner.source();
+    }
+    words
+}

@@ -1,0 +1,60 @@
+//! When to try again. Pure: chance is an argument.
+
+use std::time::Duration;
+
+/// The ceiling of the first pause, and of every pause.
+const CEILINGS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// The longest pause that the core is obeyed in.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Exponential with full jitter: between nothing and a ceiling that doubles. Many agents that lose
+/// one core come back spread evenly.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// The core said something of use: the next failure is the first one.
+    pub(super) fn handle_success(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Returns the next pause; `share` is 0 to 1.
+    pub(super) fn next_pause(&mut self, share: f64) -> Duration {
+        let ceiling = CEILINGS.1.min(CEILINGS.0 * 2_u32.saturating_pow(self.failures.min(16)));
+        self.failures = self.failures.saturating_add(1);
+        ceiling.mul_f64(share.clamp(0.0, 1.0))
+    }
+
+    /// Spreads a pause that was asked for: up to a fifth longer, so that those who were sent away
+    /// together do not come back together.
+    pub(super) fn spread(&self, pause: Duration, share: f64) -> Duration {
+        pause.min(LONGEST_PAUSE).mul_f64(1.0 + share.clamp(0.0, 1.0) / 5.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ceilings_double_up_to_half_a_minute() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<_> = (0..8).map(|_| backoff.next_pause(1.0).as_millis()).collect();
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        assert_eq!(backoff.next_pause(0.0), Duration::ZERO);
+
+        backoff.handle_success();
+        assert_eq!(backoff.next_pause(0.5).as_millis(), 250);
+    }
+
+    #[test]
+    fn a_pause_that_was_asked_for_is_kept_and_spread() {
+        let backoff = Backoff::default();
+        assert_eq!(backoff.spread(Duration::from_secs(10), 0.0), Duration::from_secs(10));
+        assert_eq!(backoff.spread(Duration::from_secs(10), 1.0), Duration::from_secs(12));
+        assert_eq!(backoff.spread(Duration::from_secs(86_400), 0.0), LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,116 @@
+//! What is known about the local proxies: what each shall have, and what each of its streams has.
+
+use std::collections::BTreeMap;
+
+use skerry_core::id::{Digest, NamespacedName};
+
+/// Numbers the streams of a run of the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StreamId(pub(crate) u64);
+
+/// The proxies of a site, by workload.
+#[derive(Debug, Default)]
+pub(crate) struct Proxies {
+    by_workload: BTreeMap<NamespacedName, Proxy>,
+}
+
+#[derive(Debug, Default)]
+struct Proxy {
+    /// Hash of what is published to it.
+    wanted: Option<Digest>,
+    /// Several during a hot restart: the old Envoy and the new one.
+    streams: BTreeMap<StreamId, Stream>,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    acked: Option<Digest>,
+    refused: Option<String>,
+}
+
+/// Where a proxy stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Not connected.
+    Absent,
+    /// Connected, and not there yet.
+    Pending,
+    /// It has everything.
+    Ready,
+    /// It refused something, in its own words.
+    Refused(String),
+}
+
+impl Proxies {
+    pub(super) fn set_wanted(&mut self, hashes: &BTreeMap<NamespacedName, Digest>) {
+        self.by_workload.retain(|name, _| hashes.contains_key(name));
+        for (name, hash) in hashes {
+            self.by_workload.entry(name.clone()).or_default().wanted = Some(*hash);
+        }
+    }
+
+    pub(super) fn wanted(&self, name: &NamespacedName) -> Option<Digest> {
+        self.by_workload.get(name)?.wanted
+    }
+
+    pub(super) fn connect(&mut self, name: &NamespacedName, stream: StreamId) {
+        if let Some(proxy) = self.by_workload.get_mut(name) {
+            proxy.streams.insert(stream, Stream::default());
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, name: &NamespacedName, stream: StreamId) {
+        if let Some(proxy) = self.by_workload.get_mut(name) {
+            proxy.streams.remove(&stream);
+        }
+    }
+
+    pub(super) fn ack(&mut self, name: &NamespacedName, stream: StreamId, hash: Digest) {
+        if let Some(stream) = self.stream(name, stream) {
+            *stream = Stream { acked: Some(hash), refused: None };
+        }
+    }
+
+    pub(super) fn refuse(&mut self, name: &NamespacedName, stream: StreamId, detail: &str) {
+        if let Some(stream) = self.stream(name, stream) {
+            stream.refused = Some(detail.to_owned());
+        }
+    }
+
+    fn stream(&mut self, name: &NamespacedName, stream: StreamId) -> Option<&mut Stream> {
+        self.by_workload.get_mut(name)?.streams.get_mut(&stream)
+    }
+
+    /// Says whether a stream is open.
+    pub(super) fn is_connected(&self, name: &NamespacedName) -> bool {
+        self.by_workload.get(name).is_some_and(|proxy| !proxy.streams.is_empty())
+    }
+
+    /// Says whether the proxy has refused something and not acknowledged all since.
+    pub(super) fn has_refused(&self, name: &NamespacedName) -> bool {
+        self.by_workload.get(name).is_some_and(|proxy| matches!(phase(proxy), Phase::Refused(_)))
+    }
+
+    /// Says whether the proxy is connected and each of its streams has acknowledged what is wanted.
+    pub(super) fn is_ready(&self, name: &NamespacedName) -> bool {
+        self.by_workload.get(name).is_some_and(|proxy| phase(proxy) == Phase::Ready)
+    }
+
+    /// Where each proxy stands, with the hash that it acknowledged.
+    pub(crate) fn phases(&self) -> impl Iterator<Item = (&NamespacedName, Phase, Option<Digest>)> {
+        self.by_workload.iter().map(|(name, proxy)| {
+            let acked = proxy.streams.values().next_back().and_then(|stream| stream.acked);
+            (name, phase(proxy), acked)
+        })
+    }
+}
+
+/// A refusal stands until the stream has acknowledged all: what it refused is not sent again.
+fn phase(proxy: &Proxy) -> Phase {
+    match proxy.streams.values().find_map(|stream| stream.refused.as_ref()) {
+        Some(detail) => Phase::Refused(detail.clone()),
+        None if proxy.streams.is_empty() => Phase::Absent,
+        None if proxy.streams.values().all(|stream| stream.acked == proxy.wanted) => Phase::Ready,
+        None => Phase::Pending,
+    }
+}

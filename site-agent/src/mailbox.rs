@@ -1,0 +1,28 @@
+//! What the loops send to `site`: one bounded queue, one owner.
+
+use std::collections::BTreeMap;
+
+use skerry_core::id::NamespacedName;
+
+use crate::launcher::LauncherState;
+use crate::{ads, link, workloads};
+
+/// How many letters wait: `site` handles one in microseconds to milliseconds, and who finds the
+/// queue full waits for a place.
+pub(crate) const CAPACITY: usize = 256;
+
+/// A letter to `site`.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// From the core.
+    Link(link::Event),
+    /// From a proxy.
+    Proxy(ads::Event),
+    /// The workload folder changed.
+    Workloads(workloads::Loaded),
+    /// What the launchers run; all of them, whenever one changed.
+    Launchers(BTreeMap<NamespacedName, LauncherState>),
+}
+
+/// Where letters are put.
+pub(crate) type Sender = tokio::sync::mpsc::Sender<Mail>;

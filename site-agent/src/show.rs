@@ -1,0 +1,157 @@
+//! `skerry-agent show`: what a data folder holds, for a technician at the box.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use prost::Message as _;
+use serde_json::{Value, json};
+use skerry_core::bundle::v1::Manifest;
+
+use crate::args::{Output, ShowArgs};
+use crate::launcher::{LauncherState, holder};
+use crate::layout::{Layout, ProxyDir};
+use crate::store::{Slot, Store, StoreError};
+
+/// Runs the verb.
+pub(crate) fn main(args: &ShowArgs) -> ExitCode {
+    let outcome = collect(&Layout::new(&args.data_dir)).and_then(|view| {
+        let text = match args.output {
+            Output::Json => format!("{view:#}\n"),
+            Output::Text => to_text(&view),
+        };
+        Ok(std::io::stdout().write_all(text.as_bytes())?)
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _unheard = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Gathers everything; the store is read when no agent runs, else what the agent last wrote.
+fn collect(layout: &Layout) -> anyhow::Result<Value> {
+    let mut view = match Store::open_existing(&layout.store()) {
+        Ok(store) => of_store(&store)?,
+        Err(StoreError::InUse(_)) => json!({ "agent": "running" }),
+        Err(error) => return Err(error.into()),
+    };
+    let status = fs_err::read(layout.status()).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    view["lastState"] = status.unwrap_or(Value::Null);
+    view["proxies"] = proxies(&layout.proxies());
+    Ok(view)
+}
+
+fn of_store(store: &Store) -> Result<Value, StoreError> {
+    let (saved, floors, waiting) = (store.saved()?, store.floors()?, store.waiting()?);
+    Ok(json!({
+        "agent": "not running",
+        "site": store.site()?,
+        "boots": store.boots()?,
+        "current": saved.current.as_ref().map(of_slot),
+        "previous": saved.previous.as_ref().map(of_slot),
+        "candidate": saved.candidate.as_ref().map(of_slot),
+        "candidateAttempts": saved.attempts,
+        "refused": saved.refused.map(|refused| json!({
+            "manifest": refused.digest.to_string(), "reason": refused.reason,
+        })),
+        "floor": floors.floor.map(|floor| json!({
+            "epoch": floor.epoch, "generation": floor.generation, "manifest": floor.manifest.to_string(),
+        })),
+        "trustedTimeMs": floors.trusted_ms,
+        "outbox": { "reports": waiting.rows, "bytes": waiting.bytes, "dropped": waiting.dropped },
+    }))
+}
+
+fn of_slot(slot: &Slot) -> Value {
+    let manifest = Manifest::decode(slot.manifest.as_slice()).unwrap_or_default();
+    json!({
+        "manifest": slot.digest().to_string(),
+        "epoch": manifest.epoch,
+        "generation": manifest.generation,
+        "revision": manifest.revision,
+        "fragments": slot.fragment_ids().len(),
+    })
+}
+
+fn proxies(folder: &Path) -> Value {
+    let entries = fs_err::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders: Vec<ProxyDir> = entries.map(|entry| ProxyDir::new(entry.path())).collect();
+    folders.sort();
+    folders.iter().map(of_proxy).collect()
+}
+
+fn of_proxy(folder: &ProxyDir) -> Value {
+    let state = LauncherState::load(&folder.state());
+    let processes = state.processes.iter().map(|process| {
+        json!({ "pid": process.pid, "mode": process.mode, "epoch": process.epoch, "alive": process.is_alive() })
+    });
+    json!({
+        "name": folder.path().file_name().map(|name| name.to_string_lossy().into_owned()),
+        "launcher": holder(&folder.lock()).ok().flatten().map(|pid| pid.as_raw_nonzero().get()),
+        "envoys": processes.collect::<Vec<_>>(),
+        "restarts": state.restarts,
+        "lastExit": state.last_exit,
+        "snapshot": folder.static_bootstrap().is_file(),
+    })
+}
+
+/// One `name: value` a line; nested ones are indented.
+fn to_text(view: &Value) -> String {
+    let mut text = String::new();
+    write_value(&mut text, view, 0);
+    text
+}
+
+fn write_value(text: &mut String, value: &Value, depth: usize) {
+    let entries: Vec<(String, &Value)> = match value {
+        Value::Object(map) => map.iter().map(|(name, value)| (format!("{name}:"), value)).collect(),
+        Value::Array(items) => items.iter().map(|item| ("-".to_owned(), item)).collect(),
+        _ => return,
+    };
+    for (name, value) in entries {
+        let indent = "  ".repeat(depth);
+        match value {
+            Value::Null => text.push_str(&format!("{indent}{name} none\n")),
+            Value::String(value) => text.push_str(&format!("{indent}{name} {value}\n")),
+            Value::Array(items) if items.is_empty() => text.push_str(&format!("{indent}{name} none\n")),
+            Value::Object(_) | Value::Array(_) => {
+                text.push_str(&format!("{indent}{name}\n"));
+                write_value(text, value, depth + 1);
+            }
+            Value::Bool(_) | Value::Number(_) => text.push_str(&format!("{indent}{name} {value}\n")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skerry_core::id::SiteId;
+
+    use super::*;
+
+    #[test]
+    fn shows_a_folder_with_and_without_an_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        layout.prepare().unwrap();
+        let site = SiteId::new("store-1").unwrap();
+        let (store, _) = Store::open(&layout.store(), &site).unwrap();
+        assert_eq!(collect(&layout).unwrap()["agent"], "running");
+
+        drop(store);
+        let view = collect(&layout).unwrap();
+        assert_eq!((&view["site"], &view["outbox"]["reports"]), (&json!("store-1"), &json!(0)));
+        assert!(to_text(&view).contains("site: store-1\n"), "{}", to_text(&view));
+        assert!(to_text(&view).contains("current: none\n"));
+    }
+
+    #[test]
+    fn a_folder_without_a_store_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = collect(&Layout::new(folder.path())).unwrap_err();
+        assert!(error.to_string().contains("there is no such file"), "{error}");
+    }
+}

@@ -1,0 +1,239 @@
+//! The site: the one owner of bundle, store, workloads and machines. Takes letters, carries out
+//! what the machines decide, and publishes. Synchronous; `app` runs it in a loop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use skerry_core::bundle::{Bundle, v1};
+use skerry_core::id::{NamespacedName, SiteId};
+use skerry_core::workload::Workload;
+use skerry_proto::v1::Report;
+use skerry_proto::v1::site_event::Kind;
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::clock::{Clock, Now, TrustedTime, wall_ms};
+use crate::fetch::Fetch;
+use crate::launcher::LauncherState;
+use crate::machine::Machine;
+use crate::mailbox::Mail;
+use crate::report::{self, Reporter};
+use crate::store::{Refused, Slot, Store};
+use crate::{ads, link, workloads};
+
+mod apply;
+mod boot;
+mod offer;
+mod publish;
+mod status;
+
+use publish::Lowered;
+pub(crate) use publish::{Desired, Feed, Publisher};
+
+/// How many reports wait for a disk that takes nothing; the oldest go first.
+const MAX_UNSAVED: usize = 64;
+
+/// A bundle with the bytes that it came from.
+#[derive(Debug, Clone)]
+struct Held {
+    slot: Slot,
+    bundle: Arc<Bundle>,
+}
+
+/// Where the site's words go.
+pub(crate) struct Outlets {
+    /// To the link.
+    pub(crate) link: mpsc::Sender<link::Command>,
+    /// What the next hello says.
+    pub(crate) identity: watch::Sender<link::Identity>,
+    /// Raised when reports were added.
+    pub(crate) outbox: watch::Sender<u64>,
+}
+
+/// What a site begins with.
+pub(crate) struct Parts {
+    /// Its name.
+    pub(crate) id: SiteId,
+    /// Its store.
+    pub(crate) store: Arc<Store>,
+    /// Counts the time.
+    pub(crate) clock: Clock,
+    /// The apply machine.
+    pub(crate) machine: Machine,
+    /// Lowers and hands out.
+    pub(crate) publisher: Publisher,
+    /// Where its words go.
+    pub(crate) out: Outlets,
+    /// Where the last state is written for people.
+    pub(crate) status_file: std::path::PathBuf,
+}
+
+/// One site.
+pub(crate) struct Site {
+    id: SiteId,
+    store: Arc<Store>,
+    clock: Clock,
+    trusted: TrustedTime,
+    machine: Machine,
+    publisher: Publisher,
+    out: Outlets,
+    status_file: std::path::PathBuf,
+    /// What runs. Always verified.
+    current: Option<Held>,
+    /// What is being tried.
+    candidate: Option<Held>,
+    /// The candidate as it was lowered for a look, for the publication that follows.
+    lowered: Option<Lowered>,
+    /// What is being fetched.
+    fetch: Option<Fetch>,
+    /// The newest offer that came while another bundle was being tried.
+    next_offer: Option<Box<skerry_proto::v1::Offer>>,
+    /// The last manifest that was refused, so that it is neither tried nor reported again.
+    refused: Option<Refused>,
+    workloads: Vec<Workload>,
+    workload_problems: Vec<String>,
+    launchers: BTreeMap<NamespacedName, LauncherState>,
+    reporter: Reporter,
+    unsaved: Vec<Report>,
+}
+
+impl Site {
+    /// Takes a letter.
+    pub(crate) fn handle(&mut self, mail: Mail) {
+        let now = self.clock.now();
+        match mail {
+            Mail::Link(event) => self.handle_link(now, event),
+            Mail::Proxy(event) => self.handle_proxy(&event),
+            Mail::Workloads(loaded) => self.handle_workloads(loaded),
+            Mail::Launchers(launchers) => self.handle_launchers(launchers),
+        }
+        self.reporter.handle_change(now);
+        self.settle();
+    }
+
+    /// Returns when `handle_timeout` is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Now> {
+        [self.machine.poll_timeout(), self.reporter.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// The time of `poll_timeout` has come.
+    pub(crate) fn handle_timeout(&mut self) {
+        let now = self.clock.now();
+        self.machine.handle_timeout(now);
+        self.settle();
+        self.report_state(now);
+    }
+
+    /// Carries out what the machine asks for; then takes the offer that waited for that.
+    fn settle(&mut self) {
+        loop {
+            self.execute();
+            let Some(offer) = self.next_offer.take_if(|_| self.machine.is_steady()) else { return };
+            self.handle_offer(self.clock.now(), *offer);
+        }
+    }
+
+    fn handle_link(&mut self, now: Now, event: link::Event) {
+        match event {
+            link::Event::Up => {
+                info!("the core answers");
+                self.reporter.handle_link(now, true);
+            }
+            link::Event::Down => {
+                self.reporter.handle_link(now, false);
+                self.fetch.iter_mut().for_each(Fetch::handle_link_down);
+            }
+            link::Event::Current => self.fetch = None,
+            link::Event::Offer(offer) => self.handle_offer(now, *offer),
+            link::Event::Chunk(chunk) => self.handle_chunk(now, &chunk),
+        }
+    }
+
+    fn handle_proxy(&mut self, ads::Event { proxy, stream, news }: &ads::Event) {
+        match news {
+            ads::News::Connected => self.machine.handle_connected(proxy, *stream),
+            ads::News::Acked(hash) => self.machine.handle_acked(proxy, *stream, *hash),
+            ads::News::Refused(hash, detail) => {
+                warn!(%proxy, "Envoy refused: {detail}");
+                self.machine.handle_refused(proxy, *stream, *hash, detail);
+            }
+            ads::News::Gone => self.machine.handle_gone(proxy, *stream),
+        }
+    }
+
+    fn handle_workloads(&mut self, loaded: workloads::Loaded) {
+        info!(workloads = loaded.workloads.len(), problems = loaded.problems.len(), "workloads changed");
+        for problem in &loaded.problems {
+            warn!("{problem}");
+        }
+        if let Err(error) = self.store.put_workload_files(&loaded.files) {
+            warn!("workload files are not kept: {error}");
+        }
+        self.workloads = loaded.workloads;
+        self.workload_problems = loaded.problems;
+        let bundle = self.candidate.as_ref().or(self.current.as_ref()).map(|held| Arc::clone(&held.bundle));
+        self.lowered = None;
+        self.publish(bundle.as_deref());
+        if self.candidate.is_none() {
+            self.publisher.write_snapshots();
+        }
+    }
+
+    /// Reports each end that a launcher counted since the look before.
+    fn handle_launchers(&mut self, launchers: BTreeMap<NamespacedName, LauncherState>) {
+        for (name, state) in &launchers {
+            let before = self.launchers.get(name).map_or(state.restarts, |before| before.restarts);
+            if state.restarts > before {
+                let detail = format!("proxy {name} ended: {} (start {})", state.last_exit, state.restarts);
+                self.report_event(Kind::ProxyExited, &self.manifest(), &detail);
+            }
+        }
+        self.launchers = launchers;
+    }
+
+    /// The manifest that runs, or an empty one.
+    fn manifest(&self) -> v1::Manifest {
+        self.current.as_ref().map(|held| held.bundle.manifest.clone()).unwrap_or_default()
+    }
+
+    /// Hands a command to the link. One that finds no room, or no link, is said again after the
+    /// next hello: the core then offers anew.
+    fn tell_link(&self, command: link::Command) {
+        if let Err(error) = self.out.link.try_send(command) {
+            info!("not said to the core: {error}");
+        }
+    }
+
+    fn publish_identity(&self) {
+        let identity = self.current.as_ref().map(|held| link::Identity {
+            manifest: Some(held.slot.digest()),
+            list: Some(held.slot.list_digest()),
+        });
+        self.out.identity.send_replace(identity.unwrap_or_default());
+    }
+
+    fn report_event(&mut self, kind: Kind, manifest: &v1::Manifest, detail: &str) {
+        let event = report::of_event(kind, manifest, detail, wall_ms());
+        self.keep_reports(vec![event]);
+    }
+
+    /// Keeps reports, and those that the disk did not take before.
+    fn keep_reports(&mut self, mut reports: Vec<Report>) {
+        self.unsaved.append(&mut reports);
+        match self.store.append(self.unsaved.clone()) {
+            Ok(()) => {
+                self.unsaved.clear();
+                self.wake_reports();
+            }
+            Err(error) => {
+                warn!("reports are not kept: {error}");
+                let over = self.unsaved.len().saturating_sub(MAX_UNSAVED);
+                self.unsaved.drain(..over);
+            }
+        }
+    }
+
+    fn wake_reports(&self) {
+        self.out.outbox.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}

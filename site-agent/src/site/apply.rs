@@ -1,0 +1,79 @@
+//! Carrying out what the apply machine decides.
+
+use std::sync::Arc;
+
+use skerry_core::accept::Floor;
+use skerry_core::bundle::Bundle;
+use skerry_proto::v1::site_event::Kind;
+use tracing::{error, info, warn};
+
+use super::Site;
+use super::publish::lower_all;
+use crate::clock::wall_ms;
+use crate::machine::{Command, Which};
+use crate::report;
+use crate::store::{Floors, Refused, StoreError};
+
+impl Site {
+    /// Executes every command that waits.
+    pub(super) fn execute(&mut self) {
+        while let Some(command) = self.machine.poll_command() {
+            let outcome = match &command {
+                Command::Publish(which) => {
+                    let held = match which {
+                        Which::Candidate => &self.candidate,
+                        Which::Current => &self.current,
+                    };
+                    let bundle = held.as_ref().map(|held| Arc::clone(&held.bundle));
+                    self.publish(bundle.as_deref());
+                    continue;
+                }
+                Command::Commit => self.commit(),
+                Command::Rollback(reason) => self.roll_back(reason),
+            };
+            match outcome {
+                Ok(()) => self.machine.handle_kept(),
+                Err(error) => {
+                    error!("the store does not keep what was decided, tries again: {error}");
+                    self.machine.handle_not_kept(self.clock.now(), command);
+                }
+            }
+        }
+    }
+
+    /// Hands a bundle's resources to all proxies.
+    pub(super) fn publish(&mut self, bundle: Option<&Bundle>) {
+        let lowered = self.lowered.take().or_else(|| bundle.map(|bundle| lower_all(bundle, &self.workloads)));
+        let hashes = self.publisher.publish(lowered.unwrap_or_default(), bundle.map(|bundle| &bundle.settings));
+        self.machine.handle_published(&hashes);
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let Some(held) = &self.candidate else { return Ok(()) };
+        let manifest = &held.bundle.manifest;
+        let floor = Floor { epoch: manifest.epoch, generation: manifest.generation, manifest: held.bundle.digest };
+        let floors = Floors { floor: Some(floor), trusted_ms: self.trusted.at(self.clock.now()) };
+        let event = report::of_event(Kind::Applied, manifest, "", wall_ms());
+        self.store.commit(&floors, vec![event])?;
+        info!(generation = manifest.generation, revision = manifest.revision, "runs the new bundle");
+        self.current = self.candidate.take();
+        self.answer(floor.manifest, "");
+        self.publish_identity();
+        self.publisher.write_snapshots();
+        self.wake_reports();
+        Ok(())
+    }
+
+    fn roll_back(&mut self, reason: &str) -> Result<(), StoreError> {
+        let Some(held) = &self.candidate else { return Ok(()) };
+        let refused = Refused { digest: held.bundle.digest, reason: reason.to_owned() };
+        let event = report::of_event(Kind::RolledBack, &held.bundle.manifest, reason, wall_ms());
+        self.store.drop_candidate(Some(&refused), vec![event])?;
+        warn!(generation = held.bundle.manifest.generation, "goes back to the bundle before: {reason}");
+        self.candidate = None;
+        self.answer(refused.digest, reason);
+        self.refused = Some(refused);
+        self.wake_reports();
+        Ok(())
+    }
+}

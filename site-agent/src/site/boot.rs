@@ -1,0 +1,106 @@
+//! Starting: from what the store holds to the bundle that ran before, with no link.
+
+use std::sync::Arc;
+
+use skerry_core::id::Digest;
+use skerry_core::verify::verify;
+use skerry_proto::v1::site_event::Kind;
+use tracing::{error, info, warn};
+
+use super::{Held, Parts, Site};
+use crate::clock::TrustedTime;
+use crate::machine::Origin;
+use crate::report::Reporter;
+use crate::store::{Refused, Saved, Slot, Store, StoreError};
+use crate::workloads::Loaded;
+
+/// How often an agent may end while it tries one candidate. The third time it is not by chance.
+const MAX_ATTEMPTS: u32 = 3;
+
+impl Site {
+    /// Starts with what the store holds and the folder says, and publishes it.
+    pub(crate) fn boot(parts: Parts, loaded: Loaded) -> Result<Self, StoreError> {
+        let saved = parts.store.saved()?;
+        let floors = parts.store.floors()?;
+        let mut site = Self {
+            id: parts.id,
+            trusted: TrustedTime::new(floors.trusted_ms, parts.clock.now()),
+            store: parts.store,
+            clock: parts.clock,
+            machine: parts.machine,
+            publisher: parts.publisher,
+            out: parts.out,
+            status_file: parts.status_file,
+            current: None,
+            candidate: None,
+            lowered: None,
+            fetch: None,
+            next_offer: None,
+            refused: saved.refused.clone(),
+            workloads: Vec::new(),
+            workload_problems: Vec::new(),
+            launchers: std::collections::BTreeMap::new(),
+            reporter: Reporter::default(),
+            unsaved: Vec::new(),
+        };
+        site.current = site.load_current(&saved)?;
+        site.publish_identity();
+        site.handle_workloads(loaded);
+        site.resume(saved)?;
+        site.reporter.handle_change(site.clock.now());
+        site.settle();
+        Ok(site)
+    }
+
+    /// Verifies the current slot; where it is damaged, the previous one.
+    fn load_current(&mut self, saved: &Saved) -> Result<Option<Held>, StoreError> {
+        let Some(slot) = &saved.current else { return Ok(None) };
+        let reason = match hold(&self.store, slot) {
+            Ok(held) => {
+                info!(generation = held.bundle.manifest.generation, "runs the last good bundle");
+                return Ok(Some(held));
+            }
+            Err(reason) => reason,
+        };
+        error!("the last good bundle is damaged: {reason}");
+        self.store.drop_current()?;
+        let previous = saved.previous.as_ref().and_then(|slot| hold(&self.store, slot).ok());
+        let manifest = previous.as_ref().map(|held| held.bundle.manifest.clone()).unwrap_or_default();
+        self.report_event(Kind::RolledBack, &manifest, &format!("the bundle that ran is damaged in the store: {reason}"));
+        Ok(previous)
+    }
+
+    /// Goes on with the candidate that was being tried when the agent ended.
+    fn resume(&mut self, saved: Saved) -> Result<(), StoreError> {
+        let Some(slot) = saved.candidate else { return Ok(()) };
+        let attempts = self.store.count_attempt()?;
+        let digest = slot.digest();
+        let reason = match hold(&self.store, &slot) {
+            Ok(held) if attempts < MAX_ATTEMPTS => {
+                info!(generation = held.bundle.manifest.generation, attempts, "goes on with the bundle that was being tried");
+                self.candidate = Some(held);
+                self.machine.handle_candidate(self.clock.now(), Origin::Resumed);
+                return Ok(());
+            }
+            Ok(_) => format!("the agent ended {attempts} times while it tried it"),
+            Err(reason) => reason,
+        };
+        warn!("the bundle that was being tried is dropped: {reason}");
+        self.forget_candidate(digest, reason)
+    }
+
+    fn forget_candidate(&mut self, digest: Digest, reason: String) -> Result<(), StoreError> {
+        let refused = Refused { digest, reason };
+        self.store.drop_candidate(Some(&refused), Vec::new())?;
+        self.report_event(Kind::RolledBack, &self.manifest(), &refused.reason);
+        self.refused = Some(refused);
+        Ok(())
+    }
+}
+
+/// Verifies a slot.
+pub(super) fn hold(store: &Store, slot: &Slot) -> Result<Held, String> {
+    let lookup = |id: &Digest| store.fragment(id).ok().flatten();
+    let bundle = verify(&slot.manifest, &slot.list, lookup).map_err(|refusal| refusal.to_string())?;
+    Ok(Held { slot: slot.clone(), bundle: Arc::new(bundle) })
+}

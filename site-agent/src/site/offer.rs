@@ -1,0 +1,170 @@
+//! From an offer to a candidate: accept, fetch, verify, lower, keep.
+
+use std::time::Duration;
+
+use skerry_core::accept::{Terms, Verdict, accept};
+use skerry_core::bundle::v1::Manifest;
+use skerry_core::id::{Digest, NamespacedName, Timestamp};
+use skerry_proto::v1::site_event::Kind;
+use skerry_proto::v1::{Applied, Chunk, Offer};
+use tracing::{info, warn};
+
+use super::boot::hold;
+use super::publish::{Lowered, lower_all};
+use super::{Held, Site};
+use crate::clock::Now;
+use crate::fetch::{Fetch, FetchError, Fragment};
+use crate::link::{Command, Identity};
+use crate::machine::Origin;
+use crate::store::{Refused, Slot};
+
+/// How long to wait before the core is asked again for what the disk did not take.
+const DISK_PAUSE: Duration = Duration::from_secs(30);
+
+impl Site {
+    /// The core has a manifest for this site.
+    pub(super) fn handle_offer(&mut self, now: Now, offer: Offer) {
+        let digest = Digest::of(&offer.manifest);
+        if self.candidate.as_ref().is_some_and(|held| held.bundle.digest == digest) {
+            return; // it is being tried, and the answer follows
+        }
+        if !self.machine.is_steady() {
+            self.next_offer = Some(Box::new(offer));
+            return;
+        }
+        if let Some(refused) = self.refused.as_ref().filter(|refused| refused.digest == digest) {
+            return self.answer(digest, &refused.reason);
+        }
+        if self.fetch.as_ref().is_some_and(|fetch| fetch.digest() == digest) {
+            self.fetch.iter_mut().for_each(Fetch::handle_link_down);
+            return self.advance(now);
+        }
+        self.accept_offer(now, &offer, digest);
+    }
+
+    fn accept_offer(&mut self, now: Now, offer: &Offer, digest: Digest) {
+        let floor = match self.store.floors() {
+            Ok(floors) => floors.floor,
+            Err(error) => return self.wait_for_disk(&error.to_string()),
+        };
+        let terms = Terms { site: &self.id, floor, now: Timestamp(self.trusted.at(now)) };
+        match accept(&offer.manifest, &terms) {
+            Ok(Verdict::Same) => self.answer(digest, ""),
+            Ok(Verdict::Newer(accepted)) => {
+                self.trusted.observe(accepted.manifest.issued_at_ms, now);
+                self.begin_fetch(now, offer, &accepted.manifest, digest);
+            }
+            Err(refusal) => self.refuse(digest, &Manifest::default(), &refusal.to_string()),
+        }
+    }
+
+    fn begin_fetch(&mut self, now: Now, offer: &Offer, manifest: &Manifest, digest: Digest) {
+        info!(generation = manifest.generation, revision = manifest.revision, "a newer bundle is offered");
+        let bases: Vec<&Slot> = self.current.iter().map(|held| &held.slot).collect();
+        let known = |id: &Digest| self.store.fragment(id).ok().flatten();
+        match Fetch::begin(offer, manifest, &bases, known) {
+            Ok(fetch) => {
+                self.fetch = Some(fetch);
+                self.advance(now);
+            }
+            Err(FetchError::UnknownBase(base)) => {
+                info!("the offer builds on list {base}, which is not here: asks for all of it");
+                let manifest = self.current.as_ref().map(|held| held.slot.digest());
+                self.out.identity.send_replace(Identity { manifest, list: None });
+                self.tell_link(Command::Restart(Duration::ZERO));
+            }
+            Err(FetchError::Refused(refusal)) => self.refuse(digest, manifest, &refusal.to_string()),
+            // Damaged on its way, or a dictionary that went meanwhile: a new try is a new chance.
+            Err(FetchError::Codec(error)) => self.try_again(&error.to_string()),
+        }
+    }
+
+    /// A part of a fragment arrived.
+    pub(super) fn handle_chunk(&mut self, now: Now, chunk: &Chunk) {
+        let Some(fetch) = &mut self.fetch else { return };
+        if let Err(error) = fetch.handle_chunk(chunk) {
+            return self.try_again(&error.to_string());
+        }
+        self.advance(now);
+    }
+
+    fn try_again(&mut self, reason: &str) {
+        warn!("the offer cannot be followed, asks again: {reason}");
+        self.fetch.iter_mut().for_each(Fetch::handle_link_down);
+        self.tell_link(Command::Restart(Duration::from_secs(1)));
+    }
+
+    /// Stages what arrived, asks for what is missing, or takes the whole as candidate.
+    fn advance(&mut self, now: Now) {
+        let Some(fetch) = &mut self.fetch else { return };
+        if let Some(batch) = fetch.poll_batch()
+            && let Err(error) = self.store.stage(&batch)
+        {
+            self.fetch = None; // the batch is lost: the next offer begins anew
+            return self.wait_for_disk(&error.to_string());
+        }
+        let Some(fetch) = &mut self.fetch else { return };
+        if let Some(need) = fetch.poll_need() {
+            self.tell_link(Command::Need(need));
+        }
+        if let Some(fetch) = self.fetch.take_if(|fetch| fetch.is_complete()) {
+            let (slot, fragments) = fetch.into_parts();
+            self.take_candidate(now, &slot, &fragments);
+        }
+    }
+
+    /// Keeps the candidate, verifies what was kept, lowers it for a look, and starts the trial.
+    fn take_candidate(&mut self, now: Now, slot: &Slot, fragments: &[Fragment]) {
+        if let Err(error) = self.store.put_candidate(slot, fragments) {
+            return self.wait_for_disk(&error.to_string());
+        }
+        let outcome = hold(&self.store, slot).and_then(|held| Ok((self.lower_candidate(&held)?, held)));
+        match outcome {
+            Ok((lowered, held)) => {
+                self.lowered = Some(lowered);
+                self.candidate = Some(held);
+                self.machine.handle_candidate(now, Origin::Offered);
+            }
+            Err(reason) => {
+                if let Err(error) = self.store.drop_candidate(None, Vec::new()) {
+                    warn!("the refused bundle stays in the store until the next one: {error}");
+                }
+                self.refuse(slot.digest(), &Manifest::default(), &reason);
+            }
+        }
+    }
+
+    /// A bundle that takes from a proxy what the running one gives it whole is refused; what is
+    /// wrong with a workload itself is no fault of the bundle.
+    fn lower_candidate(&self, held: &Held) -> Result<Lowered, String> {
+        let after = lower_all(&held.bundle, &self.workloads);
+        if after.failed.is_empty() {
+            return Ok(after);
+        }
+        let before = self.current.as_ref().map(|current| lower_all(&current.bundle, &self.workloads));
+        let was_well = |name: &NamespacedName| before.as_ref().is_some_and(|before| !before.failed.contains_key(name));
+        match after.failed.iter().find(|(name, _)| was_well(name)) {
+            Some((name, reason)) => Err(format!("it cannot be lowered for proxy {name}: {reason}")),
+            None => Ok(after),
+        }
+    }
+
+    /// Remembers, reports and tells that a manifest is refused: once for each.
+    fn refuse(&mut self, digest: Digest, manifest: &Manifest, reason: &str) {
+        warn!(manifest = digest.short(), "refused: {reason}");
+        self.answer(digest, reason);
+        self.refused = Some(Refused { digest, reason: reason.to_owned() });
+        self.report_event(Kind::BundleRefused, manifest, reason);
+    }
+
+    /// Tells the core what became of an offer; no reason: it runs.
+    pub(super) fn answer(&self, digest: Digest, reason: &str) {
+        let applied = Applied { manifest: digest.as_bytes().to_vec(), refused: reason.to_owned() };
+        self.tell_link(Command::Applied(applied));
+    }
+
+    fn wait_for_disk(&self, reason: &str) {
+        warn!("the offer waits for the disk: {reason}");
+        self.tell_link(Command::Restart(DISK_PAUSE));
+    }
+}

@@ -1,0 +1,93 @@
+//! The site's state, as it is reported and as it is written for people.
+
+use skerry_core::id::NamespacedName;
+use skerry_proto::limits::MAX_WORKLOAD_PROBLEMS;
+use skerry_proto::v1::proxy_state::Phase as WirePhase;
+use skerry_proto::v1::{ProxyState, SiteState};
+use tracing::warn;
+
+use super::Site;
+use crate::clock::{Now, wall_ms};
+use crate::launcher::Mode;
+use crate::layout::replace_file;
+use crate::machine::Phase;
+use crate::report;
+
+impl Site {
+    /// Keeps a state report if one is due.
+    pub(super) fn report_state(&mut self, now: Now) {
+        let mut reporter = std::mem::take(&mut self.reporter);
+        let state = reporter.poll_state(now, || self.state());
+        self.reporter = reporter;
+        let Some(state) = state else { return };
+        if let Err(error) = replace_file(&self.status_file, &to_json(&state)) {
+            warn!("cannot write {}: {error}", self.status_file.display());
+        }
+        self.keep_reports(vec![report::of_state(state, wall_ms())]);
+        if !self.unsaved.is_empty() {
+            self.reporter.handle_not_kept(now);
+        }
+    }
+
+    fn state(&self) -> SiteState {
+        let manifest = self.manifest();
+        let problems = self.workload_problems.iter().chain(self.publisher.problems());
+        SiteState {
+            manifest: self.current.as_ref().map(|held| held.bundle.digest.as_bytes().to_vec()).unwrap_or_default(),
+            epoch: manifest.epoch,
+            generation: manifest.generation,
+            revision: manifest.revision,
+            proxies: self.proxies(),
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            workload_problems: problems.take(MAX_WORKLOAD_PROBLEMS).cloned().collect(),
+            workloads: u32::try_from(self.workloads.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn proxies(&self) -> Vec<ProxyState> {
+        let state = |(name, phase, acked): (&NamespacedName, Phase, Option<skerry_core::id::Digest>)| {
+            let launcher = self.launchers.get(name);
+            let is_static = launcher.is_some_and(|state| {
+                state.processes.first().is_some_and(|process| process.mode == Mode::Static && process.is_alive())
+            });
+            let (phase, detail) = match phase {
+                Phase::Absent if is_static => (WirePhase::Detached, String::new()),
+                Phase::Absent => (WirePhase::Absent, String::new()),
+                Phase::Pending => (WirePhase::Pending, String::new()),
+                Phase::Ready => (WirePhase::Ready, String::new()),
+                Phase::Refused(detail) => (WirePhase::Refused, detail),
+            };
+            ProxyState {
+                workload: name.to_string(),
+                phase: phase.into(),
+                detail,
+                config_hash: acked.map(|hash| hash.to_string()).unwrap_or_default(),
+                restarts: launcher.map_or(0, |launcher| launcher.restarts),
+            }
+        };
+        self.machine.proxies().phases().map(state).collect()
+    }
+}
+
+fn to_json(state: &SiteState) -> Vec<u8> {
+    let proxies = state.proxies.iter().map(|proxy| {
+        serde_json::json!({
+            "workload": proxy.workload,
+            "phase": proxy.phase().as_str_name().trim_start_matches("PHASE_").to_lowercase(),
+            "detail": proxy.detail,
+            "configHash": proxy.config_hash,
+            "restarts": proxy.restarts,
+        })
+    });
+    let value = serde_json::json!({
+        "epoch": state.epoch,
+        "generation": state.generation,
+        "revision": state.revision,
+        "workloads": state.workloads,
+        "workloadProblems": state.workload_problems,
+        "proxies": proxies.collect::<Vec<_>>(),
+        "agentVersion": state.agent_version,
+        "writtenAtMs": wall_ms(),
+    });
+    format!("{value:#}\n").into_bytes()
+}

@@ -1,0 +1,59 @@
+//! Bootstraps on disk: for each proxy one that serves by itself, and one that asks the agent.
+
+use std::collections::BTreeMap;
+
+use skerry_core::id::{Digest, NamespacedName, SiteId};
+use skerry_xds::bootstrap::{AdsMode, BootstrapOptions, NodeId, ads_bootstrap, static_bootstrap, to_pb};
+use skerry_xds::resource::ResourceSet;
+
+use crate::args::XdsVariant;
+use crate::layout::{ProxyDir, private_folder, replace_file};
+
+/// Writes bootstraps, each only when it changes.
+#[derive(Debug)]
+pub(crate) struct Snapshots {
+    site: SiteId,
+    mode: AdsMode,
+    written: BTreeMap<NamespacedName, Digest>,
+}
+
+impl Snapshots {
+    /// Begins for a site.
+    pub(crate) fn new(site: SiteId, xds: XdsVariant) -> Self {
+        let mode = match xds {
+            XdsVariant::Delta => AdsMode::Delta,
+            XdsVariant::Sotw => AdsMode::Sotw,
+        };
+        Self { site, mode, written: BTreeMap::new() }
+    }
+
+    /// Makes a proxy's folder and the bootstrap that asks the agent.
+    pub(crate) fn prepare(&mut self, name: &NamespacedName, folder: &ProxyDir) -> std::io::Result<()> {
+        self.written.remove(name);
+        private_folder(folder.path())?;
+        let node = NodeId::of(&self.site, name);
+        let bootstrap = ads_bootstrap(&node, &folder.ads_socket(), self.mode, &BootstrapOptions::default());
+        replace_if_new(&folder.ads_bootstrap(), &to_pb(&bootstrap))
+    }
+
+    /// Writes the bootstrap that serves by itself; `hash` is that of the set.
+    pub(crate) fn write(
+        &mut self,
+        name: &NamespacedName,
+        folder: &ProxyDir,
+        set: &ResourceSet,
+        hash: Digest,
+    ) -> std::io::Result<()> {
+        if self.written.get(name) == Some(&hash) {
+            return Ok(());
+        }
+        let bootstrap = static_bootstrap(set, &NodeId::of(&self.site, name), &BootstrapOptions::default());
+        replace_if_new(&folder.static_bootstrap(), &to_pb(&bootstrap))?;
+        self.written.insert(name.clone(), hash);
+        Ok(())
+    }
+}
+
+fn replace_if_new(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+    if fs_err::read(path).is_ok_and(|old| old == bytes) { Ok(()) } else { replace_file(path, bytes) }
+}

@@ -1,0 +1,184 @@
+//! The three slots (current, previous, candidate) and the fragments that they name.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use prost::Message as _;
+use redb::{ReadableTable as _, WriteTransaction};
+use skerry_core::bundle::v1;
+use skerry_core::id::Digest;
+use skerry_proto::v1::Report;
+
+use super::counters::{Floors, raise_floors};
+use super::outbox::append;
+use super::tables::{FRAGMENTS, SLOTS, TEXTS};
+use super::{Store, StoreError};
+
+/// The bytes of a manifest and its fragment list, as they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// The manifest.
+    pub(crate) manifest: Vec<u8>,
+    /// The fragment list.
+    pub(crate) list: Vec<u8>,
+}
+
+impl Slot {
+    /// BLAKE3 of the manifest.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::of(&self.manifest)
+    }
+
+    /// BLAKE3 of the list.
+    pub(crate) fn list_digest(&self) -> Digest {
+        Digest::of(&self.list)
+    }
+
+    /// The ids of its fragments; none where the list cannot be read.
+    pub(crate) fn fragment_ids(&self) -> BTreeSet<Digest> {
+        let list = v1::FragmentList::decode(self.list.as_slice()).unwrap_or_default();
+        list.fragments.iter().filter_map(|fragment| Digest::from_slice(&fragment.id).ok()).collect()
+    }
+}
+
+/// A manifest that did not work here; it is not tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Its digest.
+    pub(crate) digest: Digest,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// The slots as they were left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Saved {
+    /// What runs.
+    pub(crate) current: Option<Slot>,
+    /// What ran before.
+    pub(crate) previous: Option<Slot>,
+    /// What was being tried when the agent ended.
+    pub(crate) candidate: Option<Slot>,
+    /// How often the agent ended while it tried the candidate.
+    pub(crate) attempts: u32,
+    /// The last manifest that did not work.
+    pub(crate) refused: Option<Refused>,
+}
+
+impl Store {
+    /// Returns the slots.
+    pub(crate) fn saved(&self) -> Result<Saved, StoreError> {
+        self.read(|txn| {
+            let slots = txn.open_table(SLOTS)?;
+            let slot = |name| -> Result<Option<Slot>, redb::Error> {
+                let row = slots.get(name)?;
+                Ok(row.map(|row| Slot { manifest: row.value().0.to_vec(), list: row.value().1.to_vec() }))
+            };
+            let texts = txn.open_table(TEXTS)?;
+            let digest = texts.get("refused_digest")?.and_then(|row| row.value().parse().ok());
+            let reason = texts.get("refused_reason")?.map(|row| row.value().to_owned()).unwrap_or_default();
+            Ok(Saved {
+                current: slot("current")?,
+                previous: slot("previous")?,
+                candidate: slot("candidate")?,
+                attempts: slots.get("candidate")?.map_or(0, |row| row.value().2),
+                refused: digest.map(|digest| Refused { digest, reason }),
+            })
+        })
+    }
+
+    /// Keeps fragments of an offer that is not complete yet, so that an agent that is restarted
+    /// does not ask for them again. They go at the next commit if nothing names them then.
+    pub(crate) fn stage(&self, fragments: &[(Digest, Arc<[u8]>)]) -> Result<(), StoreError> {
+        self.write(|txn| insert_fragments(txn, fragments))
+    }
+
+    /// Keeps a complete candidate, with those of its fragments that were not staged.
+    pub(crate) fn put_candidate(&self, slot: &Slot, fragments: &[(Digest, Arc<[u8]>)]) -> Result<(), StoreError> {
+        self.write(|txn| {
+            insert_fragments(txn, fragments)?;
+            txn.open_table(SLOTS)?.insert("candidate", (slot.manifest.as_slice(), slot.list.as_slice(), 0))?;
+            Ok(())
+        })
+    }
+
+    /// Counts one more try of the candidate and returns the number.
+    pub(crate) fn count_attempt(&self) -> Result<u32, StoreError> {
+        self.write(|txn| {
+            let mut slots = txn.open_table(SLOTS)?;
+            let Some((slot, attempts)) = slots.get("candidate")?.map(|row| owned(row.value())) else { return Ok(0) };
+            let attempts = attempts.saturating_add(1);
+            slots.insert("candidate", (slot.manifest.as_slice(), slot.list.as_slice(), attempts))?;
+            Ok(attempts)
+        })
+    }
+
+    /// Makes the candidate current, and what was current previous; raises the floors, keeps the
+    /// reports, drops fragments that no slot names.
+    pub(crate) fn commit(&self, floors: &Floors, reports: Vec<Report>) -> Result<(), StoreError> {
+        self.write(|txn| {
+            promote_candidate(txn)?;
+            raise_floors(txn, floors)?;
+            append(txn, reports)?;
+            drop_unnamed_fragments(txn)
+        })
+    }
+
+    /// Drops the candidate and keeps the reports. `refused` is remembered in place of the one before.
+    pub(crate) fn drop_candidate(&self, refused: Option<&Refused>, reports: Vec<Report>) -> Result<(), StoreError> {
+        self.write(|txn| {
+            txn.open_table(SLOTS)?.remove("candidate")?;
+            if let Some(refused) = refused {
+                let mut texts = txn.open_table(TEXTS)?;
+                texts.insert("refused_digest", refused.digest.to_string().as_str())?;
+                texts.insert("refused_reason", refused.reason.as_str())?;
+            }
+            append(txn, reports)
+        })
+    }
+
+    /// Goes back to the previous slot for good: the current one turned out to be damaged.
+    pub(crate) fn drop_current(&self) -> Result<(), StoreError> {
+        self.write(|txn| {
+            let mut slots = txn.open_table(SLOTS)?;
+            let previous = slots.remove("previous")?.map(|row| owned(row.value()));
+            match previous {
+                Some((slot, _)) => slots.insert("current", (slot.manifest.as_slice(), slot.list.as_slice(), 0))?,
+                None => slots.remove("current")?,
+            };
+            Ok(())
+        })
+    }
+}
+
+fn owned((manifest, list, attempts): (&[u8], &[u8], u32)) -> (Slot, u32) {
+    (Slot { manifest: manifest.to_vec(), list: list.to_vec() }, attempts)
+}
+
+fn insert_fragments(txn: &WriteTransaction, fragments: &[(Digest, Arc<[u8]>)]) -> Result<(), redb::Error> {
+    let mut table = txn.open_table(FRAGMENTS)?;
+    for (id, bytes) in fragments {
+        table.insert(id.as_bytes(), &**bytes)?;
+    }
+    Ok(())
+}
+
+fn promote_candidate(txn: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut slots = txn.open_table(SLOTS)?;
+    let Some((candidate, _)) = slots.remove("candidate")?.map(|row| owned(row.value())) else { return Ok(()) };
+    let current = slots.get("current")?.map(|row| owned(row.value()));
+    if let Some((current, _)) = current {
+        slots.insert("previous", (current.manifest.as_slice(), current.list.as_slice(), 0))?;
+    }
+    slots.insert("current", (candidate.manifest.as_slice(), candidate.list.as_slice(), 0))?;
+    Ok(())
+}
+
+fn drop_unnamed_fragments(txn: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut named = BTreeSet::new();
+    for row in txn.open_table(SLOTS)?.iter()? {
+        named.append(&mut owned(row?.1.value()).0.fragment_ids());
+    }
+    txn.open_table(FRAGMENTS)?.retain(|id, _| Digest::from_slice(id).is_ok_and(|id| named.contains(&id)))?;
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! The agent's binary against a small core of the test's own and real Envoys.
+//!
+//! Every case waits for what it expects with a deadline, and ends what it started. Cases that need
+//! Envoy are skipped, with a word, where there is none (`$ENVOY`, or `cargo xtask envoy`).
+
+mod backend;
+mod bundle;
+mod core;
+mod envoy;
+mod eventually;
+mod http;
+mod site;
+
+mod apply;
+mod durability;
+mod handover;
+mod link;
+mod supervision;

@@ -1,0 +1,173 @@
+//! One site: folders of its own, the agent's real binary, and what is left of it in the end.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::bundle::PORT;
+use crate::core::Core;
+use crate::eventually::eventually;
+use crate::http::get;
+
+/// Each site has a loopback network of its own, so cases run side by side.
+static NETWORKS: AtomicU8 = AtomicU8::new(80);
+
+/// A site; it ends, with everything that was started for it, when it is dropped.
+pub(crate) struct Site {
+    pub(crate) folder: tempfile::TempDir,
+    network: u8,
+    arguments: Vec<String>,
+    agent: Option<Child>,
+}
+
+impl Site {
+    /// Prepares a site of a core; starts nothing.
+    pub(crate) fn new(core: &Core) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::create_dir(folder.path().join("workloads")).unwrap();
+        let arguments = ["run", "--site", "store-1", "--core", &format!("http://{}", core.address)].map(str::to_owned);
+        let network = NETWORKS.fetch_add(1, Ordering::Relaxed);
+        Self { folder, network, arguments: arguments.to_vec(), agent: None }
+    }
+
+    /// Adds options.
+    pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn proxy(&self, name: &str) -> PathBuf {
+        self.data().join("proxies").join(format!("shop.{name}"))
+    }
+
+    pub(crate) fn admin(&self, name: &str, epoch: u32) -> PathBuf {
+        self.proxy(name).join(format!("admin.{epoch}.sock"))
+    }
+
+    /// The command line of the agent.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-agent"));
+        command.args(&self.arguments).arg("--data-dir").arg(self.data());
+        command.arg("--workloads").arg(self.folder.path().join("workloads"));
+        command.env_remove("ENVOY");
+        command
+    }
+
+    /// Starts the agent; what it says goes to a file.
+    pub(crate) fn start(&mut self) {
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(self.folder.path().join("agent.log"));
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.unwrap());
+        self.agent = Some(command.spawn().unwrap());
+    }
+
+    /// Ends the agent as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            agent.kill().unwrap();
+            agent.wait().unwrap();
+        }
+    }
+
+    /// Asks the agent to end and waits for it.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            kill_process(Pid::from_child(&agent), Signal::TERM).unwrap();
+            assert!(agent.wait().unwrap().success());
+        }
+    }
+
+    /// What the agent said.
+    pub(crate) fn log(&self) -> String {
+        fs_err::read_to_string(self.folder.path().join("agent.log")).unwrap_or_default()
+    }
+
+    /// Writes the file of a workload. `proxied`: it has an Envoy of its own.
+    pub(crate) fn write_workload(&self, name: &str, app: &str, port: u16, proxied: bool) {
+        let proxy = format!("  proxy: {{outboundCIDR: 127.{}.0.0/24, inboundPort: 15006}}\n", self.network);
+        let text = format!(
+            "apiVersion: skerry.dev/v1alpha1\nkind: Workload\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {app}}}}}\n\
+             spec:\n  address: 127.{}.1.1\n  ports: [{{name: http, port: {port}}}]\n{}",
+            self.network,
+            if proxied { proxy.as_str() } else { "" }
+        );
+        let text = if proxied { text } else { text.replace(&format!("127.{}.1.1", self.network), "127.0.0.1") };
+        let file = self.folder.path().join("workloads").join(format!("{name}.yaml"));
+        let scratch = file.with_extension("new");
+        fs_err::write(&scratch, text).unwrap();
+        fs_err::rename(scratch, file).unwrap();
+    }
+
+    pub(crate) fn remove_workload(&self, name: &str) {
+        fs_err::remove_file(self.folder.path().join("workloads").join(format!("{name}.yaml"))).unwrap();
+    }
+
+    /// The address at which the client's proxy has the service of this index.
+    pub(crate) fn service(&self, index: u32) -> String {
+        format!("127.{}.0.{}:{PORT}", self.network, index + 1)
+    }
+
+    /// Waits until the first service answers with this body.
+    pub(crate) async fn await_answer(&self, body: &str) {
+        let address = self.service(1);
+        eventually(&format!("{address} answers {body}; the agent says:\n{}", self.log()), async || {
+            get(&address, "/").await.ok().filter(|answer| answer.status == 200 && answer.body == body)
+        })
+        .await;
+    }
+
+    /// What `show` says.
+    pub(crate) fn show(&self) -> Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-agent"));
+        let output = command.args(["show", "-o", "json", "--data-dir"]).arg(self.data()).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// What the launcher of a proxy says.
+    pub(crate) fn launcher(&self, name: &str) -> Value {
+        let bytes = fs_err::read(self.proxy(name).join("state.json")).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// Waits until the newest Envoy of a proxy runs in this mode, and returns its restart epoch.
+    pub(crate) async fn await_mode(&self, name: &str, mode: &str) -> u32 {
+        eventually(&format!("{name} runs in mode {mode}"), async || {
+            let state = self.launcher(name);
+            let newest = &state["processes"][0];
+            let epoch = u32::try_from(newest["epoch"].as_u64()?).ok()?;
+            (newest["mode"] == mode).then_some(epoch)
+        })
+        .await
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.kill();
+        for entry in fs_err::read_dir(self.data().join("proxies")).into_iter().flatten().flatten() {
+            let state = fs_err::read(entry.path().join("state.json")).unwrap_or_default();
+            let state: Value = serde_json::from_slice(&state).unwrap_or_default();
+            let envoys = state["processes"].as_array().into_iter().flatten().map(|process| &process["pid"]);
+            for pid in std::iter::once(&state["launcher"]).chain(envoys) {
+                end(pid, &entry.path());
+            }
+        }
+    }
+}
+
+/// Kills a process if its command line names the folder: it is this site's.
+fn end(pid: &Value, folder: &std::path::Path) {
+    let Some(pid) = pid.as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0) else { return };
+    let line = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let is_ours = String::from_utf8_lossy(&line).contains(&*folder.to_string_lossy());
+    if let Some(pid) = Pid::from_raw(pid).filter(|_| is_ours) {
+        let _gone_already = kill_process(pid, Signal::KILL);
+    }
+}
