@@ -1,0 +1,132 @@
+//! Asks a core: connects, waits with a deadline, and turns refusals into errors with a kind.
+//!
+//! What an answer means is `state`'s and `view`'s part.
+
+use std::time::Duration;
+
+use skerry_proto::limits::MAX_MESSAGE_BYTES;
+use skerry_proto::v1::fleet_client::FleetClient;
+use skerry_proto::v1::{ConfirmSourceRequest, FleetStatus, GetFleetRequest, GetSiteRequest, SiteDetail};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response, Status};
+
+use crate::error::{CliError, ErrorKind};
+
+pub mod state;
+pub mod view;
+
+/// How long a core may take to answer, connecting included.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How many sites are asked for at a time.
+const PAGE: u32 = 1000;
+
+/// A core.
+#[derive(Debug)]
+pub struct Fleet {
+    runtime: Runtime,
+    client: FleetClient<Channel>,
+    url: String,
+}
+
+impl Fleet {
+    /// Prepares to ask; the first question connects.
+    pub fn at(url: &str) -> Result<Self, CliError> {
+        let usage = |message: String| {
+            CliError::new(ErrorKind::Usage, message)
+                .hint("write it as `http://HOST:PORT`, in `--core` or SKERRY_CORE")
+        };
+        if !url.starts_with("http://") {
+            return Err(usage(format!("`{url}` is not the URL of a core")));
+        }
+        let endpoint = Endpoint::from_shared(url.to_owned());
+        let endpoint = endpoint.map_err(|_| usage(format!("`{url}` is not the URL of a core")))?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| CliError::internal(format!("no async runtime: {error}")))?;
+        let channel = {
+            let _entered = runtime.enter();
+            endpoint.connect_timeout(DEADLINE).connect_lazy()
+        };
+        let client = FleetClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        Ok(Self { runtime, client, url: url.to_owned() })
+    }
+
+    /// Asks for the source and all sites that a selector matches; an empty one matches all.
+    pub fn status(&mut self, selector: &str) -> Result<FleetStatus, CliError> {
+        let mut whole = FleetStatus::default();
+        let mut after = String::new();
+        loop {
+            let request =
+                GetFleetRequest { selector: selector.to_owned(), limit: PAGE, after: after.clone() };
+            let page = self.ask(async |client| client.get_fleet(request).await)?;
+            whole.source = page.source;
+            whole.now_ms = page.now_ms;
+            let last = page.sites.last().map(|site| site.site.clone());
+            whole.sites.extend(page.sites);
+            match last {
+                // A core that names no further site has none.
+                Some(last) if page.more && last > after => after = last,
+                _ => return Ok(whole),
+            }
+        }
+    }
+
+    /// Asks for the source alone.
+    pub fn source(&mut self) -> Result<FleetStatus, CliError> {
+        let request = GetFleetRequest { limit: 1, ..GetFleetRequest::default() };
+        self.ask(async |client| client.get_fleet(request).await)
+    }
+
+    /// Asks for one site.
+    pub fn site(&mut self, name: &str) -> Result<SiteDetail, CliError> {
+        let request = GetSiteRequest { site: name.to_owned() };
+        self.ask(async |client| client.get_site(request).await)
+    }
+
+    /// Accepts a held head.
+    pub fn confirm_source(&mut self, revision: &str) -> Result<(), CliError> {
+        let request = ConfirmSourceRequest { revision: revision.to_owned() };
+        self.ask(async |client| client.confirm_source(request).await).map(drop)
+    }
+
+    fn ask<T>(
+        &mut self,
+        question: impl AsyncFnOnce(&mut FleetClient<Channel>) -> Result<Response<T>, Status>,
+    ) -> Result<T, CliError> {
+        let client = &mut self.client;
+        let answer = self.runtime.block_on(async { timeout(DEADLINE, question(client)).await });
+        match answer {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(to_error(&status, &self.url)),
+            Err(_) => Err(to_error(&Status::deadline_exceeded(""), &self.url)),
+        }
+    }
+}
+
+fn to_error(status: &Status, url: &str) -> CliError {
+    let message = status.message();
+    match status.code() {
+        Code::Unavailable | Code::Cancelled => {
+            CliError::new(ErrorKind::Unreachable, format!("no core answers at {url}"))
+                .hint("see that `skerry-controller` runs; name another with `--core` or SKERRY_CORE")
+        }
+        Code::DeadlineExceeded => {
+            let message = format!("the core at {url} did not answer within {} s", DEADLINE.as_secs());
+            CliError::new(ErrorKind::Unreachable, message)
+                .hint("try again; its log says what it is busy with")
+        }
+        Code::NotFound => {
+            CliError::new(ErrorKind::NotFound, message).hint("`skerry site get` lists all sites")
+        }
+        Code::Unimplemented => {
+            CliError::new(ErrorKind::Refused, format!("the core at {url} does not know this request"))
+                .hint("`skerry` and the core are of different versions: use those of one release")
+        }
+        code => {
+            let message = if message.is_empty() { code.description() } else { message };
+            CliError::new(ErrorKind::Refused, format!("the core refused: {message}"))
+        }
+    }
+}

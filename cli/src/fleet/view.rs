@@ -1,0 +1,326 @@
+//! A core's answers as people and programs see them: every figure with its age.
+//!
+//! Ages count from the core's clock. Those of a site's own figures take the older of two times, when it made them (by
+//! its own clock) and when they came in, so that nothing looks fresher than it is.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use skerry_core::id::Revision;
+use skerry_proto::v1::{EventRow, FleetStatus, SiteDetail, SiteSummary, SourceStatus, site_event};
+
+use super::state::{State, is_ready, phase, runs_from};
+use crate::output::age::{Moment, rfc3339};
+
+/// The whole fleet.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FleetView {
+    /// The core's clock.
+    pub now: String,
+    /// Where policies come from.
+    pub source: SourceView,
+    /// All sites asked for, by name.
+    pub sites: Vec<SiteView>,
+}
+
+/// Where policies come from.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in fleet.proto, which says what each is")]
+pub struct SourceView {
+    pub url: String,
+    pub reference: String,
+    pub path: String,
+    pub revision: String,
+    pub compiled: Option<Moment>,
+    pub fetched: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldView>,
+    pub errors: u32,
+    pub warnings: u32,
+    pub foreign: BTreeMap<String, u32>,
+    pub diagnostics: Vec<DiagnosticView>,
+}
+
+/// Why the last fetch failed.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "named as in fleet.proto")]
+pub struct ErrorView {
+    pub message: String,
+    pub help: String,
+}
+
+/// A head that waits for a confirmation.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "named as in fleet.proto")]
+pub struct HeldView {
+    pub revision: String,
+    pub reason: String,
+}
+
+/// A diagnostic of the compiled revision. Kept as the core wrote it: it may be of a newer release.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "named as in fleet.proto")]
+pub struct DiagnosticView {
+    pub file: String,
+    pub line: u32,
+    pub column: u32,
+    pub severity: String,
+    pub code: String,
+    pub object: String,
+    pub field: String,
+    pub message: String,
+    pub help: String,
+}
+
+/// One site.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SiteView {
+    /// Its name.
+    pub site: String,
+    /// In one word.
+    pub state: State,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// When the core last heard from it.
+    pub last_seen: Option<Moment>,
+    /// What it shall run.
+    pub desired: ManifestView,
+    /// What it said that it runs.
+    pub running: Option<RunningView>,
+}
+
+/// A manifest by its numbers.
+#[derive(Debug, Clone, Serialize)]
+pub struct ManifestView {
+    /// Its digest.
+    pub digest: String,
+    /// Its generation.
+    pub generation: u64,
+    /// Its revision.
+    pub revision: String,
+}
+
+/// What a site said that it runs.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunningView {
+    /// When the site made this report, or when it came in, if its clock is ahead.
+    pub observed: Option<Moment>,
+    /// When it came in.
+    pub received: Option<Moment>,
+    /// The manifest.
+    pub manifest: ManifestView,
+    /// What its proxies run from.
+    pub runs_from: String,
+    /// Its proxies.
+    pub proxies: Vec<ProxyView>,
+    /// How many workloads it has.
+    pub workloads: u32,
+    /// Workload files that it could not use.
+    pub workload_problems: Vec<String>,
+    /// The agent's version.
+    pub agent_version: String,
+}
+
+/// One proxy.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in sync.proto, which says what each is")]
+pub struct ProxyView {
+    pub workload: String,
+    pub phase: &'static str,
+    pub detail: String,
+    pub config_hash: String,
+    pub restarts: u32,
+    #[serde(skip)]
+    pub is_ready: bool,
+}
+
+/// One site with its history.
+#[derive(Debug, Clone, Serialize)]
+pub struct SiteDetailView {
+    /// Its row.
+    #[serde(flatten)]
+    pub site: SiteView,
+    /// What happened, newest first.
+    pub events: Vec<EventView>,
+    /// The fragments of its bundle.
+    pub fragments: Vec<FragmentView>,
+}
+
+/// Something that happened at a site.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in sync.proto, which says what each is")]
+pub struct EventView {
+    pub kind: &'static str,
+    pub observed: Option<Moment>,
+    pub received: Option<Moment>,
+    pub generation: u64,
+    pub revision: String,
+    pub detail: String,
+}
+
+/// One fragment.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "named as in fleet.proto")]
+pub struct FragmentView {
+    pub key: String,
+    pub id: String,
+    pub length: u32,
+}
+
+impl FleetView {
+    /// Takes a core's answer.
+    pub fn of(status: FleetStatus) -> Self {
+        let now = status.now_ms;
+        let sites = status.sites.into_iter().map(|site| SiteView::of(site, now)).collect();
+        Self { now: rfc3339(now), source: SourceView::of(status.source.unwrap_or_default(), now), sites }
+    }
+}
+
+impl SourceView {
+    fn of(source: SourceStatus, now: u64) -> Self {
+        let error = ErrorView { message: source.error, help: source.error_help };
+        let held = HeldView { revision: source.held_revision, reason: source.held_reason };
+        Self {
+            compiled: Moment::at(source.compiled_at_ms, now),
+            fetched: Moment::at(source.fetched_at_ms, now),
+            error: Some(error).filter(|error| !error.message.is_empty()),
+            held: Some(held).filter(|held| !held.revision.is_empty()),
+            url: source.url,
+            reference: source.reference,
+            path: source.path,
+            revision: source.revision,
+            errors: source.errors,
+            warnings: source.warnings,
+            foreign: source.foreign,
+            diagnostics: source.diagnostics.into_iter().map(DiagnosticView::of).collect(),
+        }
+    }
+}
+
+impl DiagnosticView {
+    fn of(wire: skerry_proto::v1::Diagnostic) -> Self {
+        Self {
+            file: wire.file,
+            line: wire.line,
+            column: wire.column,
+            severity: wire.severity,
+            code: wire.code,
+            object: wire.object,
+            field: wire.field,
+            message: wire.message,
+            help: wire.help,
+        }
+    }
+}
+
+impl SiteView {
+    fn of(site: SiteSummary, now: u64) -> Self {
+        let state = State::of(&site);
+        let desired = ManifestView::of(&site.desired, site.desired_generation, site.desired_revision);
+        let observed = if site.observed_at_ms == 0 { site.received_at_ms } else { site.observed_at_ms };
+        let (received, observed) = (site.received_at_ms, observed.min(site.received_at_ms));
+        let running = site.state.map(|state| RunningView {
+            observed: Moment::at(observed, now),
+            received: Moment::at(received, now),
+            manifest: ManifestView::of(&state.manifest, state.generation, state.revision),
+            runs_from: runs_from(&state.proxies),
+            proxies: state.proxies.into_iter().map(ProxyView::of).collect(),
+            workloads: state.workloads,
+            workload_problems: state.workload_problems,
+            agent_version: state.agent_version,
+        });
+        Self {
+            site: site.site,
+            state,
+            labels: site.labels,
+            connected: site.connected,
+            last_seen: Moment::at(site.last_seen_ms, now),
+            desired,
+            running,
+        }
+    }
+}
+
+impl ManifestView {
+    fn of(digest: &[u8], generation: u64, revision: String) -> Self {
+        Self { digest: hex(digest), generation, revision }
+    }
+
+    /// Returns the revision for a table: the hash cut, `-` when there is none.
+    pub fn short_revision(&self) -> String {
+        if self.revision.is_empty() { "-".to_owned() } else { Revision::from_text(&self.revision).short() }
+    }
+
+    /// Returns the generation for a table: `-` when there is none.
+    pub fn short_generation(&self) -> String {
+        if self.generation == 0 { "-".to_owned() } else { self.generation.to_string() }
+    }
+}
+
+impl ProxyView {
+    fn of(proxy: skerry_proto::v1::ProxyState) -> Self {
+        Self {
+            phase: phase(&proxy),
+            is_ready: is_ready(&proxy),
+            workload: proxy.workload,
+            detail: proxy.detail,
+            config_hash: proxy.config_hash,
+            restarts: proxy.restarts,
+        }
+    }
+}
+
+impl SiteDetailView {
+    /// Takes a core's answer; `None` when it holds no site.
+    pub fn of(detail: SiteDetail) -> Option<Self> {
+        let now = detail.now_ms;
+        let fragment = |row: skerry_proto::v1::FragmentRow| FragmentView {
+            key: row.key,
+            id: row.id,
+            length: row.length,
+        };
+        Some(Self {
+            site: SiteView::of(detail.summary?, now),
+            events: detail.events.into_iter().map(|row| EventView::of(row, now)).collect(),
+            fragments: detail.fragments.into_iter().map(fragment).collect(),
+        })
+    }
+}
+
+impl EventView {
+    fn of(row: EventRow, now: u64) -> Self {
+        let event = row.event.unwrap_or_default();
+        Self {
+            kind: kind(event.kind()),
+            observed: Moment::at(row.observed_at_ms, now),
+            received: Moment::at(row.received_at_ms, now),
+            generation: event.generation,
+            revision: event.revision,
+            detail: event.detail,
+        }
+    }
+}
+
+fn kind(kind: site_event::Kind) -> &'static str {
+    match kind {
+        site_event::Kind::Unknown => "Unknown",
+        site_event::Kind::BundleRefused => "BundleRefused",
+        site_event::Kind::RolledBack => "RolledBack",
+        site_event::Kind::Applied => "Applied",
+        site_event::Kind::ProxyExited => "ProxyExited",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,96 @@
+//! One site with all that is known of it.
+
+use crate::fleet::view::{EventView, ProxyView, SiteDetailView, SiteView};
+use crate::output::age::{Moment, age_or_never};
+use crate::output::paint::Paint;
+use crate::output::printable::printable;
+use crate::output::table::{Cell, table};
+
+use super::{fields, running};
+
+/// Renders a site: state, proxies, events, fragments.
+pub fn detail(detail: &SiteDetailView, paint: Paint) -> String {
+    let proxies = detail.site.running.iter().flat_map(|running| &running.proxies);
+    let sections = [
+        ("Proxies", proxies_table(proxies, paint)),
+        ("Events, newest first", events_table(&detail.events, paint)),
+        ("Fragments", fragments_table(detail, paint)),
+    ];
+    let mut text = fields(&head(&detail.site), paint);
+    for (title, body) in sections {
+        text.push_str(&format!("\n{}\n{body}", paint.bold(title)));
+    }
+    text
+}
+
+fn head(site: &SiteView) -> Vec<(&'static str, String)> {
+    let labels: Vec<String> = site.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let (revision, generation) = running(site);
+    let mut rows = vec![
+        ("Site", site.site.clone()),
+        ("Labels", if labels.is_empty() { "-".to_owned() } else { labels.join(", ") }),
+        ("State", site.state.word().to_owned()),
+        ("Connected", if site.connected { "yes" } else { "no" }.to_owned()),
+        ("Last seen", ago(site.last_seen.as_ref())),
+        ("Revision", revision),
+        ("Generation", generation),
+    ];
+    if let Some(running) = &site.running {
+        rows.push(("Reported", ago(running.observed.as_ref())));
+        rows.push(("Received", ago(running.received.as_ref())));
+        rows.push(("Runs from", running.runs_from.clone()));
+        rows.push(("Agent", printable(&running.agent_version)));
+        rows.push(("Workloads", running.workloads.to_string()));
+        if !running.workload_problems.is_empty() {
+            rows.push(("Problems", printable(&running.workload_problems.join("\n"))));
+        }
+    }
+    rows
+}
+
+fn ago(moment: Option<&Moment>) -> String {
+    moment.map_or_else(|| age_or_never(None), |moment| format!("{} ago ({})", moment.age(), moment.at))
+}
+
+fn proxies_table<'a>(proxies: impl Iterator<Item = &'a ProxyView>, paint: Paint) -> String {
+    let row = |proxy: &ProxyView| -> Vec<Cell> {
+        let restarts = proxy.restarts.to_string();
+        vec![
+            proxy.workload.as_str().into(),
+            proxy.phase.into(),
+            restarts.into(),
+            on_one_line(&proxy.detail).into(),
+        ]
+    };
+    or_none(&["WORKLOAD", "PHASE", "RESTARTS", "DETAIL"], proxies.map(row).collect(), paint)
+}
+
+fn events_table(events: &[EventView], paint: Paint) -> String {
+    let row = |event: &EventView| -> Vec<Cell> {
+        let generation = if event.generation == 0 { "-".to_owned() } else { event.generation.to_string() };
+        vec![
+            age_or_never(event.observed.as_ref()).into(),
+            age_or_never(event.received.as_ref()).into(),
+            event.kind.into(),
+            generation.into(),
+            on_one_line(&event.detail).into(),
+        ]
+    };
+    or_none(&["AGE", "RECEIVED", "EVENT", "GENERATION", "DETAIL"], events.iter().map(row).collect(), paint)
+}
+
+fn fragments_table(detail: &SiteDetailView, paint: Paint) -> String {
+    let rows = detail.fragments.iter().map(|fragment| -> Vec<Cell> {
+        let id = fragment.id.get(..12).unwrap_or(&fragment.id);
+        vec![fragment.key.as_str().into(), id.into(), fragment.length.to_string().into()]
+    });
+    or_none(&["KEY", "ID", "BYTES"], rows.collect(), paint)
+}
+
+fn or_none(heading: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) -> String {
+    if rows.is_empty() { "none\n".to_owned() } else { table(paint, heading, rows) }
+}
+
+fn on_one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,83 @@
+//! The source of a fleet: where from, how fresh, and what is wrong.
+
+use crate::fleet::view::{DiagnosticView, SourceView};
+use crate::output::age::age_or_never;
+use crate::output::paint::Paint;
+use crate::output::printable::printable;
+
+use super::fields;
+
+/// Renders a source with at most so many of its diagnostics.
+pub fn source(source: &SourceView, diagnostics: usize, paint: Paint) -> String {
+    let mut rows =
+        vec![("Source", place(source)), ("Revision", revision(source)), ("Fetched", fetched(source))];
+    rows.extend(source.error.as_ref().map(|error| {
+        let help = if error.help.is_empty() {
+            String::new()
+        } else {
+            format!("\n{} {}", paint.help("help:"), printable(&error.help))
+        };
+        ("Error", format!("{}{help}", paint.error(&printable(&error.message))))
+    }));
+    rows.extend(source.held.as_ref().map(|held| {
+        let what = paint.warning(&format!(
+            "{} waits for a confirmation: {}",
+            held.revision,
+            printable(&held.reason)
+        ));
+        ("Held", format!("{what}\n{} skerry source confirm {}", paint.help("help:"), held.revision))
+    }));
+    rows.push(("Policy", policy(source, paint)));
+    let shown = source.diagnostics.iter().take(diagnostics).map(|diagnostic| line(diagnostic, paint));
+    let more =
+        (source.diagnostics.len() > diagnostics).then(|| "  … all of them: skerry source get\n".to_owned());
+    format!("{}{}", fields(&rows, paint), shown.chain(more).collect::<String>())
+}
+
+fn place(source: &SourceView) -> String {
+    if source.url.is_empty() {
+        return "none".to_owned();
+    }
+    let path = if source.path.is_empty() { String::new() } else { format!(", folder {}", source.path) };
+    format!("{} {}{path}", source.url, source.reference)
+}
+
+fn revision(source: &SourceView) -> String {
+    match &source.compiled {
+        Some(compiled) => format!("{}, compiled {} ago", source.revision, compiled.age()),
+        None => "none yet".to_owned(),
+    }
+}
+
+fn fetched(source: &SourceView) -> String {
+    match &source.fetched {
+        Some(fetched) => format!("{} ago", fetched.age()),
+        None => age_or_never(None),
+    }
+}
+
+fn policy(source: &SourceView, paint: Paint) -> String {
+    let count = |count: u32, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let (errors, warnings) = (count(source.errors, "error"), count(source.warnings, "warning"));
+    let errors = if source.errors > 0 { paint.error(&errors) } else { errors };
+    let warnings = if source.warnings > 0 { paint.warning(&warnings) } else { warnings };
+    let foreign: u32 = source.foreign.values().sum();
+    format!("{errors}, {warnings}, {foreign} foreign")
+}
+
+fn line(diagnostic: &DiagnosticView, paint: Paint) -> String {
+    let DiagnosticView { file, line, column, severity, code, object, field, message, .. } = diagnostic;
+    let place = match (line, column) {
+        (0, _) => file.clone(),
+        (line, 0) => format!("{file}:{line}"),
+        (line, column) => format!("{file}:{line}:{column}"),
+    };
+    let head = format!("{severity}[{code}]");
+    let head = match severity.as_str() {
+        "error" => paint.error(&head),
+        "warning" => paint.warning(&head),
+        _ => paint.help(&head),
+    };
+    let part = |text: &str| if text.is_empty() { String::new() } else { format!("{text}: ") };
+    format!("  {place}: {head}: {}{}{}\n", part(object), part(field), printable(message))
+}

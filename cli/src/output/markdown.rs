@@ -1,0 +1,67 @@
+//! A comparison of policies as Markdown, for a pull request.
+
+use skerry_core::diagnostic::Diagnostic;
+
+use crate::diff::{Fate, Group};
+use crate::verb::diff::Comparison;
+
+use super::diagnostics::word;
+use super::difference::{about, bytes, group_title, summary, title};
+
+/// Renders a comparison.
+pub fn render(comparison: &Comparison) -> String {
+    let mut text =
+        format!("### Skerry: {}\n\n{}\n", escape(&summary(comparison)), escape(&title(comparison)));
+    for group in &comparison.fleet.groups {
+        text.push_str(&section(group));
+    }
+    if !comparison.new_diagnostics.is_empty() {
+        text.push_str("\n#### New diagnostics\n\n");
+        text.extend(comparison.new_diagnostics.iter().map(item));
+    }
+    text
+}
+
+fn section(group: &Group) -> String {
+    let rows: String = group.fragments.iter().map(row).collect();
+    let mut text = format!(
+        "\n#### {}\n\n| Change | About | Bytes |\n| --- | --- | ---: |\n{rows}",
+        escape(&group_title(group))
+    );
+    if group_title(group).contains(" more (") {
+        let names = escape(&group.sites.join(", "));
+        text.push_str(&format!(
+            "\n<details><summary>all {} sites</summary>\n\n{names}\n\n</details>\n",
+            group.sites.len()
+        ));
+    }
+    text
+}
+
+fn row(change: &crate::diff::FragmentChange) -> String {
+    let (word, size) = match change.fate {
+        Fate::Changed => ("changed", bytes(change.bytes)),
+        Fate::Added => ("added", bytes(change.bytes)),
+        Fate::Removed => ("removed", "-".to_owned()),
+    };
+    format!("| {word} | {} | {size} |\n", escape(&about(&change.key)))
+}
+
+fn item(diagnostic: &Diagnostic) -> String {
+    let object = diagnostic.object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
+    let field = if diagnostic.field.is_empty() { String::new() } else { format!("`{}`: ", diagnostic.field) };
+    let severity = word(diagnostic.severity);
+    let text = format!("{}{field}{}", escape(&object), escape(&diagnostic.message));
+    format!("* **{severity}[{}]** `{}` {text}\n", diagnostic.code, diagnostic.location)
+}
+
+/// Keeps names from being taken as markup.
+fn escape(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, character| {
+        if matches!(character, '\\' | '*' | '_' | '<' | '>' | '|' | '[' | ']' | '#') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+        escaped
+    })
+}

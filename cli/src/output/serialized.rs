@@ -1,0 +1,26 @@
+//! JSON and YAML for programs.
+
+use serde::Serialize;
+
+use crate::error::CliError;
+
+/// Writes a value as indented JSON.
+pub fn json(value: &impl Serialize) -> Result<String, CliError> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|error| CliError::internal(format!("no JSON: {error}")))
+}
+
+/// Writes a value as one line of JSON.
+pub fn json_line(value: &impl Serialize) -> Result<String, CliError> {
+    let text = serde_json::to_string(value);
+    text.map(|text| text + "\n").map_err(|error| CliError::internal(format!("no JSON: {error}")))
+}
+
+/// Writes a value as YAML.
+pub fn yaml(value: &impl Serialize) -> Result<String, CliError> {
+    // By way of plain values: what is left out of the JSON is left out here.
+    let value =
+        serde_json::to_value(value).map_err(|error| CliError::internal(format!("no YAML: {error}")))?;
+    let text = serde_saphyr::to_string(&value);
+    text.map_err(|error| CliError::internal(format!("no YAML: {error}")))
+}

@@ -1,0 +1,196 @@
+//! Reads a source of policies: a revision of a Git repository, the files of a clone as they are, or a plain folder.
+//!
+//! Must not compile and must not print.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use skerry_core::diagnostic::{Diagnostics, Severity};
+use skerry_core::id::Revision;
+use skerry_core::world::World;
+use skerry_gitops::snapshot::{Aging, load};
+
+use crate::args::source::{RevisionArgs, SourceArgs};
+use crate::error::{CliError, ErrorKind};
+
+pub mod commit;
+pub mod policy;
+mod work_tree;
+
+/// A source that was found; nothing of it is read yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// As it was typed.
+    typed: PathBuf,
+    kind: SourceKind,
+    /// The folder inside it.
+    path: String,
+}
+
+/// What a source turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SourceKind {
+    /// The top of a clone.
+    WorkTree,
+    /// A repository without files.
+    Bare,
+    /// A folder that is neither.
+    Folder,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The revision; a folder has none.
+    pub revision: Revision,
+    /// The objects in good order.
+    pub world: World,
+    /// What is wrong with the rest.
+    pub diagnostics: Diagnostics,
+    /// How many policy files there are.
+    pub files: usize,
+    /// Documents of other systems, by kind.
+    pub foreign: BTreeMap<String, usize>,
+    /// Where lines and commits are looked up.
+    pub origin: Origin,
+}
+
+/// Where the text of a location is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// In a file below this folder.
+    Folder {
+        /// The folder that locations are relative to.
+        root: PathBuf,
+        /// The same for people: as it was typed.
+        shown: String,
+        /// The repository that it is the work tree of, if it is one, and where the folder is in it.
+        work_tree: Option<(PathBuf, String)>,
+    },
+    /// In a commit; locations are relative to the top.
+    Commit {
+        /// The repository.
+        repository: PathBuf,
+        /// The revision, as it was typed.
+        revision: String,
+    },
+}
+
+impl Source {
+    /// Finds out what a source is.
+    pub fn find(args: &SourceArgs) -> Result<Self, CliError> {
+        refuse_url(&args.source)?;
+        let typed = PathBuf::from(&args.source);
+        if !typed.is_dir() {
+            let error = CliError::new(ErrorKind::Source, format!("there is no folder `{}`", typed.display()));
+            return Err(
+                error.hint("name a folder with policies, a clone, or a bare repository with `--source`")
+            );
+        }
+        let kind = match () {
+            () if typed.join(".git").exists() => SourceKind::WorkTree,
+            () if is_bare(&typed) => SourceKind::Bare,
+            () => SourceKind::Folder,
+        };
+        Ok(Self { typed, kind, path: args.path.clone() })
+    }
+
+    /// Reads it: a revision if one is named, else the files as they are; of a bare repository HEAD.
+    pub fn load(&self, revision: Option<&str>) -> Result<Loaded, CliError> {
+        match (revision, self.kind) {
+            (Some(revision), _) => self.load_commit(revision),
+            (None, SourceKind::Bare) => self.load_commit("HEAD"),
+            (None, SourceKind::WorkTree | SourceKind::Folder) => self.load_files(),
+        }
+    }
+
+    /// Says whether it is a folder without a history of its own.
+    pub fn is_folder(&self) -> bool {
+        self.kind == SourceKind::Folder
+    }
+
+    fn load_commit(&self, revision: &str) -> Result<Loaded, CliError> {
+        let files = load::load_revision(&self.typed, revision, &self.path, Aging::FromHistory)?;
+        let origin = Origin::Commit { repository: self.typed.clone(), revision: revision.to_owned() };
+        Ok(Loaded::new(files, origin))
+    }
+
+    fn load_files(&self) -> Result<Loaded, CliError> {
+        let root = self.typed.join(&self.path);
+        let mut files = load::load_folder(&root)?;
+        let work_tree = (self.kind == SourceKind::WorkTree).then(|| (self.typed.clone(), self.path.clone()));
+        if work_tree.is_some() {
+            work_tree::age(&mut files.objects, &self.typed, &self.path);
+        }
+        let shown = shown(&root);
+        Ok(Loaded::new(files, Origin::Folder { root, shown, work_tree }))
+    }
+}
+
+impl Loaded {
+    fn new(files: load::Loaded, origin: Origin) -> Self {
+        Self {
+            revision: files.revision,
+            world: World::new(files.objects),
+            diagnostics: files.diagnostics,
+            files: files.files,
+            foreign: files.foreign,
+            origin,
+        }
+    }
+
+    /// Finds and reads a source that must hold something.
+    pub fn read(args: &RevisionArgs) -> Result<Self, CliError> {
+        let loaded = Source::find(&args.source)?.load(args.rev.as_deref())?;
+        if loaded.files == 0 {
+            let message = format!("there is no policy file in `{}`", args.source.source);
+            let hint = "policy files end in `.yaml`, `.yml` or `.json`; name their folder with `--source` and `--path`";
+            return Err(CliError::new(ErrorKind::Source, message).hint(hint));
+        }
+        Ok(loaded)
+    }
+
+    /// Names what was read, for people.
+    pub fn name(&self) -> String {
+        match &self.origin {
+            Origin::Commit { .. } => self.revision.to_string(),
+            Origin::Folder { shown, .. } if shown.is_empty() => "the files as they are".to_owned(),
+            Origin::Folder { shown, .. } => format!("the files in {shown}"),
+        }
+    }
+
+    /// Returns the folder to put before locations, so that they can be opened from where the command was typed.
+    pub fn folder(&self) -> &str {
+        match &self.origin {
+            Origin::Folder { shown, .. } => shown,
+            Origin::Commit { .. } => "",
+        }
+    }
+}
+
+/// Writes a folder as people would, without `./`; the one that they are in is empty.
+fn shown(folder: &Path) -> String {
+    let parts = folder.components().filter(|part| *part != Component::CurDir);
+    parts.collect::<PathBuf>().display().to_string()
+}
+
+/// Counts diagnostics of one severity.
+pub fn count(diagnostics: &Diagnostics, severity: Severity) -> usize {
+    diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+}
+
+fn refuse_url(source: &str) -> Result<(), CliError> {
+    let host = source.split_once(':').map_or("", |(host, _)| host);
+    let is_scp = host.contains('@') && !host.contains('/') && !Path::new(source).exists();
+    if !source.contains("://") && !is_scp {
+        return Ok(());
+    }
+    let error =
+        CliError::new(ErrorKind::Source, format!("`{source}` is a URL, and only local sources are read"));
+    Err(error.hint(format!("clone it first: `git clone {source} policies`, then `--source policies`")))
+}
+
+/// Says whether a folder is a Git repository without files (gitrepository-layout(5)).
+fn is_bare(folder: &Path) -> bool {
+    folder.join("HEAD").is_file() && folder.join("objects").is_dir() && folder.join("refs").is_dir()
+}

@@ -1,0 +1,152 @@
+//! `skerry diff`: which sites a change of policy reaches, and what it costs on the link. Needs no server.
+
+use clap::ValueEnum;
+use serde::Serialize;
+use skerry_core::diagnostic::{Diagnostic, Diagnostics, Location};
+use skerry_core::world::{Age, ServiceIndexes};
+
+use crate::args::range::RangeArgs;
+use crate::args::source::SourceArgs;
+use crate::diff::{FleetDiff, diff};
+use crate::error::{CliError, ErrorKind};
+use crate::outcome::Outcome;
+use crate::output::progress::Progress;
+use crate::output::{Output, difference, markdown, serialized};
+use crate::source::policy::Policy;
+use crate::source::{Loaded, Source};
+
+const EXAMPLES: &str = "\
+Examples:
+  skerry diff                                    # what your changes do, before you commit
+  skerry diff origin/main..HEAD -o markdown      # for a pull request
+  skerry diff --base v1.2 --head v1.3 --source policies.git
+  skerry diff --source new --against old --exit-code
+
+Exits with 0, or with 10 if `--exit-code` is given and a site changes.";
+
+/// Show which sites a change of policy reaches, grouped by identical change
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What to compare with what.
+    #[command(flatten)]
+    pub range: RangeArgs,
+    /// Where policies are read from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The form of the answer
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+    /// Exit with 10 if a site changes
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// Forms of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For programs, and pleasant to read.
+    Yaml,
+    /// For the description of a pull request.
+    Markdown,
+}
+
+/// A comparison, with what is wrong now and was not before.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Comparison {
+    /// The old state.
+    pub base: String,
+    /// The new state.
+    pub head: String,
+    /// What changes at sites.
+    #[serde(flatten)]
+    pub fleet: FleetDiff,
+    /// Diagnostics that the new state has and the old one has not.
+    pub new_diagnostics: Vec<Diagnostic>,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
+    let comparison = compare(args, output.progress())?;
+    let text = match args.output {
+        Format::Text => difference::render(&comparison, output.paint()),
+        Format::Json => serialized::json(&comparison)?,
+        Format::Yaml => serialized::yaml(&comparison)?,
+        Format::Markdown => markdown::render(&comparison),
+    };
+    output.result(&text)?;
+    let differs = !comparison.fleet.groups.is_empty();
+    Ok(if args.exit_code && differs { Outcome::Changes } else { Outcome::Done })
+}
+
+fn compare(args: &Args, progress: Progress) -> Result<Comparison, CliError> {
+    let (base, mut head) = progress.during("reading policies", || read(args))?;
+    keep_ages(&base, &mut head);
+    progress.during("compiling policies", || {
+        let base = Policy::compile(base, ServiceIndexes::default());
+        let head = Policy::compile(head, base.index.indexes().clone());
+        Ok(Comparison {
+            base: base.loaded.name(),
+            head: head.loaded.name(),
+            fleet: diff(&base.compiled, &head.compiled),
+            new_diagnostics: new_ones(&base.diagnostics, &head.diagnostics),
+        })
+    })
+}
+
+fn read(args: &Args) -> Result<(Loaded, Loaded), CliError> {
+    let source = Source::find(&args.source)?;
+    if let Some(against) = &args.range.against {
+        let old = Source::find(&SourceArgs { source: against.clone(), path: args.source.path.clone() })?;
+        return Ok((old.load(None)?, source.load(None)?));
+    }
+    let (base, head) = revisions(&args.range)?;
+    let base = source.load(Some(&base)).map_err(|error| match source.is_folder() {
+        true => error.hint("two plain folders are compared with `--source NEW --against OLD`"),
+        false => error,
+    })?;
+    Ok((base, source.load(head.as_deref())?))
+}
+
+fn revisions(range: &RangeArgs) -> Result<(String, Option<String>), CliError> {
+    let Some(text) = &range.range else {
+        return Ok((range.base.clone().unwrap_or_else(|| "HEAD".to_owned()), range.head.clone()));
+    };
+    if text.contains("...") {
+        let error = CliError::new(ErrorKind::Usage, format!("`{text}` has three dots"));
+        return Err(
+            error.hint("write `BASE..HEAD`; for what a branch did: `$(git merge-base main HEAD)..HEAD`")
+        );
+    }
+    let or_head = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
+    Ok(match text.split_once("..") {
+        Some((base, head)) => (or_head(base), Some(or_head(head))),
+        None => (text.clone(), None),
+    })
+}
+
+/// An object of a folder without history keeps the age that it has in the history: it is no other one.
+fn keep_ages(base: &Loaded, head: &mut Loaded) {
+    for (key, aged) in &mut head.world.objects {
+        if let Some(before) = base.world.objects.get(key)
+            && aged.age == Age::Unknown
+        {
+            aged.age = before.age;
+        }
+    }
+}
+
+/// Lines and files move, so places do not count.
+fn new_ones(base: &Diagnostics, head: &Diagnostics) -> Vec<Diagnostic> {
+    let without_place = |diagnostic: &Diagnostic| {
+        let location = Location::default();
+        Diagnostic { location, ..diagnostic.clone() }
+    };
+    let known: Diagnostics = base.iter().map(without_place).collect();
+    head.iter().filter(|diagnostic| !known.contains(&without_place(diagnostic))).cloned().collect()
+}

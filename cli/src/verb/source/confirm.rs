@@ -1,0 +1,71 @@
+//! `skerry source confirm`: accepts a head that the core holds, since the branch was rewritten or rolled back.
+
+use skerry_core::id::Revision;
+
+use crate::args::core::CoreArgs;
+use crate::error::{CliError, ErrorKind};
+use crate::fleet::Fleet;
+use crate::fleet::view::{FleetView, HeldView};
+use crate::outcome::Outcome;
+use crate::output::Output;
+
+/// The shortest part of a hash that names a commit.
+const SHORTEST_HASH: usize = 7;
+
+const EXAMPLES: &str = "\
+Examples:
+  skerry source get                  # shows the revision that is held, and why
+  skerry source confirm 1a2b3c4d     # the held one, by its whole name or the start of its hash";
+
+/// Accept a revision that the core holds because the branch was rewritten
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The held revision: `main@sha1:<40 hex>`, or at least 7 digits of its hash
+    #[arg(value_name = "REVISION")]
+    pub revision: String,
+    /// The core to ask.
+    #[command(flatten)]
+    pub core: CoreArgs,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
+    let mut core = Fleet::at(&args.core.core)?;
+    let source = FleetView::of(core.source()?).source;
+    let held = source.held.ok_or_else(|| {
+        let message = "no revision waits for a confirmation";
+        CliError::new(ErrorKind::Refused, message).hint(format!("the core runs `{}`", source.revision))
+    })?;
+    if !is_meant(&args.revision, &held) {
+        let message = format!("`{}` does not wait for a confirmation", args.revision);
+        let hint = format!("`{}` does: {}", held.revision, held.reason);
+        return Err(CliError::new(ErrorKind::Refused, message).hint(hint));
+    }
+    core.confirm_source(&held.revision)?;
+    output.result(&format!("confirmed {}\n", held.revision))?;
+    Ok(Outcome::Done)
+}
+
+fn is_meant(typed: &str, held: &HeldView) -> bool {
+    let hash = held.revision.split_once("@sha1:").map_or("", |(_, hash)| hash);
+    let is_hash = typed.len() >= SHORTEST_HASH && hash.starts_with(typed);
+    typed == held.revision || typed == Revision::from_text(&held.revision).short() || is_hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_held_revision_is_meant() {
+        let hash = "1a2b3c4d".repeat(5);
+        let held = HeldView { revision: format!("main@sha1:{hash}"), reason: String::new() };
+        for typed in [held.revision.as_str(), &hash, "1a2b3c4", "main@1a2b3c4d"] {
+            assert!(is_meant(typed, &held), "{typed}");
+        }
+        for typed in ["", "1a2b3c", "2b3c4d1a", "main", "main@sha1:1a2b3c4d"] {
+            assert!(!is_meant(typed, &held), "{typed}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `skerry explain`: where values come from.
+
+use crate::folder::Folder;
+use crate::policy::{OVERRIDE, SHOP};
+use crate::run::{Ran, skerry};
+
+/// The override came with a second commit, so its lines have another hash.
+fn shop() -> Folder {
+    let (last, first) = SHOP.split_last().unwrap();
+    assert_eq!(last.1, OVERRIDE);
+    let mut folder = Folder::committed(first);
+    folder.write(last.0, last.1);
+    folder.commit("another split at the harbour");
+    folder
+}
+
+fn explain(folder: &Folder, args: &[&str]) -> Ran {
+    skerry(folder.path(), &[&["explain"], args].concat())
+}
+
+#[test]
+fn a_route_with_an_override_and_commits() {
+    insta::assert_snapshot!(explain(&shop(), &["HTTPRoute", "shop/reviews", "--site", "harbour"]));
+}
+
+#[test]
+fn a_service_with_its_effective_settings() {
+    insta::assert_snapshot!(explain(
+        &shop(),
+        &["service", "shop/reviews", "--site", "store-1", "--rev", "HEAD"]
+    ));
+}
+
+#[test]
+fn one_field_for_programs() {
+    let args = [
+        "httproutes",
+        "shop/reviews",
+        "spec.rules[0].backendRefs[0].weight",
+        "--site",
+        "harbour",
+        "-o",
+        "json",
+    ];
+    insta::assert_snapshot!(explain(&shop(), &args));
+}
+
+#[test]
+fn an_object_that_is_not_for_the_site() {
+    insta::assert_snapshot!(explain(
+        &shop(),
+        &["siteoverride", "shop/harbour", "spec.precedence", "--site", "store-1"]
+    ));
+}
+
+#[test]
+fn lines_that_are_not_committed_and_folders_without_commits() {
+    let folder = shop();
+    folder.edit("shop/reviews.yaml", "weight: 90", "weight: 80");
+    let field = ["httproute", "shop/reviews", "spec.rules[0].backendRefs", "--site", "harbour"];
+    insta::assert_snapshot!(format!("{}\n{}", explain(&folder, &field), explain(&Folder::of(SHOP), &field)));
+}
+
+#[test]
+fn what_is_not_there() {
+    let folder = shop();
+    let runs = [
+        explain(&folder, &["httproute", "shop/review", "--site", "store-1"]),
+        explain(&folder, &["mesh", "fleet", "--site", "store-1"]),
+        explain(&folder, &["httproute", "shop/reviews", "spec.nothing", "--site", "store-1"]),
+        explain(&folder, &["httproute", "shop/reviews", "--site", "stor-1"]),
+        explain(&folder, &["pod", "shop/reviews", "--site", "store-1"]),
+        explain(&folder, &["service", "shop/", "--site", "store-1"]),
+    ];
+    insta::assert_snapshot!(runs.map(|ran| ran.to_string()).join("\n"));
+}

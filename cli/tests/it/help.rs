@@ -1,0 +1,61 @@
+//! What `-h` says, and that the reference of the command is what would be written now.
+
+use crate::folder::Folder;
+use crate::run::skerry;
+
+const VERBS: &[&str] = &[
+    "",
+    "status",
+    "site",
+    "site get",
+    "site describe",
+    "source",
+    "source get",
+    "source confirm",
+    "validate",
+    "render",
+    "render bundle",
+    "render envoy",
+    "diff",
+    "explain",
+    "completions",
+];
+
+#[test]
+fn every_verb_has_words_and_examples() {
+    let folder = Folder::empty();
+    for verb in VERBS {
+        let args: Vec<&str> = verb.split_whitespace().chain(["-h"]).collect();
+        let ran = skerry(folder.path(), &args);
+        assert_eq!(ran.code, 0);
+        assert!(ran.stdout.contains("Examples:\n  "), "{verb} lacks examples");
+        insta::assert_snapshot!(format!("help_{}", verb.replace(' ', "_")), ran.stdout);
+    }
+}
+
+#[test]
+fn the_reference_is_current() {
+    let folder = Folder::empty();
+    assert_eq!(skerry(folder.path(), &["generate-docs", "out"]).code, 0);
+    let made = std::fs::read_to_string(folder.path().join("out/docs/reference/cli.md")).unwrap();
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/cli.md");
+    let committed = std::fs::read_to_string(committed).unwrap_or_default();
+    assert!(made == committed, "run `cargo xtask codegen` and commit docs/reference/cli.md");
+    for verb in VERBS.iter().filter(|verb| !["", "site", "source", "render"].contains(verb)) {
+        assert!(made.contains(&format!("\n## `skerry {verb}`\n")), "{verb} is not in the reference");
+    }
+}
+
+#[test]
+fn wrong_usage() {
+    let folder = Folder::empty();
+    let cases: [&[&str]; 5] = [
+        &[],
+        &["stauts"],
+        &["validate", "-o", "xml"],
+        &["status", "--interval", "5"],
+        &["status", "--core", "ftp://x"],
+    ];
+    let shown = cases.map(|args| format!("$ skerry {}\n{}", args.join(" "), skerry(folder.path(), args)));
+    insta::assert_snapshot!(shown.join("\n"));
+}

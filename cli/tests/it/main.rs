@@ -1,0 +1,18 @@
+//! The tests of the command: the real binary, on real folders and repositories, against a core in this process.
+//!
+//! What people read is held by golden files; paths and hashes are the same on every machine.
+
+mod bad_input;
+mod completions;
+mod core;
+mod corpora;
+mod diff;
+mod explain;
+mod folder;
+mod help;
+mod policy;
+mod render;
+mod run;
+mod site;
+mod sources;
+mod status;

@@ -1,0 +1,113 @@
+//! Sources that cannot be read, and the rules by which one is read.
+
+use crate::folder::Folder;
+use crate::policy::{ROUTE, SERVICES, SHOP};
+use crate::run::{Ran, skerry};
+
+fn validate(folder: &Folder, args: &[&str]) -> Ran {
+    skerry(folder.path(), &[&["validate"], args].concat())
+}
+
+#[test]
+fn no_such_folder() {
+    insta::assert_snapshot!(validate(&Folder::empty(), &["--source", "gone"]));
+}
+
+#[test]
+fn an_empty_folder() {
+    insta::assert_snapshot!(validate(&Folder::empty(), &[]));
+}
+
+#[test]
+fn a_wrong_path_in_a_folder() {
+    insta::assert_snapshot!(validate(&Folder::of(SHOP), &["--path", "shopp"]));
+}
+
+#[test]
+fn a_wrong_path_in_a_commit() {
+    insta::assert_snapshot!(validate(&Folder::committed(SHOP), &["--rev", "main", "--path", "shopp"]));
+}
+
+#[test]
+fn an_empty_repository() {
+    let folder = Folder::empty();
+    folder.git(&["init", "--quiet", "--initial-branch=main"]);
+    insta::assert_snapshot!(validate(&folder, &["--rev", "main"]));
+    let bare = Folder::empty();
+    bare.git(&["init", "--quiet", "--bare", "--initial-branch=main", "policies.git"]);
+    insta::assert_snapshot!("an_empty_bare_repository", validate(&bare, &["--source", "policies.git"]));
+}
+
+#[test]
+fn a_deleted_branch() {
+    let folder = Folder::committed(SHOP);
+    folder.git(&["branch", "release"]);
+    assert_eq!(validate(&folder, &["--rev", "release"]).code, 0);
+    folder.git(&["branch", "--delete", "release"]);
+    insta::assert_snapshot!(validate(&folder, &["--rev", "release"]));
+}
+
+#[test]
+fn a_revision_of_a_plain_folder() {
+    insta::assert_snapshot!(validate(&Folder::of(SHOP), &["--rev", "main"]));
+}
+
+#[test]
+fn a_url() {
+    for url in ["https://git.example/policies.git", "git@git.example:policies.git"] {
+        let ran = validate(&Folder::empty(), &["--source", url]);
+        assert_eq!(ran.code, 3);
+        assert!(ran.stderr.contains("clone it first"), "{ran}");
+    }
+    insta::assert_snapshot!(validate(&Folder::empty(), &["--source", "https://git.example/policies.git"]));
+}
+
+#[test]
+fn a_work_tree_is_read_as_it_is_and_a_revision_as_it_was_committed() {
+    let folder = Folder::committed(SHOP);
+    folder.edit("shop/reviews.yaml", "name: reviews-v2", "name: reviews-v9");
+    assert_eq!(validate(&folder, &[]).code, 1);
+    assert_eq!(validate(&folder, &["--rev", "HEAD"]).code, 0);
+}
+
+#[test]
+fn a_bare_repository_is_read_at_its_head() {
+    let folder = Folder::committed(SHOP);
+    folder.git(&["clone", "--quiet", "--bare", ".", "policies.git"]);
+    let ran = validate(&folder, &["--source", "policies.git"]);
+    assert_eq!(ran.stdout, "5 files, 9 objects, 0 foreign, 0 errors, 0 warnings\n");
+    assert_eq!(validate(&folder, &["--source", "policies.git", "--path", "shop"]).code, 0);
+}
+
+#[test]
+fn a_folder_of_a_clone_is_a_plain_folder_unless_a_revision_is_named() {
+    let folder = Folder::committed(SHOP);
+    folder.write("shop/new.yaml", ROUTE.replace("name: reviews\n", "name: other\n"));
+    assert!(validate(&folder, &["--source", "shop"]).stdout.starts_with("5 files"), "with the new one");
+    assert!(validate(&folder, &["--source", "shop", "--rev", "HEAD"]).stdout.starts_with("4 files"));
+}
+
+/// Of two routes that tie, the older wins (design, section 5): a clone knows who is older, a folder does not.
+#[test]
+fn a_work_tree_knows_the_ages_of_what_is_committed() {
+    let route = |name: &str, backend: &str| {
+        let text = ROUTE.replacen("name: reviews\n", &format!("name: {name}\n"), 1);
+        text.replace("- {name: reviews-v2, port: 9080, weight: 10}\n", "").replace("reviews-v1", backend)
+    };
+    let mut folder = Folder::committed(&[("services.yaml", SERVICES), ("z.yaml", &route("z", "reviews-v1"))]);
+    folder.write("a.yaml", route("a", "reviews-v2"));
+    let first = |folder: &Folder, args: &[&str]| {
+        let ran = skerry(folder.path(), &[&["render", "bundle", "--site", "any", "-q"], args].concat());
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let fragments = json["fragments"].as_array().unwrap();
+        let reviews = fragments.iter().find(|fragment| fragment["key"] == "service/shop/reviews").unwrap();
+        reviews["service"]["tables"][0]["routes"][0]["name"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(first(&folder, &[]), "shop/z/0/0", "what is not committed yet is younger");
+    folder.commit("second");
+    assert_eq!(first(&folder, &[]), "shop/z/0/0");
+    assert_eq!(first(&folder, &["--rev", "HEAD"]), "shop/z/0/0");
+    let copy = Folder::of(&[("services.yaml", SERVICES), ("z.yaml", &route("z", "reviews-v1"))]);
+    copy.write("a.yaml", route("a", "reviews-v2"));
+    assert_eq!(first(&copy, &[]), "shop/a/0/0", "a folder has no history: names decide");
+}

@@ -1,0 +1,236 @@
+//! `skerry status` and `skerry source`, against a core in this process.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use skerry_proto::v1::proxy_state::Phase;
+use skerry_proto::v1::{Diagnostic, FleetStatus, ProxyState, SiteState, SiteSummary, SourceStatus};
+use tonic::Status;
+
+use crate::core::{Core, Known, NOW, ago, revision, source};
+use crate::folder::Folder;
+use crate::run::{Ran, command, skerry};
+
+fn proxy(phase: Phase) -> ProxyState {
+    ProxyState { workload: "shop/web-1".to_owned(), phase: phase.into(), ..ProxyState::default() }
+}
+
+/// A site that runs what it shall run, and said so 12 s ago.
+fn site(name: &str, phases: &[Phase]) -> SiteSummary {
+    let proxies = phases.iter().copied().map(proxy).collect();
+    let state = SiteState {
+        manifest: vec![7],
+        epoch: 1,
+        generation: 7,
+        revision: revision('a'),
+        proxies,
+        ..SiteState::default()
+    };
+    SiteSummary {
+        site: name.to_owned(),
+        labels: [("tier".to_owned(), "retail".to_owned())].into(),
+        desired: vec![7],
+        desired_generation: 7,
+        desired_revision: revision('a'),
+        connected: true,
+        last_seen_ms: ago(2),
+        received_at_ms: ago(12),
+        observed_at_ms: ago(12),
+        state: Some(state),
+    }
+}
+
+fn diagnostic(line: u32) -> Diagnostic {
+    Diagnostic {
+        file: "shop/reviews.yaml".to_owned(),
+        line,
+        column: 9,
+        severity: "error".to_owned(),
+        code: "DanglingReference".to_owned(),
+        object: "HTTPRoute shop/reviews".to_owned(),
+        field: "spec.rules[0].backendRefs[0].name".to_owned(),
+        message: "Service shop/reviews-v9 is not in the policy".to_owned(),
+        help: "add the Service".to_owned(),
+    }
+}
+
+fn fleet() -> FleetStatus {
+    let behind = SiteSummary {
+        desired: vec![8],
+        desired_generation: 8,
+        desired_revision: revision('b'),
+        ..site("c-behind", &[Phase::Ready])
+    };
+    // It made its last report two hours before its link broke, by a clock that is right.
+    let dark = SiteSummary {
+        connected: false,
+        last_seen_ms: ago(93_600),
+        received_at_ms: ago(93_600),
+        observed_at_ms: ago(100_800),
+        ..site("d-dark", &[Phase::Ready])
+    };
+    let never = SiteSummary {
+        connected: false,
+        last_seen_ms: 0,
+        received_at_ms: 0,
+        observed_at_ms: 0,
+        state: None,
+        ..site("e-never", &[])
+    };
+    let sites = vec![
+        site("a-well", &[Phase::Ready, Phase::Ready]),
+        site("b-refused", &[Phase::Ready, Phase::Refused]),
+        behind,
+        dark,
+        never,
+        site("f-snapshot", &[Phase::Detached]),
+    ];
+    let diagnostics = (1..=7).map(diagnostic).collect();
+    let source = SourceStatus {
+        error: "cannot reach git.example: no route to host".to_owned(),
+        error_help: "sites go on with what they have".to_owned(),
+        held_revision: revision('c'),
+        held_reason: "the branch was rewritten".to_owned(),
+        fetched_at_ms: ago(640),
+        diagnostics,
+        errors: 7,
+        warnings: 1,
+        foreign: [("Kustomization".to_owned(), 3)].into(),
+        ..source()
+    };
+    FleetStatus { source: Some(source), sites, more: false, now_ms: NOW }
+}
+
+fn ask(core: &Core, args: &[&str]) -> Ran {
+    let ran = skerry(Folder::empty().path(), &[args, &["--core", &core.url()]].concat());
+    Ran { stderr: ran.stderr.replace(&core.url(), "<core>"), ..ran }
+}
+
+fn core() -> Core {
+    Core::knowing(Known { fleet: fleet(), ..Known::default() })
+}
+
+/// Invariant 10: every figure has its age, and a dark site is not green.
+#[test]
+fn the_fleet_at_a_glance() {
+    insta::assert_snapshot!(ask(&core(), &["status"]));
+}
+
+#[test]
+fn the_fleet_for_programs() {
+    insta::assert_snapshot!(ask(&core(), &["status", "-o", "json"]));
+    let yaml = ask(&core(), &["status", "-o", "yaml"]);
+    assert!(yaml.stdout.contains("site: d-dark\n  state: Unknown\n"), "{yaml}");
+}
+
+#[test]
+fn colour_tells_the_states_apart() {
+    let ran = ask(&core(), &["status", "--color", "always"]);
+    let line = |site: &str| ran.stdout.lines().find(|line| line.contains(site)).unwrap().to_owned();
+    assert!(
+        line("a-well").contains("\x1b[38;5;2m") && !line("d-dark").contains("\x1b[38;5;2m"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn all_pages_are_asked_for() {
+    let core = core();
+    assert_eq!(ask(&core, &["status", "-l", "tier=retail"]).stdout.matches("\na-well").count(), 1);
+    let expected = [
+        "fleet `tier=retail` after ``",
+        "fleet `tier=retail` after `b-refused`",
+        "fleet `tier=retail` after `d-dark`",
+    ];
+    assert_eq!(core.asked(), expected);
+}
+
+#[test]
+fn a_fleet_without_anything() {
+    let fleet = FleetStatus { now_ms: NOW, ..FleetStatus::default() };
+    insta::assert_snapshot!(ask(&Core::knowing(Known { fleet, ..Known::default() }), &["status"]));
+}
+
+#[test]
+fn a_selector_that_is_none() {
+    let core = core();
+    insta::assert_snapshot!(ask(&core, &["status", "-l", "tier in retail"]));
+    assert!(core.asked().is_empty());
+}
+
+#[test]
+fn watching_shows_it_again_and_again() {
+    let core = core();
+    let mut watch = command(Folder::empty().path());
+    watch.args(["status", "--watch", "--interval", "1", "-o", "json", "--core", &core.url()]);
+    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines().take(2);
+    for line in lines {
+        let view: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert_eq!(view["sites"].as_array().unwrap().len(), 6);
+    }
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
+
+#[test]
+fn a_core_that_is_not_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let ran = skerry(Folder::empty().path(), &["status", "--core", &url]);
+    insta::assert_snapshot!(ran.to_string().replace(&url, "<core>"));
+}
+
+#[test]
+fn the_core_may_come_from_the_environment() {
+    let core = core();
+    let folder = Folder::empty();
+    let output =
+        command(folder.path()).args(["source", "get"]).env("SKERRY_CORE", core.url()).output().unwrap();
+    assert!(output.status.success());
+}
+
+#[test]
+fn a_core_that_refuses() {
+    let refusals = [
+        Status::permission_denied("this is not for you"),
+        Status::unimplemented(""),
+        Status::deadline_exceeded("busy"),
+        Status::internal(""),
+    ];
+    let shown = refusals.map(|refusal| {
+        let core = Core::knowing(Known { refusal: Some(refusal), ..Known::default() });
+        ask(&core, &["status"]).to_string()
+    });
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn the_source_with_all_its_diagnostics() {
+    insta::assert_snapshot!(ask(&core(), &["source", "get"]));
+}
+
+#[test]
+fn a_held_revision_is_confirmed_by_its_hash() {
+    let core = core();
+    let confirmed = ask(&core, &["source", "confirm", "ccccccc"]);
+    assert_eq!(
+        confirmed.to_string(),
+        format!("exit code: 0\n--- standard output\nconfirmed {}\n", revision('c'))
+    );
+    assert_eq!(core.asked().last(), Some(&format!("confirm `{}`", revision('c'))));
+}
+
+#[test]
+fn another_revision_is_not_confirmed() {
+    let core = core();
+    let other = ask(&core, &["source", "confirm", "bbbbbbb"]);
+    let fleet = FleetStatus { source: Some(source()), now_ms: NOW, ..FleetStatus::default() };
+    let nothing_held = Core::knowing(Known { fleet, ..Known::default() });
+    let nothing = ask(&nothing_held, &["source", "confirm", "ccccccc"]);
+    insta::assert_snapshot!(format!("{other}\n{nothing}"));
+    assert!(core.asked().iter().all(|question| question.starts_with("fleet")));
+}
