@@ -1,0 +1,18 @@
+//! Starters of the real programs: a core, site agents, the Envoys that agents start, and Envoys from a snapshot.
+//!
+//! Each knows how to start, to stop in a hurry or in peace, and to start again in the same folder
+//! and on the same addresses.
+
+mod agent;
+mod binaries;
+mod core;
+mod envoy;
+mod status;
+mod workload;
+
+pub use agent::{Agent, XdsMode};
+pub use binaries::Binaries;
+pub use core::Core;
+pub use envoy::StaticEnvoy;
+pub use status::{FleetView, hex};
+pub use workload::{Sidecar, Workload};

@@ -1,0 +1,139 @@
+//! A real `skerry-agent` with its site's workloads, and the Envoys that it runs.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rustix::process::Signal;
+
+use super::Workload;
+use crate::process::{self, Process, Seen};
+use crate::run::Run;
+
+/// Which form of xDS the agent's proxies speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum XdsMode {
+    /// Incremental.
+    Delta,
+    /// State of the world.
+    Sotw,
+}
+
+impl XdsMode {
+    /// The word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delta => "delta",
+            Self::Sotw => "sotw",
+        }
+    }
+}
+
+/// An agent with its folders; it can be stopped and started again.
+#[derive(Debug)]
+pub struct Agent {
+    run: Arc<Run>,
+    site: String,
+    core: SocketAddr,
+    mode: XdsMode,
+    data: PathBuf,
+    workloads: PathBuf,
+    process: Option<Process>,
+}
+
+impl Agent {
+    /// Prepares the agent of a site; `core` may be a link in front of the core.
+    pub fn new(run: &Arc<Run>, site: &str, core: SocketAddr, mode: XdsMode) -> Result<Self> {
+        let data = run.make_folder(site)?;
+        let workloads = run.make_folder(&format!("{site}-workloads"))?;
+        Ok(Self { run: Arc::clone(run), site: site.to_owned(), core, mode, data, workloads, process: None })
+    }
+
+    /// Adds a workload's file, or replaces it.
+    pub fn add(&self, workload: &Workload) -> Result<()> {
+        // Moved into place, as the agent watches the folder and must not read half a file.
+        let path = self.workloads.join(format!("{}.yaml", workload.name));
+        let draft = self.data.join("workload.draft");
+        fs_err::write(&draft, workload.to_file())?;
+        Ok(fs_err::rename(draft, path)?)
+    }
+
+    /// Starts it. It is of use some time later: wait for what is to be seen.
+    pub fn start(&mut self) -> Result<()> {
+        let mut command = Command::new(self.run.binaries().ours("skerry-agent")?);
+        command.args(["run", "--site", &self.site, "--xds", self.mode.as_str()]);
+        command.arg("--core").arg(format!("http://{}", self.core));
+        command.arg("--data-dir").arg(&self.data).arg("--workloads").arg(&self.workloads);
+        command.arg("--envoy").arg(self.run.binaries().envoy()?);
+        self.process = Some(self.run.spawn(&format!("agent-{}", self.site), &mut command)?);
+        Ok(())
+    }
+
+    /// The site's name.
+    pub fn site(&self) -> &str {
+        &self.site
+    }
+
+    /// The agent's own folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The folder of its workloads' files.
+    pub fn workloads(&self) -> &Path {
+        &self.workloads
+    }
+
+    /// The folder of one workload's proxy.
+    pub fn proxy(&self, workload: &Workload) -> PathBuf {
+        self.data.join("proxies").join(format!("{}.{}", workload.namespace, workload.name))
+    }
+
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
+    /// Fails, with the log's last lines, when it has ended by itself.
+    pub fn must_run(&mut self) -> Result<()> {
+        self.process.as_mut().context("the agent was not started")?.must_run()
+    }
+
+    /// Kills it (SIGKILL); its Envoys go on.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process.take().context("the agent does not run")?.kill().await
+    }
+
+    /// Asks it to end and waits for that.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process.take().context("the agent does not run")?.terminate(Duration::from_secs(15)).await
+    }
+
+    /// The site's Envoys and their launchers: every process of the run, save the agent, that names the agent's folder.
+    pub fn data_plane(&self) -> Vec<Seen> {
+        let folder = self.data.to_string_lossy().into_owned();
+        let mut seen = self.run.processes();
+        seen.retain(|process| Some(process.id) != self.id());
+        seen.retain(|process| process.arguments.iter().any(|argument| argument.contains(&folder)));
+        seen
+    }
+
+    /// The site's Envoys alone.
+    pub fn envoys(&self) -> Vec<Seen> {
+        let name =
+            self.run.binaries().envoy().ok().and_then(Path::file_name).map(|name| name.to_string_lossy());
+        let mut seen = self.data_plane();
+        seen.retain(|process| name.as_deref() == Some(process.program.as_str()));
+        seen
+    }
+
+    /// Kills the site's Envoys with their launchers (SIGKILL), by id.
+    pub fn kill_data_plane(&self) -> Result<usize> {
+        let seen = self.data_plane();
+        seen.iter().try_for_each(|process| process::kill(process.id, Signal::KILL))?;
+        Ok(seen.len())
+    }
+}

@@ -1,0 +1,135 @@
+//! A real `skerry-controller`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use hyper::Method;
+
+use super::FleetView;
+use crate::http::Request;
+use crate::process::Process;
+use crate::run::Run;
+use crate::wait::eventually;
+
+/// How long a core may take to listen.
+const START: Duration = Duration::from_secs(15);
+
+/// What the forge and the core both know.
+const SECRET: &str = "tide-table";
+
+/// A core with its folder and addresses; it can be stopped and started again.
+#[derive(Debug)]
+pub struct Core {
+    run: Arc<Run>,
+    name: String,
+    data: PathBuf,
+    source: PathBuf,
+    listen: SocketAddr,
+    webhook: SocketAddr,
+    process: Option<Process>,
+}
+
+impl Core {
+    /// Prepares a core that reads the branch `main` of a repository.
+    pub fn new(run: &Arc<Run>, name: &str, url: &str) -> Result<Self> {
+        let data = run.make_folder(name)?;
+        let source = run.folder().join(format!("{name}.yaml"));
+        let secret = run.folder().join(format!("{name}.secret"));
+        fs_err::write(&secret, SECRET)?;
+        fs_err::write(&source, to_source(url, &secret))?;
+        let (listen, webhook) = (run.net().socket(7600), run.net().socket(7601));
+        Ok(Self { run: Arc::clone(run), name: name.to_owned(), data, source, listen, webhook, process: None })
+    }
+
+    /// Starts it and waits until it listens.
+    pub async fn start(&mut self) -> Result<()> {
+        let mut command = Command::new(self.run.binaries().ours("skerry-controller")?);
+        command.arg("--source").arg(&self.source).arg("--data-dir").arg(&self.data);
+        command.arg("--listen").arg(self.listen.to_string());
+        command.arg("--webhook-listen").arg(self.webhook.to_string());
+        let mut process = self.run.spawn(&self.name, &mut command)?;
+        let listen = self.listen;
+        eventually("the core listens", START, async || {
+            process.must_run()?;
+            drop(tokio::net::TcpStream::connect(listen).await?);
+            Ok(())
+        })
+        .await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Where sites and people connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Tells it that something was pushed, as a forge does.
+    pub async fn notify(&self) -> Result<()> {
+        let body = format!("{{\"ref\": \"refs/heads/{}\"}}", crate::repo::BRANCH);
+        let request = Request::new(Method::POST, "/webhook").header("content-type", "application/json");
+        let reply = request.header("x-gitlab-token", SECRET).body(body).send(self.webhook).await?;
+        anyhow::ensure!(reply.status.is_success(), "the webhook answered {}: {}", reply.status, reply.text());
+        Ok(())
+    }
+
+    /// Kills it (SIGKILL).
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process.take().context("the core does not run")?.kill().await
+    }
+
+    /// Asks it to end and waits for that.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process.take().context("the core does not run")?.terminate(Duration::from_secs(10)).await
+    }
+
+    /// Asks it for the fleet.
+    pub async fn fleet(&self) -> Result<FleetView> {
+        FleetView::ask(self.listen).await
+    }
+
+    /// Waits until a revision is compiled.
+    pub async fn compiled(&self, revision: &str, deadline: Duration) -> Result<FleetView> {
+        eventually("the core has compiled the revision", deadline, async || {
+            let view = self.fleet().await?;
+            let seen = view.source().revision.clone();
+            anyhow::ensure!(
+                seen == revision,
+                "it is at `{seen}`, not at `{revision}`; {}",
+                view.source().error
+            );
+            Ok(view)
+        })
+        .await
+    }
+
+    /// Waits until all these sites say that they run what they shall run, of a world at this revision.
+    pub async fn settled(&self, revision: &str, sites: &[&str], deadline: Duration) -> Result<FleetView> {
+        self.compiled(revision, deadline).await?;
+        eventually("the sites run what they shall run", deadline, async || {
+            let view = self.fleet().await?;
+            sites.iter().try_for_each(|site| view.must_be_current(site))?;
+            Ok(view)
+        })
+        .await
+    }
+}
+
+fn to_source(url: &str, secret: &Path) -> String {
+    let object = serde_json::json!({
+        "apiVersion": "skerry.dev/v1alpha1",
+        "kind": "PolicySource",
+        "metadata": {"name": "policy"},
+        "spec": {
+            "url": url,
+            "ref": {"branch": crate::repo::BRANCH},
+            "interval": "1s",
+            "webhook": {"secretFile": secret},
+        },
+    });
+    format!("{object:#}\n")
+}

@@ -1,0 +1,61 @@
+//! The fleet as the core shows it: the same answer that `skerry status` prints.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use skerry_proto::v1::fleet_client::FleetClient;
+use skerry_proto::v1::{Diagnostic, FleetStatus, GetFleetRequest, SiteState, SiteSummary, SourceStatus};
+use tonic::transport::Endpoint;
+
+/// One answer of the core.
+#[derive(Debug, Clone)]
+pub struct FleetView(FleetStatus);
+
+impl FleetView {
+    /// Asks a core.
+    pub async fn ask(core: SocketAddr) -> Result<Self> {
+        let endpoint = Endpoint::from_shared(format!("http://{core}"))?;
+        let channel =
+            endpoint.timeout(Duration::from_secs(5)).connect().await.context("the core is not there")?;
+        let answer = FleetClient::new(channel).get_fleet(GetFleetRequest::default()).await?;
+        Ok(Self(answer.into_inner()))
+    }
+
+    /// The source.
+    pub fn source(&self) -> &SourceStatus {
+        static NONE: std::sync::LazyLock<SourceStatus> = std::sync::LazyLock::new(SourceStatus::default);
+        self.0.source.as_ref().unwrap_or(&NONE)
+    }
+
+    /// What was wrong with the compiled revision.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.source().diagnostics
+    }
+
+    /// One site.
+    pub fn site(&self, name: &str) -> Result<&SiteSummary> {
+        let site = self.0.sites.iter().find(|site| site.site == name);
+        site.with_context(|| format!("the core shows no site `{name}`"))
+    }
+
+    /// What a site has last said of itself.
+    pub fn state(&self, name: &str) -> Result<&SiteState> {
+        self.site(name)?.state.as_ref().with_context(|| format!("{name} has not said anything yet"))
+    }
+
+    /// Fails unless the site's own report says that it runs what it shall run.
+    pub fn must_be_current(&self, name: &str) -> Result<()> {
+        let site = self.site(name)?;
+        let state = self.state(name)?;
+        anyhow::ensure!(site.connected, "{name} is not connected");
+        let (has, shall) = (state.generation, site.desired_generation);
+        anyhow::ensure!(state.manifest == site.desired, "{name} runs generation {has}, not {shall}");
+        Ok(())
+    }
+}
+
+/// Prints bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,137 @@
+//! Invariant 5: an agent without a link keeps serving its last verified bundle, across restarts of
+//! agent and Envoy; and when the link is back, both ends agree again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use skerry_tests::fleet::{Agent, Workload, XdsMode};
+use skerry_tests::http::Request;
+use skerry_tests::link::Link;
+use skerry_tests::run::Run;
+use skerry_tests::wait::eventually;
+
+use crate::place::{DEADLINE, Place, Source, run};
+use crate::question::{Question, ask_all};
+
+const SERVICE: (u8, u16) = (1, 8080);
+
+/// A site behind a link.
+struct Site {
+    run: Arc<Run>,
+    source: Source,
+    link: Link,
+    place: Place,
+    agent: Agent,
+}
+
+fn policies() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/one-site")
+}
+
+impl Site {
+    /// Starts a core and a site, and waits until the release `first` is served.
+    async fn start() -> Self {
+        let run = run();
+        let source = Source::start(&run).await;
+        let link = Link::start(run.net().socket(7600), source.core.address())
+            .await
+            .expect("the link's address is free");
+        let mut place = Place::new(&run, "edge", "shop");
+        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
+        place.serve(echo, "echo", "v1").await;
+        let agent = place.start_agent(&run, link.address(), XdsMode::Delta);
+        source.repo.copy_from(&policies()).expect("the fixture is there");
+        let mut site = Self { run, source, link, place, agent };
+        site.source.publish("first", &["edge"]).await;
+        site.serves("first").await;
+        site
+    }
+
+    /// Commits another release and waits until the core has compiled it.
+    async fn commit(&mut self, old: &str, new: &str) -> String {
+        let repo = &mut self.source.repo;
+        repo.replace("echo.yaml", &format!("value: {old}"), &format!("value: {new}"))
+            .expect("the release is there");
+        let revision = repo.publish(new).expect("a push");
+        self.source.core.notify().await.expect("the core takes the notice");
+        self.source.core.compiled(&revision, DEADLINE).await.expect("the core compiles");
+        revision
+    }
+
+    /// Waits until clients see this release.
+    async fn serves(&self, release: &str) {
+        let service = self.place.service(SERVICE.0, SERVICE.1);
+        let seen = async || {
+            let reply = Request::get("/").send(service).await?;
+            anyhow::ensure!(reply.header("x-release") == Some(release), "{:?}", reply.header("x-release"));
+            Ok(())
+        };
+        eventually(&format!("clients see {release}"), DEADLINE, seen).await.expect("the release is served");
+    }
+
+    /// Asks once: the release must be this one now.
+    async fn serves_now(&self, release: &'static str) {
+        let question = Question::get("the release", "/").by("v1").header("x-release", release);
+        ask_all(self.place.service(SERVICE.0, SERVICE.1), &[question]).await;
+    }
+
+    /// Kills agent and Envoys, all at once, and waits until nobody answers.
+    async fn kill_everything(&mut self) {
+        self.agent.kill().await.expect("the agent runs");
+        self.agent.kill_data_plane().expect("Envoys can be killed");
+        let service = self.place.service(SERVICE.0, SERVICE.1);
+        let silent = async || {
+            anyhow::ensure!(Request::get("/").send(service).await.is_err(), "somebody answers");
+            Ok(())
+        };
+        eventually("nobody answers", DEADLINE, silent).await.expect("everything is dead");
+        assert_eq!(self.agent.data_plane(), [], "no process of the site is left");
+    }
+}
+
+#[tokio::test]
+async fn invariant_5_a_cut_off_site_serves_across_restarts_and_returns() {
+    let mut site = Site::start().await;
+    site.link.cut().await;
+    site.commit("first", "second").await;
+    let newest = site.commit("second", "third").await;
+    site.serves_now("first").await;
+
+    site.kill_everything().await;
+    site.agent.start().expect("the agent starts again");
+    site.serves("first").await;
+
+    let before = site.link.traffic();
+    site.link.restore().await;
+    site.serves("third").await;
+    let traffic = site.link.traffic().since(before);
+    assert_eq!(traffic.connections, 1, "one connection is enough: {traffic:?}");
+    site.source.core.settled(&newest, &["edge"], DEADLINE).await.expect("both ends agree");
+}
+
+#[tokio::test]
+async fn envoys_serve_on_without_agent_and_core_and_never_fail_a_request() {
+    let mut site = Site::start().await;
+    site.agent.kill().await.expect("the agent runs");
+    site.source.core.kill().await.expect("the core runs");
+    for _ in 0..50 {
+        site.serves_now("first").await;
+    }
+    let envoys = site.agent.envoys();
+    site.source.core.start().await.expect("the core starts again");
+    site.agent.start().expect("the agent starts again");
+    site.commit("first", "second").await;
+    site.serves("second").await;
+    assert_eq!(site.agent.envoys(), envoys, "the Envoys are still the same processes");
+}
+
+#[tokio::test]
+async fn a_link_that_swallows_everything_does_not_keep_a_site_back_for_ever() {
+    let mut site = Site::start().await;
+    site.link.black_hole().await;
+    site.commit("first", "second").await;
+    site.serves_now("first").await;
+    site.link.restore().await;
+    site.serves("second").await;
+    assert!(site.run.processes().len() > 2, "core, agent, launcher and Envoy run on");
+}
