@@ -69,12 +69,14 @@ impl Output {
 
     /// Writes a result.
     pub fn result(&mut self, text: &str) -> Result<(), CliError> {
-        self.bytes(text.as_bytes())
+        let written = self.stdout.write_all(text.as_bytes()).and_then(|()| self.stdout.flush());
+        written.map_err(|error| CliError::write(&error))
     }
 
-    /// Writes a result that is no text.
+    /// Writes a result that is no text, past the stream that would take some of it for colours.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), CliError> {
-        let written = self.stdout.write_all(bytes).and_then(|()| self.stdout.flush());
+        let mut stdout = io::stdout();
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
         written.map_err(|error| CliError::write(&error))
     }
 

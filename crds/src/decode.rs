@@ -62,7 +62,8 @@ fn object(document: &Document, kind: Kind, mut findings: Findings<'_>) -> Decode
     };
     spec::check_envelope(&mut findings);
     let errors_around = findings.errors();
-    let body = if metadata::is_encrypted(&mut findings) { None } else { body(kind, &metadata, &mut findings) };
+    let body =
+        if metadata::is_encrypted(&mut findings) { None } else { body(kind, &metadata, &mut findings) };
     // A route bears errors inside its spec, which its rules answer for, but none around it.
     let is_sound = if kind == Kind::HttpRoute { errors_around == 0 } else { findings.errors() == 0 };
     match body {

@@ -29,16 +29,34 @@ impl<'d> Findings<'d> {
     /// Notes that something was refused.
     ///
     /// A value that holds a `${VAR}` is said to be that, whatever it was refused for.
-    pub(crate) fn error(&mut self, code: Code, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn error(
+        &mut self,
+        code: Code,
+        pointer: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.errors += 1;
         match self.value(pointer).and_then(Value::as_str).and_then(placeholder) {
-            Some(name) => self.add(Severity::Error, Code::InvalidField, pointer, placeholder_message(name), PLACEHOLDER_HELP),
+            Some(name) => self.add(
+                Severity::Error,
+                Code::InvalidField,
+                pointer,
+                placeholder_message(name),
+                PLACEHOLDER_HELP,
+            ),
             None => self.add(Severity::Error, code, pointer, message, help),
         }
     }
 
     /// Notes that something has an effect that its author may not expect, or none.
-    pub(crate) fn warning(&mut self, code: Code, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn warning(
+        &mut self,
+        code: Code,
+        pointer: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.add(Severity::Warning, code, pointer, message, help);
     }
 
@@ -98,4 +116,28 @@ pub(crate) fn placeholder(text: &str) -> Option<&str> {
 /// Appends one token to a JSON pointer, escaped.
 pub(crate) fn below(pointer: &str, token: &str) -> String {
     format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::placeholder;
+
+    #[test]
+    fn placeholders_are_those_that_flux_substitutes() {
+        let cases = [
+            ("${PORT}", Some("PORT")),
+            ("a-${_x1:=80}-b", Some("_x1")),
+            ("${A:-b}", Some("A")),
+            ("${1}", None),
+            ("$PORT", None),
+            ("${PORT", None),
+            ("${}", None),
+            ("^/a${2}$", None),
+            ("${a b}", None),
+            ("${1} ${B}", Some("B")),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(placeholder(text), expected, "{text}");
+        }
+    }
 }

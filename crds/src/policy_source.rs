@@ -90,7 +90,8 @@ pub fn decode_policy_source(document: &Document) -> Result<PolicySource, Vec<Dia
 }
 
 fn convert(findings: &mut Findings<'_>) -> Option<PolicySource> {
-    let is = |pointer: &str, expected: &str| findings.value(pointer).and_then(Value::as_str) == Some(expected);
+    let is =
+        |pointer: &str, expected: &str| findings.value(pointer).and_then(Value::as_str) == Some(expected);
     if !is("/kind", "PolicySource") || !is("/apiVersion", &format!("{}/{}", api::GROUP, api::VERSION)) {
         let help = format!("write apiVersion: {}/{} and kind: PolicySource", api::GROUP, api::VERSION);
         findings.error(Code::UnknownValue, "/kind", "the document is not a PolicySource", help);
@@ -132,7 +133,8 @@ fn time(
 
 fn check_url(url: &str, findings: &mut Findings<'_>) {
     if let Some(problem) = url_problem(url) {
-        let help = "write https://host/path, ssh://host/path, user@host:path, file:///path or an absolute path";
+        let help =
+            "write https://host/path, ssh://host/path, user@host:path, file:///path or an absolute path";
         findings.error(Code::InvalidValue, "/spec/url", problem, help);
     } else if has_password(url) {
         let help = "put user name and password into files and name them in `spec.credentials`";
@@ -172,9 +174,13 @@ fn reference(given: &api::policy_source::Reference, findings: &mut Findings<'_>)
     let pointer = "/spec/ref";
     match (&given.branch, &given.tag, &given.commit) {
         (None, None, None) => Some(Reference::Branch(DEFAULT_BRANCH.to_owned())),
-        (Some(branch), None, None) => ref_name(branch, &below(pointer, "branch"), findings).map(Reference::Branch),
+        (Some(branch), None, None) => {
+            ref_name(branch, &below(pointer, "branch"), findings).map(Reference::Branch)
+        }
         (None, Some(tag), None) => ref_name(tag, &below(pointer, "tag"), findings).map(Reference::Tag),
-        (None, None, Some(commit)) => commit_hash(commit, &below(pointer, "commit"), findings).map(Reference::Commit),
+        (None, None, Some(commit)) => {
+            commit_hash(commit, &below(pointer, "commit"), findings).map(Reference::Commit)
+        }
         _ => {
             let message = "more than one of branch, tag and commit";
             findings.error(Code::InvalidValue, pointer, message, "give one of them");
@@ -194,7 +200,12 @@ fn ref_name(name: &str, pointer: &str, findings: &mut Findings<'_>) -> Option<St
         || name.ends_with(".lock");
     if is_bad {
         let help = "write the short name, such as main or release/1.2 (git check-ref-format)";
-        findings.error(Code::InvalidValue, pointer, format!("`{name}` is not the name of a branch or tag"), help);
+        findings.error(
+            Code::InvalidValue,
+            pointer,
+            format!("`{name}` is not the name of a branch or tag"),
+            help,
+        );
     }
     (!is_bad).then(|| name.to_owned())
 }
@@ -222,11 +233,21 @@ fn credentials(given: api::policy_source::Credentials, findings: &mut Findings<'
     let pointer = "/spec/credentials";
     if given.username_file.is_some() != given.password_file.is_some() {
         let message = "usernameFile and passwordFile go together";
-        findings.error(Code::InvalidValue, pointer, message, "give both; most hosts take any user name with a token");
+        findings.error(
+            Code::InvalidValue,
+            pointer,
+            message,
+            "give both; most hosts take any user name with a token",
+        );
     }
     if given.ssh_passphrase_file.is_some() && given.ssh_key_file.is_none() {
         let message = "there is a passphrase but no key";
-        findings.error(Code::InvalidValue, &below(pointer, "sshPassphraseFile"), message, "give `sshKeyFile`");
+        findings.error(
+            Code::InvalidValue,
+            &below(pointer, "sshPassphraseFile"),
+            message,
+            "give `sshKeyFile`",
+        );
     }
     Credentials {
         username_file: given.username_file.map(PathBuf::from),

@@ -81,7 +81,10 @@ impl Shape {
 
     fn of_object(schema: &Value) -> Self {
         let required = |name: &str| {
-            schema.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|it| it == name))
+            schema
+                .get("required")
+                .and_then(Value::as_array)
+                .is_some_and(|names| names.iter().any(|it| it == name))
         };
         if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
             let field = |(name, schema): (&String, &Value)| {
@@ -91,7 +94,9 @@ impl Shape {
         }
         match schema.get("additionalProperties") {
             Some(values) if values.is_object() => Self::Map(Box::new(Self::of_schema(values))),
-            _ if schema.get("x-kubernetes-preserve-unknown-fields").is_some() => Self::Map(Box::new(Self::Any)),
+            _ if schema.get("x-kubernetes-preserve-unknown-fields").is_some() => {
+                Self::Map(Box::new(Self::Any))
+            }
             _ => Self::Object(BTreeMap::new()),
         }
     }

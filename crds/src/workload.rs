@@ -134,7 +134,12 @@ fn ports(ports: &[Port], findings: &mut Findings<'_>) -> Vec<WorkloadPort> {
         let Some(number) = to_port(port.port) else { continue };
         if !numbers.insert(number) {
             let message = format!("port {number} is there twice");
-            findings.error(Code::InvalidValue, &below(&pointer, "port"), message, "give each port its own number");
+            findings.error(
+                Code::InvalidValue,
+                &below(&pointer, "port"),
+                message,
+                "give each port its own number",
+            );
         }
         let name = port.name.clone().unwrap_or_default();
         if !name.is_empty() && !dns::is_label(&name) {
@@ -143,7 +148,12 @@ fn ports(ports: &[Port], findings: &mut Findings<'_>) -> Vec<WorkloadPort> {
             findings.error(Code::InvalidValue, &below(&pointer, "name"), message, help);
         } else if !name.is_empty() && !names.insert(name.clone()) {
             let message = format!("name `{name}` is there twice");
-            findings.error(Code::InvalidValue, &below(&pointer, "name"), message, "give each port its own name");
+            findings.error(
+                Code::InvalidValue,
+                &below(&pointer, "name"),
+                message,
+                "give each port its own name",
+            );
         }
         converted.push(WorkloadPort { name, port: number });
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 /// How often a probe is tried at first, and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(30));
 
 /// Tries a probe until it succeeds; after the deadline its last error tells what was missing.
 ///

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use skerry_core::id::Digest;
 
 use crate::bootstrap::NodeId;
-use crate::resource::{ResourceKind, ResourceSet, Resources};
+use crate::resource::{ResourceKind, ResourceSet};
 
 mod delta;
 mod feed;
@@ -249,14 +249,18 @@ impl<V: Variant> Session<V> {
         })
     }
 
-    /// A client that takes all clusters and listeners shall have every resource; another one what it
-    /// asked for.
+    /// A proxy, which takes all clusters and all listeners, shall have every resource; a client that
+    /// names what it wants shall have that.
     fn is_synced(&self) -> bool {
-        let is_proxy = [ResourceKind::Cluster, ResourceKind::Listener].iter().all(|kind| self.feed(*kind).is_wildcard());
-        let is_current = |kind: ResourceKind, wanted: &Resources| {
+        let is_proxy = self.feeds.iter().any(Feed::is_wildcard);
+        let is_current = |kind: ResourceKind| {
+            let wanted = self.set.of(kind);
             if is_proxy { self.feed(kind).has_exactly(wanted) } else { self.feed(kind).is_current(wanted) }
         };
-        self.feeds.iter().any(Feed::is_open) && ResourceKind::ALL.into_iter().all(|kind| is_current(kind, self.set.of(kind)))
+        let takes_lists = [ResourceKind::Cluster, ResourceKind::Listener].iter().all(|kind| self.feed(*kind).is_open());
+        (takes_lists || !is_proxy)
+            && self.feeds.iter().any(Feed::is_open)
+            && ResourceKind::ALL.into_iter().all(is_current)
     }
 
     fn report(&mut self, event: Event) {

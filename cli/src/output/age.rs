@@ -42,16 +42,18 @@ pub fn day(seconds: i64) -> String {
     text.split('T').next().unwrap_or_default().to_owned()
 }
 
+/// Writes two units as long as the first is small, and leaves out the second when it is zero.
 fn age(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match () {
-        () if minutes == 0 => format!("{seconds}s"),
-        () if minutes < 10 => format!("{minutes}m{}s", seconds % 60),
-        () if hours == 0 => format!("{minutes}m"),
-        () if hours < 10 => format!("{hours}h{}m", minutes % 60),
-        () if days == 0 => format!("{hours}h"),
-        () if days < 10 => format!("{days}d{}h", hours % 24),
-        () => format!("{days}d"),
+    let two = |first: u64, unit: &str, second: u64, smaller: &str| match (first, second) {
+        (10.., _) | (_, 0) => format!("{first}{unit}"),
+        _ => format!("{first}{unit}{second}{smaller}"),
+    };
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => two(minutes, "m", seconds % 60, "s"),
+        (0, ..) => two(hours, "h", minutes % 60, "m"),
+        _ => two(days, "d", hours % 24, "h"),
     }
 }
 
@@ -61,8 +63,8 @@ mod tests {
 
     #[test]
     fn ages_have_two_units_at_most() {
-        let ages = [0, 59, 61, 599, 600, 3_599, 3_660, 36_000, 90_000, 864_000].map(age);
-        assert_eq!(ages, ["0s", "59s", "1m1s", "9m59s", "10m", "59m", "1h1m", "10h", "1d1h", "10d"]);
+        let ages = [0, 59, 61, 599, 600, 3_599, 3_660, 36_000, 90_000, 864_000, 300].map(age);
+        assert_eq!(ages, ["0s", "59s", "1m1s", "9m59s", "10m", "59m", "1h1m", "10h", "1d1h", "10d", "5m"]);
     }
 
     #[test]

@@ -114,18 +114,28 @@ impl Lines {
         self.text.get(start..self.starts.get(at + 1).copied().unwrap_or(self.text.len()))
     }
 
-    /// Returns where the thing at a place begins and how long it is: to the end of its line, comments left out.
+    /// Returns where the thing at a place begins and how long it is, on its own line.
     fn span(&self, location: &Location) -> Option<SourceSpan> {
         let at = usize::try_from(location.line.checked_sub(1)?).ok()?;
         let line = self.line(at)?.trim_end();
         let column = usize::try_from(location.column.max(1) - 1).ok()?;
         let offset = line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset);
-        let rest = &line[offset..];
-        let length = rest.find(" #").map_or(rest, |comment| &rest[..comment]).trim_end().len();
+        let length = length(&line[offset..]);
         let window = at.saturating_sub(CONTEXT_LINES)..=at + CONTEXT_LINES;
         let is_readable = window.filter_map(|at| self.line(at)).all(|line| line.len() <= LONGEST_LINE);
         is_readable.then(|| SourceSpan::new((self.starts[at] + offset).into(), length))
     }
+}
+
+/// Returns how long the YAML node is that a text begins with: a quoted text, what a flow collection goes on after, or
+/// all up to a comment.
+fn length(text: &str) -> usize {
+    let end = match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => text[1..].find(quote).map(|end| end + 2),
+        Some('{' | '[') => text.find(" #"),
+        _ => [", ", "}", "]", " #"].iter().filter_map(|mark| text.find(mark)).min(),
+    };
+    text[..end.unwrap_or(text.len())].trim_end().len()
 }
 
 /// A diagnostic with the text that it points into, in the handler's terms.

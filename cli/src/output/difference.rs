@@ -10,7 +10,7 @@ use super::paint::Paint;
 use super::table::{Cell, Tone, table};
 
 /// How many sites of a group are named.
-const SITES: usize = 8;
+pub const SITES: usize = 8;
 
 /// Renders a comparison.
 pub fn render(comparison: &Comparison, paint: Paint) -> String {
@@ -88,8 +88,7 @@ fn fragments(changes: &[FragmentChange], paint: Paint) -> String {
         let size = if change.fate == Fate::Removed { "-".to_owned() } else { bytes(change.bytes) };
         vec!["".into(), Cell::toned(word, tone), about(&change.key).into(), size.into()]
     };
-    let rows = table(paint, &["", "CHANGE", "ABOUT", "BYTES"], changes.iter().map(row));
-    rows
+    table(paint, &["", "CHANGE", "ABOUT", "BYTES"], changes.iter().map(row))
 }
 
 /// Names what a fragment is about, in words.

@@ -24,8 +24,13 @@ pub fn render(explained: &Explained, paint: Paint) -> String {
         text.push_str(&format!("overridden by {}, in this order\n", overrides.join(", ")));
     }
     text.push('\n');
-    text.push_str(&fields(explained, paint));
+    if !explained.fields.is_empty() {
+        text.push_str(&fields(explained, paint));
+    }
     if !explained.settings.is_empty() {
+        if !explained.fields.is_empty() {
+            text.push('\n');
+        }
         text.push_str(&format!(
             "\n{}\n{}",
             paint.bold("Effective traffic settings"),
@@ -36,9 +41,6 @@ pub fn render(explained: &Explained, paint: Paint) -> String {
 }
 
 fn fields(explained: &Explained, paint: Paint) -> String {
-    if explained.fields.is_empty() {
-        return "no such field\n".to_owned();
-    }
     let rows = explained.fields.iter().map(|field| -> Vec<Cell> {
         let [from, by, commit] = origin(&field.origin, explained);
         vec![field.field.as_str().into(), value(&field.value).into(), from, by, commit]

@@ -10,14 +10,11 @@ mod detail;
 mod source;
 
 pub use detail::detail;
-pub use source::source;
-
-/// How many diagnostics a status shows.
-const DIAGNOSTICS: usize = 5;
+pub use source::{Extent, source};
 
 /// Renders the fleet: the source, then all sites.
 pub fn status(view: &FleetView, paint: Paint) -> String {
-    format!("{}\n{}", source(&view.source, DIAGNOSTICS, paint), sites(&view.sites, paint))
+    format!("{}\n{}", source(&view.source, Extent::Glance, paint), sites(&view.sites, paint))
 }
 
 fn sites(sites: &[SiteView], paint: Paint) -> String {

@@ -2,11 +2,11 @@
 
 use skerry_core::diagnostic::Diagnostic;
 
-use crate::diff::{Fate, Group};
+use crate::diff::{Fate, FragmentChange, Group};
 use crate::verb::diff::Comparison;
 
 use super::diagnostics::word;
-use super::difference::{about, bytes, group_title, summary, title};
+use super::difference::{SITES, about, bytes, group_title, summary, title};
 
 /// Renders a comparison.
 pub fn render(comparison: &Comparison) -> String {
@@ -23,22 +23,20 @@ pub fn render(comparison: &Comparison) -> String {
 }
 
 fn section(group: &Group) -> String {
-    let rows: String = group.fragments.iter().map(row).collect();
-    let mut text = format!(
-        "\n#### {}\n\n| Change | About | Bytes |\n| --- | --- | ---: |\n{rows}",
-        escape(&group_title(group))
-    );
-    if group_title(group).contains(" more (") {
-        let names = escape(&group.sites.join(", "));
-        text.push_str(&format!(
-            "\n<details><summary>all {} sites</summary>\n\n{names}\n\n</details>\n",
-            group.sites.len()
-        ));
+    let title = group_title(group);
+    let mut text = format!("\n#### {}\n", escape(&title));
+    if group.fate != Fate::Removed {
+        let rows: String = group.fragments.iter().map(row).collect();
+        text.push_str(&format!("\n| Change | About | Bytes |\n| --- | --- | ---: |\n{rows}"));
+    }
+    if group.sites.len() > SITES {
+        let (count, names) = (group.sites.len(), escape(&group.sites.join(", ")));
+        text.push_str(&format!("\n<details><summary>all {count} sites</summary>\n\n{names}\n\n</details>\n"));
     }
     text
 }
 
-fn row(change: &crate::diff::FragmentChange) -> String {
+fn row(change: &FragmentChange) -> String {
     let (word, size) = match change.fate {
         Fate::Changed => ("changed", bytes(change.bytes)),
         Fate::Added => ("added", bytes(change.bytes)),

@@ -1,6 +1,6 @@
 //! `skerry explain`: why a site has the values that it has: file, line, commit, override. Needs no server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -118,6 +118,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let site = policy.choose(&args.site)?.site;
     let key = key(args)?;
     let found = policy.index.explain(&site, &key).ok_or_else(|| not_found(&policy, &key))?;
+    check_field(&args.field, &found)?;
     let lookup = Lookup::open(&policy.loaded.origin);
     let found = output.progress().during("looking for commits", || explain(args, found, &lookup));
     let text = match args.output {
@@ -159,6 +160,18 @@ fn not_found(policy: &Policy, key: &ObjectKey) -> CliError {
         list => format!("the policy has {list}"),
     };
     error.hint(hint).hint("`skerry validate` says what was refused and why")
+}
+
+/// A field that is nowhere was mistyped, or is not set.
+fn check_field(asked: &str, found: &Explanation) -> Result<(), CliError> {
+    let settings = found.settings.iter().map(|setting| &setting.field);
+    let fields: BTreeSet<&String> = found.fields.iter().map(|field| &field.field).chain(settings).collect();
+    if fields.iter().any(|field| is_below(field, asked)) {
+        return Ok(());
+    }
+    let error =
+        CliError::new(ErrorKind::NotFound, format!("{} has no field `{asked}` at this site", found.object));
+    Err(error.hint(format!("it has {}", nearest::list(asked, fields.into_iter().cloned()))))
 }
 
 fn explain(args: &Args, found: Explanation, lookup: &Lookup) -> Explained {

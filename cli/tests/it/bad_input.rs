@@ -13,14 +13,16 @@ fn with(path: &str, text: &str) -> Ran {
 
 #[test]
 fn a_good_policy() {
-    insta::assert_snapshot!(skerry(Folder::of(SHOP).path(), &["validate"]), @r"");
+    let ran = skerry(Folder::of(SHOP).path(), &["validate"]);
+    let expected = "exit code: 0\n--- standard output\n5 files, 9 objects, 0 foreign, 0 errors, 0 warnings\n";
+    assert_eq!(ran.to_string(), expected);
 }
 
 #[test]
 fn invalid_yaml_in_the_middle_of_a_good_file() {
     let broken = "apiVersion: v1\nkind: Service\nmetadata: {name: ratings, namespace: shop\n";
     let ran = with("shop/more.yaml", &[SERVICES_MORE, broken, SERVICES_LAST].join("---\n"));
-    assert!(ran.stdout.contains("13 objects"), "the documents before and after it are read: {ran}");
+    assert!(ran.stdout.contains("11 objects"), "the documents before and after it are read: {ran}");
     insta::assert_snapshot!(ran);
 }
 

@@ -56,7 +56,7 @@ fn each_corpus_is_read_and_rendered_as_a_whole() {
         let report: serde_json::Value = serde_json::from_str(&validated.stdout).unwrap();
         assert!(report["summary"]["objects"].as_u64() > Some(0), "{name}");
         let bundle: serde_json::Value = serde_json::from_str(&rendered.stdout).unwrap();
-        assert!(bundle["fragments"].as_array().unwrap().len() > 1, "{name}");
+        assert!(!bundle["fragments"].as_array().unwrap().is_empty(), "{name}");
     }
 }
 

@@ -49,7 +49,7 @@ fn nothing_changes() {
     let ran = diff(&folder, &["--exit-code"]);
     assert_eq!(
         ran.to_string(),
-        "exit code: 0\n--- standard output\nmain@1b23c3dc → the files as they are: none of 3 sites changes\n"
+        "exit code: 0\n--- standard output\nmain@7a10fe62 → the files as they are: none of 3 sites changes\n"
     );
 }
 

@@ -83,8 +83,8 @@ fn a_bare_repository_is_read_at_its_head() {
 fn a_folder_of_a_clone_is_a_plain_folder_unless_a_revision_is_named() {
     let folder = Folder::committed(SHOP);
     folder.write("shop/new.yaml", ROUTE.replace("name: reviews\n", "name: other\n"));
-    assert!(validate(&folder, &["--source", "shop"]).stdout.starts_with("5 files"), "with the new one");
-    assert!(validate(&folder, &["--source", "shop", "--rev", "HEAD"]).stdout.starts_with("4 files"));
+    assert!(validate(&folder, &["--source", "shop"]).stdout.contains("5 files"), "with the new one");
+    assert!(validate(&folder, &["--source", "shop", "--rev", "HEAD"]).stdout.contains("4 files"));
 }
 
 /// Of two routes that tie, the older wins (design, section 5): a clone knows who is older, a folder does not.

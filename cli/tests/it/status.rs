@@ -163,7 +163,8 @@ fn a_selector_that_is_none() {
 #[test]
 fn watching_shows_it_again_and_again() {
     let core = core();
-    let mut watch = command(Folder::empty().path());
+    let folder = Folder::empty();
+    let mut watch = command(folder.path());
     watch.args(["status", "--watch", "--interval", "1", "-o", "json", "--core", &core.url()]);
     let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(watch.stdout.take().unwrap()).lines().take(2);

@@ -85,7 +85,10 @@ pub struct Uplink {
 
 /// The kind of link that a site has to the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "described where the field is, since a schema lists values without descriptions")]
+#[expect(
+    missing_docs,
+    reason = "described where the field is, since a schema lists values without descriptions"
+)]
 pub enum UplinkClass {
     Broadband,
     Metered,
@@ -110,7 +113,10 @@ pub struct DataPlane {
 
 /// Who starts the Envoys of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "described where the field is, since a schema lists values without descriptions")]
+#[expect(
+    missing_docs,
+    reason = "described where the field is, since a schema lists values without descriptions"
+)]
 pub enum Supervision {
     External,
     Agent,

@@ -72,7 +72,10 @@ pub struct TargetRef {
 
 /// The kinds that a policy can attach to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "described where the field is, since a schema lists values without descriptions")]
+#[expect(
+    missing_docs,
+    reason = "described where the field is, since a schema lists values without descriptions"
+)]
 pub enum TargetKind {
     Mesh,
     Namespace,

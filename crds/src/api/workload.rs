@@ -78,7 +78,10 @@ pub struct Proxy {
 
 /// What a proxy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "described where the field is, since a schema lists values without descriptions")]
+#[expect(
+    missing_docs,
+    reason = "described where the field is, since a schema lists values without descriptions"
+)]
 pub enum Role {
     Sidecar,
     Node,

@@ -5,8 +5,7 @@ pub(crate) const LABEL_RULE: &str =
     "lower-case letters, digits and `-`, at most 63, starting and ending with a letter or digit (RFC 1123)";
 
 /// What a DNS subdomain is, for help lines.
-pub(crate) const SUBDOMAIN_RULE: &str =
-    "lower-case letters, digits, `-` and `.`, at most 253, each part starting and ending with a letter or digit (RFC 1123)";
+pub(crate) const SUBDOMAIN_RULE: &str = "lower-case letters, digits, `-` and `.`, at most 253, each part starting and ending with a letter or digit (RFC 1123)";
 
 /// Says whether a text is a label (RFC 1123): at most 63 bytes.
 pub(crate) fn is_label(text: &str) -> bool {
@@ -38,5 +37,8 @@ pub(crate) fn is_precise_hostname(text: &str) -> bool {
 
 /// Says whether a text can name a port (`IANA_SVC_NAME`, RFC 6335 §5.1): at most 15 bytes, one letter at least.
 pub(crate) fn is_port_name(text: &str) -> bool {
-    text.len() <= 15 && is_label(text) && !text.contains("--") && text.bytes().any(|byte| byte.is_ascii_lowercase())
+    text.len() <= 15
+        && is_label(text)
+        && !text.contains("--")
+        && text.bytes().any(|byte| byte.is_ascii_lowercase())
 }

@@ -38,7 +38,12 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
 }
 
 /// Reads a duration in milliseconds, at least `least`; at most 49 days, since bundles count in 32 bits.
-pub(crate) fn milliseconds(text: &str, least: u32, pointer: &str, findings: &mut Findings<'_>) -> Option<u32> {
+pub(crate) fn milliseconds(
+    text: &str,
+    least: u32,
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) -> Option<u32> {
     let Some(total) = parse(text) else {
         invalid(findings, pointer, format!("`{text}` is not a duration"), RULE);
         return None;
@@ -69,7 +74,8 @@ pub(crate) fn seconds(
         invalid(findings, pointer, format!("`{text}` is not a duration"), RULE);
         return None;
     };
-    let seconds = u32::try_from(total / 1_000).ok().filter(|seconds| total % 1_000 == 0 && bounds.contains(seconds));
+    let seconds =
+        u32::try_from(total / 1_000).ok().filter(|seconds| total % 1_000 == 0 && bounds.contains(seconds));
     if seconds.is_none() {
         let help = format!("give whole seconds, {}s to {}s", bounds.start(), bounds.end());
         invalid(findings, pointer, format!("`{text}` is out of bounds"), help);

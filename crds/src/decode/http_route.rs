@@ -34,6 +34,10 @@ pub(super) fn convert(metadata: &Metadata, findings: &mut Findings<'_>) -> Optio
     let namespace = &metadata.key.namespace;
     let parents = parents::convert(spec.parent_refs.as_deref().unwrap_or_default(), namespace, findings);
     // Rules of a route for another controller are not ours to judge.
-    let rules = if parents.is_empty() { Vec::new() } else { rules::convert(spec.rules.as_deref(), namespace, findings) };
+    let rules = if parents.is_empty() {
+        Vec::new()
+    } else {
+        rules::convert(spec.rules.as_deref(), namespace, findings)
+    };
     Some(Body { spec: Spec::HttpRoute(HttpRoute { parents, rules }), sites })
 }

@@ -15,7 +15,7 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::mesh::Me
 /// Any name is taken here; that there is one `Mesh` only is for the world to see.
 pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
     let spec: api::mesh::MeshSpec = spec::read(&SHAPE, findings)?;
-    sites::of_selector(None, findings);
+    sites::refuse_annotation("remove it: a Mesh is for the whole fleet", findings);
     let mut mesh = Mesh::default();
     if let Some(domain) = &spec.trust_domain {
         mesh.trust_domain = trust_domain(domain, findings)?;

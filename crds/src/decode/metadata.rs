@@ -62,7 +62,8 @@ pub(crate) fn read_name(is_label: bool, findings: &mut Findings<'_>) -> Option<N
         let message = format!("`{name}` is not a name");
         findings.error(Code::InvalidMetadata, "/metadata/name", message, format!("use {rule}"));
     }
-    let namespace = text("/metadata/namespace", findings).ok()?.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    let namespace =
+        text("/metadata/namespace", findings).ok()?.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
     if !dns::is_label(&namespace) {
         let message = format!("`{namespace}` is not a namespace");
         let help = format!("use {}", dns::LABEL_RULE);
@@ -139,7 +140,12 @@ pub(crate) fn is_encrypted(findings: &mut Findings<'_>) -> bool {
     let is_encrypted = findings.value("/sops").is_some_and(Value::is_object);
     if is_encrypted {
         let message = "the document is encrypted with SOPS; it has no effect";
-        findings.warning(Code::Unsupported, "/sops", message, "policies hold no secrets: commit it in plain text");
+        findings.warning(
+            Code::Unsupported,
+            "/sops",
+            message,
+            "policies hold no secrets: commit it in plain text",
+        );
     }
     is_encrypted
 }

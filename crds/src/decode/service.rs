@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use skerry_core::bundle::v1::Protocol;
 use skerry_core::bundle::v1::service_port::Target;
 use skerry_core::diagnostic::Code;
-use skerry_core::policy::service::{Port, Service};
 use skerry_core::policy::Spec;
+use skerry_core::policy::service::{Port, Service};
 
 use crate::findings::{Findings, below};
 use crate::shape::{self, Shape};
@@ -34,7 +34,7 @@ pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
     }
     let service = Service {
         cluster_ip: cluster_ip(spec.cluster_ip.as_deref(), findings),
-        selector: spec::or_empty(spec.selector.as_ref()),
+        selector: spec.selector.unwrap_or_default(),
         ports: ports(&spec.ports.unwrap_or_default(), findings),
     };
     Some(Body { spec: Spec::Service(service), sites: sites.ok()? })
@@ -66,7 +66,12 @@ fn ports(ports: &[ServicePort], findings: &mut Findings<'_>) -> Vec<Port> {
             invalid(findings, &below(&pointer, "port"), message, "give each port its own number");
         }
         let Some(target) = target(port, number, &below(&pointer, "targetPort"), findings) else { continue };
-        converted.push(Port { name: port.name.clone().unwrap_or_default(), port: number, target, protocol: protocol(port) });
+        converted.push(Port {
+            name: port.name.clone().unwrap_or_default(),
+            port: number,
+            target,
+            protocol: protocol(port),
+        });
     }
     converted
 }
@@ -81,14 +86,21 @@ fn check_name<'p>(
 ) {
     let pointer = below(pointer, "name");
     match port.name.as_deref().filter(|name| !name.is_empty()) {
-        None if ports > 1 => invalid(findings, &pointer, "one of several ports has no name", "name every port"),
+        None if ports > 1 => {
+            invalid(findings, &pointer, "one of several ports has no name", "name every port");
+        }
         None => {}
         Some(name) if !dns::is_label(name) => {
             let help = format!("use {}", dns::LABEL_RULE);
             invalid(findings, &pointer, format!("`{name}` is not the name of a port"), help);
         }
         Some(name) if !names.insert(name) => {
-            invalid(findings, &pointer, format!("name `{name}` is there twice"), "give each port its own name");
+            invalid(
+                findings,
+                &pointer,
+                format!("name `{name}` is there twice"),
+                "give each port its own name",
+            );
         }
         Some(_) => {}
     }
@@ -108,7 +120,12 @@ fn is_tcp(port: &ServicePort, pointer: &str, findings: &mut Findings<'_>) -> boo
         None | Some("TCP" | "") => true,
         Some(other @ ("UDP" | "SCTP")) => {
             let message = format!("{other} is not supported; the port is left out");
-            findings.warning(Code::Unsupported, &pointer, message, "the mesh carries TCP: call this port directly");
+            findings.warning(
+                Code::Unsupported,
+                &pointer,
+                message,
+                "the mesh carries TCP: call this port directly",
+            );
             false
         }
         Some(other) => {
@@ -138,7 +155,8 @@ fn target(port: &ServicePort, number: u16, pointer: &str, findings: &mut Finding
 /// `appProtocol` (KEP-3726) decides; one that is not known says nothing, and then the first word of the
 /// name does (`http-admin`). `None` leaves it to the routes.
 fn protocol(port: &ServicePort) -> Option<Protocol> {
-    let by_app_protocol = match port.app_protocol.as_deref().unwrap_or_default().to_ascii_lowercase().as_str() {
+    let by_app_protocol = match port.app_protocol.as_deref().unwrap_or_default().to_ascii_lowercase().as_str()
+    {
         "http" | "kubernetes.io/ws" | "grpc-web" => Some(Protocol::Http),
         "kubernetes.io/h2c" | "http2" | "grpc" | "h2c" => Some(Protocol::Http2),
         "tcp" | "https" | "tls" | "kubernetes.io/wss" | "mongo" | "mysql" | "redis" => Some(Protocol::Tcp),

@@ -97,7 +97,11 @@ fn refuse_identity(pointer: &str, findings: &mut Findings<'_>) {
     invalid(findings, pointer, "the patch would make another object", help);
 }
 
-fn operation(operation: api::site_override::Operation, pointer: &str, findings: &mut Findings<'_>) -> Operation {
+fn operation(
+    operation: api::site_override::Operation,
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) -> Operation {
     let op = match operation.op {
         Op::Add => OperationKind::Add,
         Op::Remove => OperationKind::Remove,
@@ -126,7 +130,8 @@ fn check_path(path: &str, op: OperationKind, pointer: &str, findings: &mut Findi
         invalid(findings, pointer, format!("`{path}` is not a JSON pointer"), help);
         return;
     }
-    let touches = |field: &str| path == field || field.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+    let touches =
+        |field: &str| path == field || field.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
     if op != OperationKind::Test && IDENTITY.into_iter().any(touches) {
         refuse_identity(pointer, findings);
     }

@@ -33,17 +33,17 @@ pub(super) fn of_annotation(findings: &mut Findings<'_>) -> Result<Option<Select
 }
 
 /// Notes the annotation on a kind of ours, where it has no effect.
-fn refuse_annotation(findings: &mut Findings<'_>) {
+pub(super) fn refuse_annotation(help: &str, findings: &mut Findings<'_>) {
     let pointer = below("/metadata/annotations", SITES_ANNOTATION);
     if findings.value(&pointer).is_some() {
         let message = "the annotation has no effect on this kind";
-        findings.warning(Code::InvalidMetadata, &pointer, message, "use `spec.sites`");
+        findings.warning(Code::InvalidMetadata, &pointer, message, help);
     }
 }
 
 /// Reads `spec.sites`; left out, the object is for all sites.
 pub(super) fn of_selector(selector: Option<&LabelSelector>, findings: &mut Findings<'_>) -> Option<Selector> {
-    refuse_annotation(findings);
+    refuse_annotation("use `spec.sites`", findings);
     let selector = selector?;
     let labels = selector.match_labels.iter().flatten();
     let mut requirements: Vec<Requirement> =
@@ -64,13 +64,23 @@ fn requirement(
     let operator = expression.operator.as_str();
     match operator {
         "In" | "NotIn" if values.is_empty() => {
-            invalid(findings, &below(pointer, "values"), format!("{operator} needs values"), "give at least one");
+            invalid(
+                findings,
+                &below(pointer, "values"),
+                format!("{operator} needs values"),
+                "give at least one",
+            );
             None
         }
         "In" => Some(Requirement::In(key, values)),
         "NotIn" => Some(Requirement::NotIn(key, values)),
         "Exists" | "DoesNotExist" if !values.is_empty() => {
-            invalid(findings, &below(pointer, "values"), format!("{operator} takes no values"), "remove them");
+            invalid(
+                findings,
+                &below(pointer, "values"),
+                format!("{operator} takes no values"),
+                "remove them",
+            );
             None
         }
         "Exists" => Some(Requirement::Exists(key)),

@@ -1,7 +1,5 @@
 //! `spec` → its typed form: first against the shape, which notes every difference, then by serde.
 
-use std::collections::BTreeMap;
-
 use kube::CustomResourceExt;
 use kube::core::schema::{OptionalEnum, OptionalIntOrString, StructuralSchemaRewriter};
 use schemars::JsonSchema;
@@ -76,9 +74,4 @@ pub(crate) fn read<T: DeserializeOwned>(shape: &Shape, findings: &mut Findings<'
             None
         }
     }
-}
-
-/// Collects a map that may be left out.
-pub(crate) fn or_empty(map: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
-    map.cloned().unwrap_or_default()
 }

@@ -92,8 +92,14 @@ impl Unusable {
         let name = display_name(document);
         match self {
             Self::Gateway { kind, api_version } if kind == "HTTPRoute" => {
-                let message = format!("HTTPRoute{name} of version {api_version} is not supported; it has no effect");
-                findings.warning(Code::Unsupported, "/apiVersion", message, format!("use {GATEWAY_GROUP}/v1"));
+                let message =
+                    format!("HTTPRoute{name} of version {api_version} is not supported; it has no effect");
+                findings.warning(
+                    Code::Unsupported,
+                    "/apiVersion",
+                    message,
+                    format!("use {GATEWAY_GROUP}/v1"),
+                );
             }
             Self::Gateway { kind, .. } => {
                 let message = format!("{kind}{name} is not supported yet; it has no effect");
@@ -107,7 +113,12 @@ impl Unusable {
             }
             Self::UnknownKind(kind) => {
                 let help = shape::did_you_mean(kind, OUR_KINDS.into_iter());
-                findings.error(Code::UnknownValue, "/kind", format!("{} has no kind `{kind}`", api::GROUP), help);
+                findings.error(
+                    Code::UnknownValue,
+                    "/kind",
+                    format!("{} has no kind `{kind}`", api::GROUP),
+                    help,
+                );
             }
             Self::UnknownVersion(version) => {
                 let message = format!("{} has no version `{version}`", api::GROUP);

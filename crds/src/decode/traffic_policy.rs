@@ -35,7 +35,12 @@ pub(super) fn convert(metadata: &Metadata, findings: &mut Findings<'_>) -> Optio
         read_retries(retries, &mut settings, findings);
     }
     if settings == TrafficSettings::default() && findings.errors() == 0 {
-        findings.warning(Code::InvalidValue, "/spec", "the policy sets nothing", "give `timeouts` or `retries`");
+        findings.warning(
+            Code::InvalidValue,
+            "/spec",
+            "the policy sets nothing",
+            "give `timeouts` or `retries`",
+        );
     }
     warn_without_effect(&targets, &settings, findings);
     Some(Body { spec: Spec::TrafficPolicy(TrafficPolicy { targets, settings }), sites })

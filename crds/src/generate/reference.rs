@@ -47,7 +47,8 @@ fn introduction() -> String {
 
 fn section(crd: &CustomResourceDefinition, page: &mut String) {
     let names = &crd.spec.names;
-    let short = names.short_names.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let short =
+        names.short_names.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let scope = if crd.spec.scope == "Namespaced" { "in a namespace" } else { "for the whole cluster" };
     let schema = serde_json::to_value(&crd.spec.versions[0].schema).expect("a schema is plain data");
     let root = &schema["openAPIV3Schema"];
@@ -69,7 +70,8 @@ fn section(crd: &CustomResourceDefinition, page: &mut String) {
 fn collect(path: &str, schema: &Value, rows: &mut Vec<Row>) {
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (name, field) in properties {
-        let is_required = schema["required"].as_array().is_some_and(|names| names.iter().any(|it| it == name));
+        let is_required =
+            schema["required"].as_array().is_some_and(|names| names.iter().any(|it| it == name));
         let is_list = field["type"] == "array";
         let path = format!("{path}.{name}{}", if is_list { "[]" } else { "" });
         let default = match &field["default"] {
@@ -102,7 +104,11 @@ fn kind(schema: &Value) -> String {
         Some("boolean") => "`true` or `false`".to_owned(),
         _ => "anything".to_owned(),
     };
-    let bounds = [("minimum", "maximum", ""), ("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items")];
+    let bounds = [
+        ("minimum", "maximum", ""),
+        ("minLength", "maxLength", " characters"),
+        ("minItems", "maxItems", " items"),
+    ];
     let bounds = bounds.into_iter().find_map(|(least, most, unit)| bounds_of(schema, least, most, unit));
     bounds.map_or(name.clone(), |bounds| format!("{name}, {bounds}"))
 }

@@ -33,11 +33,11 @@ pub(crate) fn check(shape: &Shape, value: &Value, pointer: &str, findings: &mut 
         }
         (Shape::Integer { least, most }, Value::Number(number)) if !number.is_f64() => {
             let inside = number.as_i64().is_some_and(|number| (*least..=*most).contains(&number));
-            check_bounds(inside, number, &bounds(least, most, i64::MIN, i64::MAX), pointer, findings);
+            check_bounds(inside, number, &bounds(least, most, &i64::MIN, &i64::MAX), pointer, findings);
         }
         (Shape::Number { least, most }, Value::Number(number)) => {
             let inside = number.as_f64().is_some_and(|number| (*least..=*most).contains(&number));
-            check_bounds(inside, number, &bounds(least, most, f64::MIN, f64::MAX), pointer, findings);
+            check_bounds(inside, number, &bounds(least, most, &f64::MIN, &f64::MAX), pointer, findings);
         }
         (Shape::Any, value) => check_any(value, pointer, findings),
         (Shape::Boolean, Value::Bool(_)) | (Shape::IntegerOrText | Shape::Duration, Value::String(_)) => {}
@@ -76,7 +76,12 @@ fn check_fields(
             Some(field) => check(&field.shape, value, &pointer, findings),
             None => {
                 let help = did_you_mean(name, fields.keys().map(String::as_str));
-                findings.error(Code::UnknownField, &pointer, format!("there is no field `{name}` here"), help);
+                findings.error(
+                    Code::UnknownField,
+                    &pointer,
+                    format!("there is no field `{name}` here"),
+                    help,
+                );
             }
         }
     }
@@ -99,9 +104,16 @@ fn check_value(values: &[String], text: &str, pointer: &str, findings: &mut Find
     }
 }
 
-fn check_size(size: usize, least: usize, most: usize, what: &str, pointer: &str, findings: &mut Findings<'_>) {
+fn check_size(
+    size: usize,
+    least: usize,
+    most: usize,
+    what: &str,
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) {
     if !(least..=most).contains(&size) {
-        let help = format!("give {} {what}", bounds(&least, &most, 0, usize::MAX));
+        let help = format!("give {} {what}", bounds(&least, &most, &0, &usize::MAX));
         findings.error(Code::InvalidValue, pointer, format!("{size} {what} are out of bounds"), help);
     }
 }
@@ -114,12 +126,17 @@ fn check_bounds(
     findings: &mut Findings<'_>,
 ) {
     if !inside {
-        findings.error(Code::InvalidValue, pointer, format!("{number} is out of bounds"), format!("give {bounds}"));
+        findings.error(
+            Code::InvalidValue,
+            pointer,
+            format!("{number} is out of bounds"),
+            format!("give {bounds}"),
+        );
     }
 }
 
-fn bounds<T: PartialEq + std::fmt::Display>(least: &T, most: &T, lowest: T, highest: T) -> String {
-    match (*least == lowest, *most == highest) {
+fn bounds<T: PartialEq + std::fmt::Display>(least: &T, most: &T, lowest: &T, highest: &T) -> String {
+    match (least == lowest, most == highest) {
         (true, true) => "a smaller number".to_owned(),
         (true, false) => format!("at most {most}"),
         (false, true) => format!("at least {least}"),
@@ -142,7 +159,9 @@ fn mismatch(shape: &Shape, value: &Value, pointer: &str, findings: &mut Findings
     let help = match (shape, value) {
         (Shape::Duration, _) => "write it with its unit, as 10s, 1m30s or 500ms (GEP-2257)".to_owned(),
         (Shape::Text { .. }, Value::Number(_) | Value::Bool(_)) => format!("put it in quotes: \"{value}\""),
-        (Shape::Integer { .. } | Shape::Number { .. }, Value::String(text)) if text.parse::<f64>().is_ok() => {
+        (Shape::Integer { .. } | Shape::Number { .. }, Value::String(text))
+            if text.parse::<f64>().is_ok() =>
+        {
             "take the quotes away".to_owned()
         }
         (Shape::List { .. }, Value::Object(_) | Value::String(_)) => "start each item with `- `".to_owned(),

@@ -43,7 +43,9 @@ fn boolean(text: &str) -> Option<bool> {
 fn number(text: &str) -> Option<Number> {
     let radix = |digits: &str, radix| u64::from_str_radix(digits, radix).ok().map(Number::from);
     match text.as_bytes() {
-        [b'0', b'x', digits @ ..] if digits.iter().all(u8::is_ascii_hexdigit) => return radix(&text[2..], 16),
+        [b'0', b'x', digits @ ..] if digits.iter().all(u8::is_ascii_hexdigit) => {
+            return radix(&text[2..], 16);
+        }
         [b'0', b'o', digits @ ..] if digits.iter().all(|digit| matches!(digit, b'0'..=b'7')) => {
             return radix(&text[2..], 8);
         }
@@ -56,7 +58,8 @@ fn number(text: &str) -> Option<Number> {
             return None;
         }
         let whole = text.strip_prefix('+').unwrap_or(text);
-        let number = whole.parse::<u64>().map(Number::from).or_else(|_| whole.parse::<i64>().map(Number::from));
+        let number =
+            whole.parse::<u64>().map(Number::from).or_else(|_| whole.parse::<i64>().map(Number::from));
         return number.ok().or_else(|| float(whole));
     }
     is_float(unsigned).then(|| float(text)).flatten()
@@ -71,7 +74,10 @@ fn is_float(text: &str) -> bool {
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let has_digit = !whole.is_empty() || !fraction.is_empty();
-    has_digit && is_digits(whole) && is_digits(fraction) && exponent.is_none_or(|it| !it.is_empty() && is_digits(it))
+    has_digit
+        && is_digits(whole)
+        && is_digits(fraction)
+        && exponent.is_none_or(|it| !it.is_empty() && is_digits(it))
 }
 
 fn float(text: &str) -> Option<Number> {
@@ -86,6 +92,7 @@ mod tests {
     use super::resolve;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn plain_scalars_are_those_of_the_core_schema() {
         let cases = [
             ("", Value::Null),

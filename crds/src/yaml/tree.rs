@@ -36,7 +36,8 @@ pub(super) enum Node {
 
 /// Reads the only document of a text; `None` when it has no node.
 pub(super) fn read(text: &str) -> Result<Option<Rc<Placed>>, Failure> {
-    let mut options = granit_parser::options! { flow_nesting_limit: PARSER_DEPTH, block_nesting_limit: PARSER_DEPTH };
+    let mut options =
+        granit_parser::options! { flow_nesting_limit: PARSER_DEPTH, block_nesting_limit: PARSER_DEPTH };
     options.set_emit_comments(false);
     let mut tree = Tree::default();
     for event in Parser::new_from_str_with_options(text, options) {

@@ -99,12 +99,14 @@ metadata: {name: checkout, namespace: shop}
 spec:
   clusterIP: 10.0.0
   selectors: {app: checkout}
+  selector: {version: 1}
 ---
 apiVersion: v1
 kind: Service
 metadata: {name: checkout, namespace: shop}
 spec:
   clusterIP: 10.0.0
+  selector: {app: checkout}
   ports:
   - {name: http, port: 80}
   - {name: http, port: 80}

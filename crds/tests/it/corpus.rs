@@ -9,6 +9,7 @@ use skerry_core::diagnostic::{Code, Diagnostic, Severity};
 use skerry_core::policy::Decoded;
 use skerry_crds::{decode, parse};
 
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn corpus(folder: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora").join(folder);
     if !path.is_dir() {
@@ -110,7 +111,8 @@ fn examples_of_the_gateway_api_are_read_and_what_has_no_effect_is_named_once() {
     assert_eq!(tally.errors(), [] as [String; 0]);
     assert_eq!(tally.objects(), [("HTTPRoute", 68), ("Service", 3)]);
     assert_eq!((tally.refused, tally.foreign), (45, 23));
-    let places: BTreeSet<_> = tally.diagnostics.iter().map(|it| (&it.location.file, it.location.line)).collect();
+    let places: BTreeSet<_> =
+        tally.diagnostics.iter().map(|it| (&it.location.file, it.location.line)).collect();
     assert_eq!((tally.diagnostics.len(), places.len()), (93, 93));
     // 45 other kinds and 36 routes of gateways; 12 routes name no parent at all.
     assert_eq!((tally.of_code(Code::Unsupported), tally.of_code(Code::InvalidValue)), (81, 12));

@@ -38,14 +38,17 @@ fn every_kind_has_a_crd_that_is_read_again_as_it_was_meant() {
 fn every_field_is_described(schema: &serde_json::Value) -> bool {
     let properties = schema.get("properties").and_then(|properties| properties.as_object());
     properties.into_iter().flatten().all(|(_, field)| {
-        field["description"].is_string() && every_field_is_described(field) && every_field_is_described(&field["items"])
+        field["description"].is_string()
+            && every_field_is_described(field)
+            && every_field_is_described(&field["items"])
     })
 }
 
 #[test]
 fn rules_between_fields_are_in_the_crds() {
     let files = generate::files();
-    let rules = files.values().flat_map(|text| text.lines()).filter_map(|line| line.trim().strip_prefix("rule: "));
+    let rules =
+        files.values().flat_map(|text| text.lines()).filter_map(|line| line.trim().strip_prefix("rule: "));
     let mut rules: Vec<_> = rules.collect();
     rules.sort_unstable();
     insta::assert_snapshot!(rules.join("\n"));

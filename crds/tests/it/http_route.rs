@@ -7,7 +7,8 @@ use skerry_core::policy::{Decoded, Spec};
 
 use crate::outcome::{explain, object, object_with};
 
-const HEAD: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: shop}\n";
+const HEAD: &str =
+    "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: shop}\n";
 const PARENT: &str = "{group: \"\", kind: Service, name: a, port: 80}";
 const BACKENDS: &str = "backendRefs: [{name: a-v1, port: 80}]";
 
@@ -28,7 +29,9 @@ fn route(text: &str) -> HttpRoute {
 
 /// A rule that must be sound.
 fn sound(rule: &str) -> skerry_core::policy::http_route::Rule {
-    let Spec::HttpRoute(mut route) = object(&with_rules(&format!("[{rule}]"))).spec else { panic!("another kind") };
+    let Spec::HttpRoute(mut route) = object(&with_rules(&format!("[{rule}]"))).spec else {
+        panic!("another kind")
+    };
     route.rules.remove(0)
 }
 
@@ -97,7 +100,9 @@ fn v1beta1_is_read_as_v1() {
 
 #[test]
 fn a_rule_without_matches_and_a_match_without_a_path_take_every_path() {
-    for rule in ["", "matches: [],", "matches: [{}],", "matches: [{path: {}}],", "matches: [{path: {value: /}}],"] {
+    for rule in
+        ["", "matches: [],", "matches: [{}],", "matches: [{path: {}}],", "matches: [{path: {value: /}}],"]
+    {
         let rule = sound(&format!("{{{rule} {BACKENDS}}}"));
         assert_eq!(rule.matches.len(), 1);
         assert_eq!(rule.matches[0].path.as_ref().unwrap().kind, Some(Path::Prefix("/".to_owned())));
@@ -110,7 +115,10 @@ fn paths_are_checked_as_the_gateway_api_does() {
     for path in good {
         sound(&format!("{{matches: [{{path: {{type: Exact, value: \"{path}\"}}}}], {BACKENDS}}}"));
     }
-    let bad = ["", "a", "//", "/a//b", "/a/./b", "/a/../b", "/a/..", "/a/.", "/a%2fb", "/a%2Fb", "/a#b", "/a b", "/a%", "/%4", "/ä", "/a?b"];
+    let bad = [
+        "", "a", "//", "/a//b", "/a/./b", "/a/../b", "/a/..", "/a/.", "/a%2fb", "/a%2Fb", "/a#b", "/a b",
+        "/a%", "/%4", "/ä", "/a?b",
+    ];
     for path in bad {
         for kind in ["Exact", "PathPrefix"] {
             let rules = format!("[{{matches: [{{path: {{type: {kind}, value: \"{path}\"}}}}], {BACKENDS}}}]");
@@ -126,8 +134,13 @@ fn paths_are_checked_as_the_gateway_api_does() {
 fn a_trailing_slash_of_a_prefix_means_nothing() {
     let cases = [("/", "/"), ("/a", "/a"), ("/a/", "/a"), ("/a/b/", "/a/b")];
     for (path, expected) in cases {
-        let rule = sound(&format!("{{matches: [{{path: {{type: PathPrefix, value: {path}}}}}], {BACKENDS}}}"));
-        assert_eq!(rule.matches[0].path.as_ref().unwrap().kind, Some(Path::Prefix(expected.to_owned())), "{path}");
+        let rule =
+            sound(&format!("{{matches: [{{path: {{type: PathPrefix, value: {path}}}}}], {BACKENDS}}}"));
+        assert_eq!(
+            rule.matches[0].path.as_ref().unwrap().kind,
+            Some(Path::Prefix(expected.to_owned())),
+            "{path}"
+        );
     }
     let exact = sound(&format!("{{matches: [{{path: {{type: Exact, value: /a/}}}}], {BACKENDS}}}"));
     assert_eq!(exact.matches[0].path.as_ref().unwrap().kind, Some(Path::Exact("/a/".to_owned())));
@@ -156,7 +169,8 @@ fn timeouts_and_retries_are_read() {
         ("timeouts: {}", None),
     ];
     for (timeouts, expected) in cases {
-        let expected = expected.map(|(request_ms, backend_request_ms)| Timeouts { request_ms, backend_request_ms });
+        let expected =
+            expected.map(|(request_ms, backend_request_ms)| Timeouts { request_ms, backend_request_ms });
         assert_eq!(sound(&format!("{{{timeouts}, {BACKENDS}}}")).timeouts, expected, "{timeouts}");
     }
     let retry = sound(&format!("{{retry: {{}}, {BACKENDS}}}")).retry;
@@ -211,7 +225,9 @@ fn a_prefix_is_replaced_only_where_all_matches_are_prefixes() {
     for matches in ["", "matches: [{path: {value: /a}}, {method: GET}],"] {
         sound(&format!("{{{matches} {replace}, {BACKENDS}}}"));
     }
-    let text = with_rules(&format!("[{{matches: [{{path: {{type: Exact, value: /a}}}}, {{path: {{value: /b}}}}], {replace}, {BACKENDS}}}]"));
+    let text = with_rules(&format!(
+        "[{{matches: [{{path: {{type: Exact, value: /a}}}}, {{path: {{value: /b}}}}], {replace}, {BACKENDS}}}]"
+    ));
     assert_eq!(route(&text).rules[0].action, Action::Fail);
     insta::assert_snapshot!(explain(&text));
 }
@@ -248,7 +264,12 @@ fn parents_that_are_no_service_are_left_out() {
         ("[{name: gateway}]", 0),
         ("[]", 0),
         ("[{kind: Service, name: a}]", 0),
-        (&format!("[{PARENT}, {{name: gateway}}, {{group: multicluster.x-k8s.io, kind: ServiceImport, name: x}}]"), 1),
+        (
+            &format!(
+                "[{PARENT}, {{name: gateway}}, {{group: multicluster.x-k8s.io, kind: ServiceImport, name: x}}]"
+            ),
+            1,
+        ),
         (&format!("[{PARENT}, {PARENT}, {{group: \"\", kind: Service, name: a}}]"), 2),
         ("[{group: \"\", kind: Service, name: a, sectionName: http}]", 0),
         ("[{group: \"\", kind: Service, name: a, port: 65536}]", 0),
@@ -272,10 +293,18 @@ fn rules_that_answer_errors_are_warned_about() {
         with_rules(&format!("[{{sessionPersistence: {{sessionName: x}}, {BACKENDS}}}]")),
         with_rules(&format!("[{{name: a, {BACKENDS}}}, {{name: a, {BACKENDS}}}, {{name: A, {BACKENDS}}}]")),
         with_rules(&format!("[{{timeouts: {{request: 1s, backendRequest: 2s}}, {BACKENDS}}}]")),
-        with_rules(&format!("[{{timeouts: {{request: soon}}, retry: {{attempts: 11, codes: [200], backoff: 0s}}, {BACKENDS}}}]")),
-        with_rules(&format!("[{{matches: [{{headers: [{{name: A, value: x}}, {{name: a, value: y}}], queryParams: [{{name: q, value: x}}, {{name: Q, value: y}}, {{name: q, value: z}}]}}], {BACKENDS}}}]")),
-        with_rules(&format!("[{{filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: A, value: x}}, {{name: a, value: y}}]}}}}], {BACKENDS}}}]")),
-        with_rules(&format!("[{{matches: [{{path: {{type: RegularExpression, value: \"(?=x)\"}}}}, {{headers: [{{name: a, type: RegularExpression, value: \"(a\"}}]}}], {BACKENDS}}}]")),
+        with_rules(&format!(
+            "[{{timeouts: {{request: soon}}, retry: {{attempts: 11, codes: [200], backoff: 0s}}, {BACKENDS}}}]"
+        )),
+        with_rules(&format!(
+            "[{{matches: [{{headers: [{{name: A, value: x}}, {{name: a, value: y}}], queryParams: [{{name: q, value: x}}, {{name: Q, value: y}}, {{name: q, value: z}}]}}], {BACKENDS}}}]"
+        )),
+        with_rules(&format!(
+            "[{{filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: A, value: x}}, {{name: a, value: y}}]}}}}], {BACKENDS}}}]"
+        )),
+        with_rules(&format!(
+            "[{{matches: [{{path: {{type: RegularExpression, value: \"(?=x)\"}}}}, {{headers: [{{name: a, type: RegularExpression, value: \"(a\"}}]}}], {BACKENDS}}}]"
+        )),
     ];
     insta::assert_snapshot!(explain(&texts.join("---\n")));
 }
@@ -283,7 +312,9 @@ fn rules_that_answer_errors_are_warned_about() {
 /// A route for another controller gets one word, however much of it we do not support.
 #[test]
 fn the_rules_of_a_route_without_a_service_are_not_judged() {
-    let text = format!("{HEAD}spec: {{parentRefs: [{{name: gateway}}], rules: [{{filters: [{{type: CORS, cors: {{}}}}], matches: [{{path: {{value: x}}}}]}}]}}\n");
+    let text = format!(
+        "{HEAD}spec: {{parentRefs: [{{name: gateway}}], rules: [{{filters: [{{type: CORS, cors: {{}}}}], matches: [{{path: {{value: x}}}}]}}]}}\n"
+    );
     let (object, diagnostics) = object_with(&text);
     assert_eq!(object.spec, Spec::HttpRoute(HttpRoute::default()));
     assert_eq!(diagnostics.len(), 1);
@@ -291,7 +322,8 @@ fn the_rules_of_a_route_without_a_service_are_not_judged() {
 
 #[test]
 fn a_route_with_an_unreadable_annotation_is_not_for_all_sites() {
-    let text = with_rules(&format!("[{{{BACKENDS}}}]")).replace("namespace: shop", "namespace: shop, annotations: {skerry.dev/sites: \"a in b\"}");
+    let text = with_rules(&format!("[{{{BACKENDS}}}]"))
+        .replace("namespace: shop", "namespace: shop, annotations: {skerry.dev/sites: \"a in b\"}");
     let document = crate::outcome::document(&text);
     assert!(matches!(skerry_crds::decode(&document), Decoded::Refused { key: Some(_), .. }));
 }

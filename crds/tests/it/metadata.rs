@@ -23,7 +23,9 @@ fn namespace_labels_and_age_are_read() {
 
 #[test]
 fn what_an_export_leaves_empty_counts_as_left_out() {
-    let text = service("{name: a, namespace: \"\", labels: null, creationTimestamp: null}\nspec: null\nstatus: {x: [1]}");
+    let text = service(
+        "{name: a, namespace: \"\", labels: null, creationTimestamp: null}\nspec: null\nstatus: {x: [1]}",
+    );
     let object = object(&text);
     assert_eq!(object.key.namespace, "default");
     assert_eq!(object.created, None);
@@ -31,7 +33,8 @@ fn what_an_export_leaves_empty_counts_as_left_out() {
 
 #[test]
 fn cluster_scoped_kinds_have_no_namespace() {
-    let object = object("apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: s1, namespace: shop}\n");
+    let object =
+        object("apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: s1, namespace: shop}\n");
     assert_eq!(object.key.to_string(), "Site s1");
 }
 

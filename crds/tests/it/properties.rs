@@ -13,9 +13,30 @@ const GOOD: [&str; 4] = [
 /// Text made of what YAML is made of, so that more of it means something.
 fn yaml_like() -> impl Strategy<Value = String> {
     let token = prop_oneof![
-        Just("---\n"), Just("...\n"), Just("- "), Just(": "), Just("\n"), Just("  "), Just("&a "), Just("*a"),
-        Just("["), Just("]"), Just("{"), Just("}"), Just("'"), Just("\""), Just("|\n"), Just("# "), Just("? "),
-        Just("<<"), Just("!!str "), Just("%YAML 1.2\n"), Just("a"), Just("1"), Just("\t"), Just("\u{feff}"),
+        Just("---\n"),
+        Just("...\n"),
+        Just("- "),
+        Just(": "),
+        Just("\n"),
+        Just("  "),
+        Just("&a "),
+        Just("*a"),
+        Just("["),
+        Just("]"),
+        Just("{"),
+        Just("}"),
+        Just("'"),
+        Just("\""),
+        Just("|\n"),
+        Just("# "),
+        Just("? "),
+        Just("<<"),
+        Just("!!str "),
+        Just("%YAML 1.2\n"),
+        Just("a"),
+        Just("1"),
+        Just("\t"),
+        Just("\u{feff}"),
     ];
     prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat())
 }
@@ -33,14 +54,40 @@ fn spec_like() -> impl Strategy<Value = String> {
         Just("skerry.dev/v1alpha1\nkind: Workload"),
     ];
     let fields = prop_oneof![
-        Just("ports"), Just("rules"), Just("parentRefs"), Just("matches"), Just("path"), Just("type"),
-        Just("value"), Just("filters"), Just("backendRefs"), Just("name"), Just("port"), Just("timeouts"),
-        Just("request"), Just("patches"), Just("target"), Just("kind"), Just("merge"), Just("json"),
-        Just("targetRefs"), Just("sites"), Just("matchLabels"), Just("proxy"), Just("address"), Just("url"),
+        Just("ports"),
+        Just("rules"),
+        Just("parentRefs"),
+        Just("matches"),
+        Just("path"),
+        Just("type"),
+        Just("value"),
+        Just("filters"),
+        Just("backendRefs"),
+        Just("name"),
+        Just("port"),
+        Just("timeouts"),
+        Just("request"),
+        Just("patches"),
+        Just("target"),
+        Just("kind"),
+        Just("merge"),
+        Just("json"),
+        Just("targetRefs"),
+        Just("sites"),
+        Just("matchLabels"),
+        Just("proxy"),
+        Just("address"),
+        Just("url"),
     ];
     let leaf = prop_oneof![
-        Just("1".to_owned()), Just("-1".to_owned()), Just("null".to_owned()), Just("true".to_owned()),
-        Just("Service".to_owned()), Just("PathPrefix".to_owned()), Just("/a/".to_owned()), Just("10s".to_owned()),
+        Just("1".to_owned()),
+        Just("-1".to_owned()),
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("Service".to_owned()),
+        Just("PathPrefix".to_owned()),
+        Just("/a/".to_owned()),
+        Just("10s".to_owned()),
         "[a-z(\\[*+?|]{0,6}".prop_map(|text| format!("{text:?}")),
     ];
     let value = leaf.prop_recursive(5, 40, 4, move |inner| {
@@ -52,7 +99,8 @@ fn spec_like() -> impl Strategy<Value = String> {
             }),
         ]
     });
-    (heads, value).prop_map(|(head, spec)| format!("apiVersion: {head}\nmetadata: {{name: x}}\nspec: {spec}\n"))
+    (heads, value)
+        .prop_map(|(head, spec)| format!("apiVersion: {head}\nmetadata: {{name: x}}\nspec: {spec}\n"))
 }
 
 fn decode_everything(bytes: &[u8]) {
@@ -65,8 +113,6 @@ fn decode_everything(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         decode_everything(&bytes);

@@ -62,7 +62,8 @@ fn the_target_port_is_a_number_a_name_or_the_port_itself() {
 
 #[test]
 fn an_address_is_kept_and_headless_is_none() {
-    let cases = [("10.0.0.1", Some("10.0.0.1")), ("None", None), ("\"\"", None), ("fd00::1", Some("fd00::1"))];
+    let cases =
+        [("10.0.0.1", Some("10.0.0.1")), ("None", None), ("\"\"", None), ("fd00::1", Some("fd00::1"))];
     for (text, expected) in cases {
         let address = service(&format!("{{clusterIP: {text}}}")).cluster_ip;
         assert_eq!(address, expected.map(|address| address.parse().unwrap()), "{text}");

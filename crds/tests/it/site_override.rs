@@ -8,7 +8,9 @@ use skerry_core::policy::{SiteOverride, Spec};
 use crate::outcome::{explain, object};
 
 fn with_spec(spec: &str) -> String {
-    format!("apiVersion: skerry.dev/v1alpha1\nkind: SiteOverride\nmetadata: {{name: o, namespace: shop}}\nspec: {spec}\n")
+    format!(
+        "apiVersion: skerry.dev/v1alpha1\nkind: SiteOverride\nmetadata: {{name: o, namespace: shop}}\nspec: {spec}\n"
+    )
 }
 
 #[test]
@@ -67,7 +69,8 @@ fn both_forms_of_patch_are_read() {
 
 #[test]
 fn mistakes_are_refused() {
-    let patch = |rest: &str| with_spec(&format!("{{patches: [{{target: {{kind: Service, name: a}}, {rest}}}]}}"));
+    let patch =
+        |rest: &str| with_spec(&format!("{{patches: [{{target: {{kind: Service, name: a}}, {rest}}}]}}"));
     let documents = [
         with_spec("{patches: []}"),
         with_spec("{patches: [{target: {kind: Site, name: a}, merge: {}}]}"),

@@ -9,7 +9,9 @@ use skerry_core::selector::Selector;
 use crate::outcome::{explain, object, object_with};
 
 fn policy(spec: &str) -> String {
-    format!("apiVersion: skerry.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {spec}\n")
+    format!(
+        "apiVersion: skerry.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {spec}\n"
+    )
 }
 
 fn decoded(spec: &str) -> TrafficPolicy {
@@ -80,7 +82,9 @@ fn what_is_not_said_is_not_set() {
 
 #[test]
 fn no_limit_is_longer_than_nothing() {
-    for timeouts in ["{request: 0s, backendRequest: 1h}", "{request: 1s, backendRequest: 0s}", "{backendRequest: 1h}"] {
+    for timeouts in
+        ["{request: 0s, backendRequest: 1h}", "{request: 1s, backendRequest: 0s}", "{backendRequest: 1h}"]
+    {
         let spec = format!("{{targetRefs: [{{kind: Service, name: a}}], timeouts: {timeouts}}}");
         object(&policy(&spec));
     }
@@ -124,7 +128,9 @@ fn parts_without_effect_are_warnings() {
     let documents = [
         policy("{targetRefs: [{kind: Service, name: a}]}"),
         policy("{targetRefs: [{kind: Service, name: a}, {kind: Service, name: a}], timeouts: {request: 1s}}"),
-        policy("{targetRefs: [{kind: HTTPRoute, name: a}], timeouts: {connect: 1s}, retries: {budget: {percent: 5}}}"),
+        policy(
+            "{targetRefs: [{kind: HTTPRoute, name: a}], timeouts: {connect: 1s}, retries: {budget: {percent: 5}}}",
+        ),
     ];
     insta::assert_snapshot!(explain(&documents.join("---\n")));
 }

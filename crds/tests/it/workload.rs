@@ -24,12 +24,13 @@ fn with_spec(spec: &str) -> String {
 }
 
 fn port(number: u16) -> NonZeroU16 {
-    NonZeroU16::new(number).unwrap()
+    NonZeroU16::new(number).expect("not 0")
 }
 
 #[test]
 fn a_workload_is_read() {
-    let labels = [("app", "checkout"), ("version", "v1")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let labels =
+        [("app", "checkout"), ("version", "v1")].map(|(key, value)| (key.to_owned(), value.to_owned()));
     let expected = Workload {
         name: NamespacedName::new("shop", "checkout-1"),
         labels: Labels::from(labels),
@@ -89,7 +90,10 @@ fn a_folder_is_loaded_whatever_is_wrong_in_it() {
     let files = [
         file("z.yaml", CHECKOUT),
         file("b.yaml", &format!("{good}---\nnot: [closed\n---\napiVersion: v1\nkind: ConfigMap\n")),
-        file("a.yaml", &format!("# first\n---\n{}---\n{}", good.replace("10.0.0.1", "10.0.0.9"), with_spec("{}"))),
+        file(
+            "a.yaml",
+            &format!("# first\n---\n{}---\n{}", good.replace("10.0.0.1", "10.0.0.9"), with_spec("{}")),
+        ),
         file("c.yaml", "apiVersion: skerry.dev/v1alpha1\nkind: Worklaod\nmetadata: {name: x}\n"),
         file("d.yaml", "apiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {name: x}\n"),
     ];

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use skerry_core::diagnostic::Code;
-use skerry_crds::yaml::{MAX_DEPTH, MAX_DOCUMENTS, MAX_FILE_BYTES, Parsed};
 use skerry_crds::parse;
+use skerry_crds::yaml::{MAX_DEPTH, MAX_DOCUMENTS, MAX_FILE_BYTES, Parsed};
 
 use crate::outcome::lines;
 
@@ -94,7 +94,17 @@ fn a_list_is_its_items() {
 /// Invariant 7: one bad document hurts only itself.
 #[test]
 fn a_bad_document_hides_no_other() {
-    let bad = ["a: [1, 2", "a: 'x", "a:\n\tb: 1", "a: 1\na: 2", "}", "a: *nope", "{{ .Values.x }}", "? [k]\n: v", "a: \u{1}"];
+    let bad = [
+        "a: [1, 2",
+        "a: 'x",
+        "a:\n\tb: 1",
+        "a: 1\na: 2",
+        "}",
+        "a: *nope",
+        "{{ .Values.x }}",
+        "? [k]\n: v",
+        "a: \u{1}",
+    ];
     for text in bad {
         let parsed = read(&format!("first: 1\n---\n{text}\n---\nlast: 1\n"));
         assert_eq!(parsed.unreadable, 1, "{text:?}");

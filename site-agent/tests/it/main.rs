@@ -3,6 +3,8 @@
 //! Every case waits for what it expects with a deadline, and ends what it started. Cases that need
 //! Envoy are skipped, with a word, where there is none (`$ENVOY`, or `cargo xtask envoy`).
 
+#![allow(clippy::unwrap_used, reason = "what a case needs and cannot have ends it")]
+
 mod backend;
 mod bundle;
 mod core;

@@ -26,9 +26,14 @@ pub(crate) struct Site {
 impl Site {
     /// Prepares a site of a core; starts nothing.
     pub(crate) fn new(core: &Core) -> Self {
+        Self::at(&format!("http://{}", core.address))
+    }
+
+    /// Prepares a site of a core at an address.
+    pub(crate) fn at(core: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs_err::create_dir(folder.path().join("workloads")).unwrap();
-        let arguments = ["run", "--site", "store-1", "--core", &format!("http://{}", core.address)].map(str::to_owned);
+        let arguments = ["run", "--site", "store-1", "--core", core].map(str::to_owned);
         let network = NETWORKS.fetch_add(1, Ordering::Relaxed);
         Self { folder, network, arguments: arguments.to_vec(), agent: None }
     }

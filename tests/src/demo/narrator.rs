@@ -88,10 +88,10 @@ impl Narrator {
         eprintln!("ended by {signal}");
     }
 
-    /// Tells what was cleaned up, and what could not be.
-    pub(super) fn cleaned_up(&self, ended: usize, left: &[Seen]) {
+    /// Tells that everything was ended, or what was not.
+    pub(super) fn cleaned_up(&self, left: &[Seen]) {
         if left.is_empty() {
-            println!("\ncleaned up: {ended} processes ended, none is left");
+            println!("\ncleaned up: no process is left");
         }
         for process in left {
             eprintln!("still there: {} ({})", process.program, process.id);

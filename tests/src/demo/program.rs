@@ -62,10 +62,9 @@ pub async fn run(args: Args) -> ExitCode {
         narrator.fail(error);
         run.keep_folder();
     }
-    let ended = run.processes().len();
     drop(run);
     let left = process::of_run(&folder);
-    narrator.cleaned_up(ended, &left);
+    narrator.cleaned_up(&left);
     match end {
         End::Interrupted(signal) => {
             narrator.interrupted(signal);

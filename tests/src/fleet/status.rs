@@ -44,11 +44,12 @@ impl FleetView {
         self.site(name)?.state.as_ref().with_context(|| format!("{name} has not said anything yet"))
     }
 
-    /// Fails unless the site's own report says that it runs what it shall run.
+    /// Fails unless the site's own report says that it runs what it shall run, and could read its workloads.
     pub fn must_be_current(&self, name: &str) -> Result<()> {
         let site = self.site(name)?;
         let state = self.state(name)?;
         anyhow::ensure!(site.connected, "{name} is not connected");
+        anyhow::ensure!(state.workload_problems.is_empty(), "{name} has {:?}", state.workload_problems);
         let (has, shall) = (state.generation, site.desired_generation);
         anyhow::ensure!(state.manifest == site.desired, "{name} runs generation {has}, not {shall}");
         Ok(())

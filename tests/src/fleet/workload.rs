@@ -44,7 +44,7 @@ impl Workload {
         self
     }
 
-    /// Names other ports than the one.
+    /// Names other ports than the one; an empty name is none.
     #[must_use]
     pub fn ports(mut self, ports: &[(&str, u16)]) -> Self {
         self.ports = ports.iter().map(|(name, port)| ((*name).to_owned(), *port)).collect();
@@ -80,8 +80,7 @@ impl Workload {
     pub fn to_file(&self) -> String {
         let labels: serde_json::Map<_, _> =
             self.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-        let ports: Vec<_> =
-            self.ports.iter().map(|(name, port)| json!({"name": name, "port": port})).collect();
+        let ports: Vec<_> = self.ports.iter().map(|(name, port)| to_port(name, *port)).collect();
         let mut object = json!({
             "apiVersion": "skerry.dev/v1alpha1",
             "kind": "Workload",
@@ -94,4 +93,8 @@ impl Workload {
         }
         format!("{object:#}\n")
     }
+}
+
+fn to_port(name: &str, port: u16) -> serde_json::Value {
+    if name.is_empty() { json!({"port": port}) } else { json!({"name": name, "port": port}) }
 }

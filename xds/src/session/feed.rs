@@ -297,10 +297,14 @@ impl Feed {
         };
     }
 
-    /// Takes the names that were asked for and do not exist, as far as that can be said.
+    /// The names that were asked for and do not exist.
+    fn absent<'a>(&'a self, wanted: &'a Resources) -> impl Iterator<Item = &'a String> {
+        self.owed.iter().filter(|name| self.interest.covers(name) && !wanted.contains_key(*name))
+    }
+
+    /// Takes those names, and returns them as far as that can be said.
     fn take_absent(&mut self, wanted: &Resources) -> Vec<String> {
-        let is_absent = |name: &&String| self.interest.covers(name) && !wanted.contains_key(*name);
-        let absent: Vec<String> = self.owed.iter().filter(is_absent).cloned().collect();
+        let absent: Vec<String> = self.absent(wanted).cloned().collect();
         for name in &absent {
             self.owed.remove(name);
         }
@@ -343,7 +347,10 @@ impl Feed {
 
     /// Says whether nothing new is under way or due.
     pub(super) fn is_settled(&self, wanted: &Resources) -> bool {
-        self.in_flight.is_none() && !self.owes_answer && self.updates(wanted).next().is_none()
+        self.in_flight.is_none()
+            && !self.owes_answer
+            && self.updates(wanted).next().is_none()
+            && self.absent(wanted).next().is_none()
     }
 
     /// Says whether nothing is to be removed.

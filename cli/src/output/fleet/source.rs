@@ -7,8 +7,20 @@ use crate::output::printable::printable;
 
 use super::fields;
 
-/// Renders a source with at most so many of its diagnostics.
-pub fn source(source: &SourceView, diagnostics: usize, paint: Paint) -> String {
+/// How many diagnostics are shown at a glance.
+const FIRST_DIAGNOSTICS: usize = 5;
+
+/// How much is shown of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The first diagnostics, a line each.
+    Glance,
+    /// All diagnostics, with what would help.
+    Whole,
+}
+
+/// Renders a source.
+pub fn source(source: &SourceView, extent: Extent, paint: Paint) -> String {
     let mut rows =
         vec![("Source", place(source)), ("Revision", revision(source)), ("Fetched", fetched(source))];
     rows.extend(source.error.as_ref().map(|error| {
@@ -28,10 +40,13 @@ pub fn source(source: &SourceView, diagnostics: usize, paint: Paint) -> String {
         ("Held", format!("{what}\n{} skerry source confirm {}", paint.help("help:"), held.revision))
     }));
     rows.push(("Policy", policy(source, paint)));
-    let shown = source.diagnostics.iter().take(diagnostics).map(|diagnostic| line(diagnostic, paint));
-    let more =
-        (source.diagnostics.len() > diagnostics).then(|| "  … all of them: skerry source get\n".to_owned());
-    format!("{}{}", fields(&rows, paint), shown.chain(more).collect::<String>())
+    let mut text = fields(&rows, paint);
+    let shown = if extent == Extent::Glance { FIRST_DIAGNOSTICS } else { usize::MAX };
+    text.extend(source.diagnostics.iter().take(shown).map(|diagnostic| line(diagnostic, extent, paint)));
+    if source.diagnostics.len() > shown {
+        text.push_str("  … all of them: skerry source get\n");
+    }
+    text
 }
 
 fn place(source: &SourceView) -> String {
@@ -65,8 +80,8 @@ fn policy(source: &SourceView, paint: Paint) -> String {
     format!("{errors}, {warnings}, {foreign} foreign")
 }
 
-fn line(diagnostic: &DiagnosticView, paint: Paint) -> String {
-    let DiagnosticView { file, line, column, severity, code, object, field, message, .. } = diagnostic;
+fn line(diagnostic: &DiagnosticView, extent: Extent, paint: Paint) -> String {
+    let DiagnosticView { file, line, column, severity, code, object, field, message, help } = diagnostic;
     let place = match (line, column) {
         (0, _) => file.clone(),
         (line, 0) => format!("{file}:{line}"),
@@ -79,5 +94,9 @@ fn line(diagnostic: &DiagnosticView, paint: Paint) -> String {
         _ => paint.help(&head),
     };
     let part = |text: &str| if text.is_empty() { String::new() } else { format!("{text}: ") };
-    format!("  {place}: {head}: {}{}{}\n", part(object), part(field), printable(message))
+    let help = match extent {
+        Extent::Whole if !help.is_empty() => format!("    {} {}\n", paint.help("help:"), printable(help)),
+        Extent::Whole | Extent::Glance => String::new(),
+    };
+    format!("  {place}: {head}: {}{}{}\n{help}", part(object), part(field), printable(message))
 }

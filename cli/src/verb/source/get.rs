@@ -30,7 +30,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let mut core = Fleet::at(&args.core.core)?;
     let source = FleetView::of(output.progress().during("asking the core", || core.source())?).source;
     let text = match args.output {
-        TableFormat::Table => fleet::source(&source, usize::MAX, output.paint()),
+        TableFormat::Table => fleet::source(&source, fleet::Extent::Whole, output.paint()),
         TableFormat::Json => serialized::json(&source)?,
         TableFormat::Yaml => serialized::yaml(&source)?,
     };

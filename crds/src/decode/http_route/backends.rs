@@ -28,11 +28,18 @@ pub(super) fn convert(
 ) -> Vec<BackendRef> {
     let references = references.iter().enumerate();
     references
-        .map(|(at, reference)| convert_one(reference, namespace, format!("{pointer}/backendRefs/{at}"), findings))
+        .map(|(at, reference)| {
+            convert_one(reference, namespace, format!("{pointer}/backendRefs/{at}"), findings)
+        })
         .collect()
 }
 
-fn convert_one(reference: &Reference, namespace: &str, pointer: String, findings: &mut Findings<'_>) -> BackendRef {
+fn convert_one(
+    reference: &Reference,
+    namespace: &str,
+    pointer: String,
+    findings: &mut Findings<'_>,
+) -> BackendRef {
     let before = findings.errors();
     let target = target(reference, namespace, &pointer, findings);
     let weight = weight(reference.weight, &pointer, findings);
@@ -58,7 +65,8 @@ fn target(
         return Err(InvalidBackend);
     }
     let given = reference.namespace.as_deref();
-    let service = parents::service_name(&reference.name, given, namespace, pointer, findings).ok_or(InvalidBackend)?;
+    let service =
+        parents::service_name(&reference.name, given, namespace, pointer, findings).ok_or(InvalidBackend)?;
     let port = match reference.port {
         None => None,
         Some(port) => Some(parents::port_number(port, pointer, findings).ok_or(InvalidBackend)?),
@@ -113,7 +121,11 @@ fn filters(filters: &[Filter], pointer: &str, findings: &mut Findings<'_>) -> Fi
     converted
 }
 
-fn modifier(given: Option<&impl headers::Lists>, pointer: &str, findings: &mut Findings<'_>) -> HeaderModifier {
+fn modifier(
+    given: Option<&impl headers::Lists>,
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) -> HeaderModifier {
     match given {
         Some(given) => headers::convert(given, pointer, findings),
         None => {

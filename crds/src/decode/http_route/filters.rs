@@ -34,7 +34,12 @@ pub(super) fn convert(rule: &HttpRouteRules, pointer: &str, findings: &mut Findi
         let pointer = format!("{pointer}/filters/{at}");
         let (name, _) = describe(&filter.r#type);
         if !types.insert(name) {
-            invalid(findings, &pointer, format!("the rule has two filters of type {name}"), "join them into one");
+            invalid(
+                findings,
+                &pointer,
+                format!("the rule has two filters of type {name}"),
+                "join them into one",
+            );
         }
         check_union(filter, &pointer, findings);
         apply(filter, &pointer, &mut filters, findings);
@@ -53,22 +58,31 @@ fn apply(filter: &HttpRouteRulesFilters, pointer: &str, filters: &mut Filters, f
     let field = below(pointer, field);
     match filter.r#type {
         FilterType::RequestHeaderModifier => {
-            filters.request_headers =
-                filter.request_header_modifier.as_ref().map(|given| headers::convert(given, &field, findings));
+            filters.request_headers = filter
+                .request_header_modifier
+                .as_ref()
+                .map(|given| headers::convert(given, &field, findings));
         }
         FilterType::ResponseHeaderModifier => {
-            filters.response_headers =
-                filter.response_header_modifier.as_ref().map(|given| headers::convert(given, &field, findings));
+            filters.response_headers = filter
+                .response_header_modifier
+                .as_ref()
+                .map(|given| headers::convert(given, &field, findings));
         }
         FilterType::RequestRedirect => {
-            filters.redirect =
-                filter.request_redirect.as_ref().and_then(|given| location::redirect(given, &field, findings));
+            filters.redirect = filter
+                .request_redirect
+                .as_ref()
+                .and_then(|given| location::redirect(given, &field, findings));
         }
         FilterType::UrlRewrite => {
             filters.rewrite =
                 filter.url_rewrite.as_ref().and_then(|given| location::rewrite(given, &field, findings));
         }
-        FilterType::RequestMirror | FilterType::ExtensionRef | FilterType::Cors | FilterType::ExternalAuth => {
+        FilterType::RequestMirror
+        | FilterType::ExtensionRef
+        | FilterType::Cors
+        | FilterType::ExternalAuth => {
             filters.is_unusable = true;
             let message = format!("a filter of type {name} is not supported; the rule answers 500");
             let help = "a filter must not be skipped (Gateway API): remove it";

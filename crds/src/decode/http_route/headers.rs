@@ -1,6 +1,7 @@
 //! Changes to headers: what the four modifier types of the Gateway API have in common.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use gateway_api::apis::experimental::httproutes::{
     HttpRouteRulesBackendRefsFiltersRequestHeaderModifier as BackendRequestModifier,
@@ -68,12 +69,14 @@ fn headers(given: &[(&str, &str)], pointer: &str, findings: &mut Findings<'_>) -
         let pointer = format!("{pointer}/{at}");
         check_name(name, &below(&pointer, "name"), findings);
         check_value(value, &below(&pointer, "value"), findings);
-        let name = name.to_ascii_lowercase();
-        if by_name.contains_key(&name) {
-            let message = format!("`{name}` is there twice; only the first counts");
-            findings.warning(Code::InvalidValue, &below(&pointer, "name"), message, "remove one");
-        } else {
-            by_name.insert(name, (*value).to_owned());
+        match by_name.entry(name.to_ascii_lowercase()) {
+            Entry::Vacant(entry) => {
+                entry.insert((*value).to_owned());
+            }
+            Entry::Occupied(entry) => {
+                let message = format!("`{}` is there twice; only the first counts", entry.key());
+                findings.warning(Code::InvalidValue, &below(&pointer, "name"), message, "remove one");
+            }
         }
     }
     by_name.into_iter().map(|(name, value)| Header { name, value }).collect()

@@ -22,7 +22,11 @@ const DEFAULT_STATUS: i64 = 302;
 const MAX_PATH: usize = 1_024;
 
 /// Converts a redirect. `None`: the findings say why.
-pub(super) fn redirect(given: &GivenRedirect, pointer: &str, findings: &mut Findings<'_>) -> Option<Redirect> {
+pub(super) fn redirect(
+    given: &GivenRedirect,
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) -> Option<Redirect> {
     let scheme = match given.scheme {
         None => "",
         Some(Scheme::Http) => "http",
@@ -94,12 +98,18 @@ fn path_modifier(
         invalid(findings, &below(pointer, other_name), message, format!("use `{own_name}`"));
     }
     let Some(path) = own else {
-        invalid(findings, &below(pointer, own_name), "the type of this path needs it", format!("add `{own_name}`"));
+        invalid(
+            findings,
+            &below(pointer, own_name),
+            "the type of this path needs it",
+            format!("add `{own_name}`"),
+        );
         return None;
     };
     // A prefix may be replaced by nothing.
     let is_rooted = path.starts_with('/') || (path.is_empty() && !is_full);
-    let is_clean = path.len() <= MAX_PATH && !path.chars().any(|c| c.is_control() || c.is_whitespace() || c == '#');
+    let is_clean =
+        path.len() <= MAX_PATH && !path.chars().any(|c| c.is_control() || c.is_whitespace() || c == '#');
     if !is_rooted || !is_clean {
         let help = format!("write an absolute path of at most {MAX_PATH} bytes without blanks and `#`");
         invalid(findings, &below(pointer, own_name), format!("`{path}` is not a path"), help);
@@ -110,10 +120,16 @@ fn path_modifier(
 }
 
 /// A prefix can be replaced only in a rule that matches prefixes alone (Gateway API: `HTTPRouteRule`).
-pub(super) fn check_prefix(filters: &Filters, has_only_prefixes: bool, pointer: &str, findings: &mut Findings<'_>) {
+pub(super) fn check_prefix(
+    filters: &Filters,
+    has_only_prefixes: bool,
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) {
     let redirect = filters.redirect.as_ref().and_then(|redirect| redirect.path.as_ref());
     let rewrite = filters.rewrite.as_ref().and_then(|rewrite| rewrite.path.as_ref());
-    let replaces = |path: Option<&PathModifier>| path.is_some_and(|path| matches!(path.kind, Some(Kind::Prefix(_))));
+    let replaces =
+        |path: Option<&PathModifier>| path.is_some_and(|path| matches!(path.kind, Some(Kind::Prefix(_))));
     if !has_only_prefixes && (replaces(redirect) || replaces(rewrite)) {
         let message = "ReplacePrefixMatch needs matches of type PathPrefix alone";
         invalid(findings, &below(pointer, "filters"), message, "use ReplaceFullPath, or match by PathPrefix");

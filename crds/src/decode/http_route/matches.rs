@@ -113,7 +113,12 @@ fn values<'g>(
 
 fn check_name(given: &Given<'_>, pointer: &str, findings: &mut Findings<'_>) {
     if given.is_header && !headers::is_token(&given.name) {
-        invalid(findings, pointer, format!("`{}` is not the name of a header", given.name), headers::NAME_HELP);
+        invalid(
+            findings,
+            pointer,
+            format!("`{}` is not the name of a header", given.name),
+            headers::NAME_HELP,
+        );
     }
     if given.name.is_empty() && !given.is_header {
         invalid(findings, pointer, "the query parameter has no name", "give its name");

@@ -76,7 +76,12 @@ fn parent(
         }
         ParentKind::Other(kind) => {
             let message = format!("a {kind} is not supported as parent; the parent is left out");
-            findings.warning(Code::Unsupported, pointer, message, "leave it to the controller of its Gateway");
+            findings.warning(
+                Code::Unsupported,
+                pointer,
+                message,
+                "leave it to the controller of its Gateway",
+            );
             None
         }
     }
@@ -90,10 +95,16 @@ fn service(
 ) -> Option<ParentRef> {
     if reference.section_name.as_deref().is_some_and(|section| !section.is_empty()) {
         let message = "sectionName of a Service is not supported; the parent is left out";
-        findings.warning(Code::Unsupported, &below(pointer, "sectionName"), message, "name the port by `port`");
+        findings.warning(
+            Code::Unsupported,
+            &below(pointer, "sectionName"),
+            message,
+            "name the port by `port`",
+        );
         return None;
     }
-    let service = service_name(&reference.name, reference.namespace.as_deref(), namespace, pointer, findings)?;
+    let service =
+        service_name(&reference.name, reference.namespace.as_deref(), namespace, pointer, findings)?;
     let port = match reference.port {
         None => None,
         Some(port) => Some(port_number(port, pointer, findings)?),

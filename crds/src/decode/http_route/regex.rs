@@ -6,8 +6,8 @@
 use regex_syntax::ast::parse::ParserBuilder;
 use regex_syntax::ast::{
     AssertionKind, Ast, ClassSetBinaryOp, ClassSetItem, ClassUnicode, ClassUnicodeKind, Flag, Flags,
-    FlagsItemKind, GroupKind, HexLiteralKind, Literal, LiteralKind, Repetition, RepetitionKind, RepetitionRange,
-    SpecialLiteralKind, Visitor, visit,
+    FlagsItemKind, GroupKind, HexLiteralKind, Literal, LiteralKind, Repetition, RepetitionKind,
+    RepetitionRange, SpecialLiteralKind, Visitor, visit,
 };
 
 /// The most nesting of groups and classes.
@@ -65,7 +65,9 @@ impl Visitor for Dialect<'_> {
         match item {
             ClassSetItem::Bracketed(_) => Err("a class inside a class".to_owned()),
             ClassSetItem::Literal(literal) => check_literal(literal),
-            ClassSetItem::Range(range) => check_literal(&range.start).and_then(|()| check_literal(&range.end)),
+            ClassSetItem::Range(range) => {
+                check_literal(&range.start).and_then(|()| check_literal(&range.end))
+            }
             ClassSetItem::Unicode(class) => check_class(class),
             _ => Ok(()),
         }
@@ -98,7 +100,10 @@ fn check_flags(flags: &Flags) -> Result<(), String> {
     let is_known = |kind: &FlagsItemKind| match kind {
         FlagsItemKind::Negation => true,
         FlagsItemKind::Flag(flag) => {
-            matches!(flag, Flag::CaseInsensitive | Flag::MultiLine | Flag::DotMatchesNewLine | Flag::SwapGreed)
+            matches!(
+                flag,
+                Flag::CaseInsensitive | Flag::MultiLine | Flag::DotMatchesNewLine | Flag::SwapGreed
+            )
         }
     };
     match flags.items.iter().all(|item| is_known(&item.kind)) {
@@ -148,7 +153,9 @@ fn parts(ast: &Ast) -> Option<u32> {
         Ast::Repetition(repetition) => {
             let times = match &repetition.op.kind {
                 RepetitionKind::Range(RepetitionRange::Bounded(_, most)) => *most,
-                RepetitionKind::Range(RepetitionRange::Exactly(count) | RepetitionRange::AtLeast(count)) => *count,
+                RepetitionKind::Range(RepetitionRange::Exactly(count) | RepetitionRange::AtLeast(count)) => {
+                    *count
+                }
                 _ => 1,
             };
             parts(&repetition.ast)?.checked_mul(times.max(1))?.checked_add(1)

@@ -64,7 +64,8 @@ fn convert_rule(
 ) -> Option<Rule> {
     let matches = matches::convert(rule.matches.as_deref().unwrap_or_default(), pointer, findings);
     let filters = filters::convert(rule, pointer, findings);
-    let backends = backends::convert(rule.backend_refs.as_deref().unwrap_or_default(), namespace, pointer, findings);
+    let backends =
+        backends::convert(rule.backend_refs.as_deref().unwrap_or_default(), namespace, pointer, findings);
     if rule.session_persistence.is_some() {
         let message = "session persistence is not supported; it has no effect";
         findings.warning(Code::Unsupported, &below(pointer, "sessionPersistence"), message, "remove it");

@@ -62,7 +62,8 @@ pub(super) fn convert_retry(
     codes.sort_unstable();
     codes.dedup();
     let backoff = retry.backoff.as_ref();
-    let backoff_ms = backoff.and_then(|text| duration::milliseconds(text, 1, &below(&pointer, "backoff"), findings));
+    let backoff_ms =
+        backoff.and_then(|text| duration::milliseconds(text, 1, &below(&pointer, "backoff"), findings));
     let is_sound = findings.errors() == before;
     let backoff_ms = backoff_ms.unwrap_or_default();
     attempts.filter(|_| is_sound).map(|attempts| Retry { attempts, codes, backoff_ms })

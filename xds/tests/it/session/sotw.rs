@@ -12,11 +12,10 @@ fn pile() -> Pile {
     Pile::default().service("a", 1).service("b", 1).way("in", 1)
 }
 
-fn first(kind: ResourceKind, names: &[&str], version: &str) -> DiscoveryRequest {
+fn request(kind: ResourceKind, names: &[&str]) -> DiscoveryRequest {
     DiscoveryRequest {
         type_url: kind.type_url().to_owned(),
         resource_names: names.iter().map(|name| (*name).to_owned()).collect(),
-        version_info: version.to_owned(),
         ..Default::default()
     }
 }
@@ -24,7 +23,7 @@ fn first(kind: ResourceKind, names: &[&str], version: &str) -> DiscoveryRequest 
 /// A proxy that was brought up to date.
 fn synced(pile: &Pile) -> Talk<Sotw> {
     let mut talk = Talk::new(pile);
-    talk.ask(DiscoveryRequest { node: Some(node()), ..first(Cluster, &[], "") });
+    talk.ask(DiscoveryRequest { node: Some(node()), ..request(Cluster, &[]) });
     talk.names(Endpoint, &["a", "b"]).ack(Endpoint).ack(Cluster);
     talk.names(Listener, &[]).ack(Listener).names(Route, &["in"]).ack(Route);
     talk
@@ -46,7 +45,7 @@ fn the_first_wildcard_answer_is_sent_even_when_empty() {
 fn a_stale_nonce_is_ignored() {
     let mut talk = synced(&pile());
     talk.set(&pile().service("a", 2));
-    talk.ask(DiscoveryRequest { response_nonce: "1".to_owned(), ..first(Endpoint, &["a"], "") });
+    talk.ask(DiscoveryRequest { response_nonce: "1".to_owned(), ..request(Endpoint, &["a"]) });
     talk.ack(Endpoint).ack(Endpoint).ack(Cluster);
     assert_snapshot!(talk.text());
 }
@@ -75,10 +74,10 @@ fn a_listed_kind_says_by_its_absence_that_a_name_does_not_exist() {
 fn a_restart_of_the_agent_pushes_nothing_anew() {
     let before = synced(&pile());
     let mut talk = Talk::<Sotw>::new(&pile());
-    talk.ask(first(Cluster, &[], &before.version(Cluster)));
-    talk.ask(first(Endpoint, &["a", "b"], &before.version(Endpoint)));
-    talk.ask(first(Listener, &[], &before.version(Listener)));
-    talk.ask(first(Route, &["in"], &before.version(Route)));
+    talk.first(Cluster, &[], &before.version(Cluster));
+    talk.first(Endpoint, &["a", "b"], &before.version(Endpoint));
+    talk.first(Listener, &[], &before.version(Listener));
+    talk.first(Route, &["in"], &before.version(Route));
     assert_snapshot!(talk.text());
 }
 
@@ -86,11 +85,11 @@ fn a_restart_of_the_agent_pushes_nothing_anew() {
 fn what_changed_while_the_agent_was_away_is_sent() {
     let before = synced(&pile());
     let mut talk = Talk::<Sotw>::new(&pile().with(Cluster, "a", 2).with(Route, "in", 2));
-    talk.ask(first(Cluster, &[], &before.version(Cluster)));
+    talk.first(Cluster, &[], &before.version(Cluster));
     // Nothing of the endpoints changed, but the cluster of `a` needs them again.
-    talk.ask(first(Endpoint, &["a", "b"], &before.version(Endpoint)));
-    talk.ask(first(Listener, &[], &before.version(Listener)));
-    talk.ask(first(Route, &["in"], &before.version(Route)));
+    talk.first(Endpoint, &["a", "b"], &before.version(Endpoint));
+    talk.first(Listener, &[], &before.version(Listener));
+    talk.first(Route, &["in"], &before.version(Route));
     talk.ack(Endpoint).ack(Endpoint).ack(Cluster).ack(Route);
     assert_snapshot!(talk.text());
 }

@@ -79,14 +79,19 @@ impl<V: Conversation> Talk<V> {
     }
 
     fn drain(&mut self) -> &mut Self {
+        self.drain_events();
         while let Some(response) = self.session.poll_response() {
             self.lines.push(format!("< {}", V::show_response(&response)));
             self.last.insert(V::head(&response).0, response);
         }
+        self.drain_events();
+        self
+    }
+
+    fn drain_events(&mut self) {
         while let Some(event) = self.session.poll_event() {
             self.lines.push(format!("! {}", show_event(&event)));
         }
-        self
     }
 
     /// The conversation so far.
@@ -109,6 +114,18 @@ impl Talk<Sotw> {
             ..Default::default()
         };
         self.ask(request)
+    }
+
+    /// Sends the first request of a kind on a new stream, with the version that the client kept.
+    pub(super) fn first(&mut self, kind: ResourceKind, names: &[&str], version: &str) -> &mut Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.names.insert(kind.type_url().to_owned(), names.clone());
+        self.ask(DiscoveryRequest {
+            type_url: kind.type_url().to_owned(),
+            resource_names: names,
+            version_info: version.to_owned(),
+            ..Default::default()
+        })
     }
 
     /// The version that the client would name on a new stream.

@@ -1,0 +1,12 @@
+//! The core end to end: a real Git repository on disk, a real store, a gRPC client as the site.
+
+mod bad_source;
+mod current;
+mod fleet;
+mod guard;
+mod offer;
+mod program;
+mod report;
+mod rig;
+mod store;
+mod webhook;

@@ -1,0 +1,80 @@
+//! Reports: kept once each, over restarts, and never for sites that nobody knows.
+
+use skerry_proto::limits::{MAX_REPORT_BYTES, MAX_REPORTS};
+use skerry_proto::v1::{Report, SiteEvent, SiteState, report::Body, site_event::Kind};
+
+use crate::rig::core::Home;
+use crate::rig::policies::SHOP;
+use crate::rig::repository::Repository;
+use crate::rig::site::TestSite;
+
+fn event(seq: u64, detail: &str) -> Report {
+    let event = SiteEvent { kind: Kind::RolledBack.into(), detail: detail.to_owned(), ..SiteEvent::default() };
+    Report { seq, observed_at_ms: 1_000 + seq, body: Some(Body::Event(event)) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_are_kept_once_each_over_repetitions_and_restarts() {
+    let repository = Repository::with(SHOP);
+    let home = Home::of(repository.path());
+    let core = home.start_ready().await;
+    let mut site = TestSite::new("s1");
+    site.connect(&core).await.take_offer().await;
+
+    let events = vec![event(1, "one"), event(2, "two")];
+    assert_eq!(site.send(&core, events.clone()).await.unwrap(), 2);
+    assert_eq!(site.send(&core, events.clone()).await.unwrap(), 2);
+    assert_eq!(site.report(&core, 3).await, 3);
+    core.stop().await;
+
+    let core = home.start_ready().await;
+    assert_eq!(site.send(&core, events).await.unwrap(), 3);
+    let detail = core.site("s1").await;
+    let details: Vec<&str> = detail.events.iter().map(|row| row.event.as_ref().unwrap().detail.as_str()).collect();
+    assert_eq!(details, ["two", "one"], "newest first");
+    let summary = detail.summary.unwrap();
+    assert_eq!(summary.state.unwrap().manifest, site.digest());
+    assert_eq!(summary.desired, site.digest());
+    assert!(summary.received_at_ms > 0 && summary.last_seen_ms >= summary.received_at_ms);
+    assert_eq!(summary.observed_at_ms, 7_000);
+    core.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_that_break_a_rule_are_refused_with_its_name() {
+    let repository = Repository::with(SHOP);
+    let core = Home::of(repository.path()).start_ready().await;
+    let site = TestSite::new("s1");
+
+    let many = (1..=MAX_REPORTS as u64 + 1).map(|seq| event(seq, "x")).collect();
+    let problems = vec!["x".repeat(MAX_REPORT_BYTES)];
+    let state = SiteState { workload_problems: problems, ..SiteState::default() };
+    let long = vec![Report { seq: 1, observed_at_ms: 0, body: Some(Body::State(state)) }];
+    for (sender, reports, words) in [
+        (&site, many, "65 reports are over the limit of 64"),
+        (&site, long, "over the limit of 61440"),
+        (&TestSite::new("s9"), vec![event(1, "x")], "site s9 is not in the policy repository"),
+    ] {
+        let error = sender.send(&core, reports).await.unwrap_err();
+        assert!(error.message().contains(words), "{}", error.message());
+    }
+    assert_eq!(core.site("s1").await.summary.unwrap().received_at_ms, 0);
+    core.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_sites_report_at_once() {
+    let sites: String = (0..50)
+        .map(|number| format!("---\napiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {{name: s{number}}}\n"))
+        .collect();
+    let repository = Repository::with(&[("sites.yaml", &sites)]);
+    let core = Home::of(repository.path()).start_ready().await;
+
+    let all: Vec<TestSite> = (0..50).map(|number| TestSite::new(&format!("s{number}"))).collect();
+    let acknowledged = futures::future::join_all(all.iter().map(|site| site.report(&core, 1))).await;
+
+    assert_eq!(acknowledged, vec![1; 50]);
+    let status = core.status().await;
+    assert!(status.sites.iter().all(|site| site.received_at_ms > 0), "{status:?}");
+    core.stop().await;
+}

@@ -1,0 +1,177 @@
+//! A site as the core sees it: says hello, takes offers, keeps fragments.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::Message as _;
+use skerry_core::bundle::{SCHEMA, v1::FragmentList, v1::Manifest};
+use skerry_core::delta::patch;
+use skerry_core::id::Digest;
+use skerry_proto::codec::{Assembly, decode_fragment};
+use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
+use skerry_proto::list_delta::from_wire;
+use skerry_proto::v1::{
+    Applied, Hello, Need, Offer, Report, ReportRequest, SiteState, SyncRequest, SyncResponse, report::Body,
+    sync_request, sync_response::Message,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::core::TestCore;
+use super::within;
+
+/// What a site keeps over reconnects.
+#[derive(Debug, Default)]
+pub(crate) struct TestSite {
+    pub(crate) name: String,
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) list: FragmentList,
+    pub(crate) fragments: BTreeMap<Digest, Arc<[u8]>>,
+}
+
+/// A site with its stream.
+pub(crate) struct Connected<'a> {
+    pub(crate) site: &'a mut TestSite,
+    requests: mpsc::Sender<SyncRequest>,
+    responses: Streaming<SyncResponse>,
+}
+
+/// What it took to take an offer.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Taken {
+    pub(crate) offer: Offer,
+    pub(crate) manifest: Manifest,
+    /// Messages from the core, the offer among them.
+    pub(crate) responses: usize,
+}
+
+impl TestSite {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    pub(crate) fn digest(&self) -> Vec<u8> {
+        if self.manifest.is_empty() { vec![] } else { Digest::of(&self.manifest).as_bytes().to_vec() }
+    }
+
+    pub(crate) fn hello(&self) -> Hello {
+        let list = Digest::of(&self.list.encode_to_vec()).as_bytes().to_vec();
+        Hello {
+            protocol: PROTOCOL,
+            site: self.name.clone(),
+            manifest: self.digest(),
+            list: if self.manifest.is_empty() { vec![] } else { list },
+            schema: SCHEMA,
+            agent_version: "test".to_owned(),
+            boot: vec![1; BOOT_BYTES],
+        }
+    }
+
+    pub(crate) async fn connect(&mut self, core: &TestCore) -> Connected<'_> {
+        let hello = self.hello();
+        self.connect_with(core, hello).await.expect("the core takes the hello")
+    }
+
+    pub(crate) async fn connect_with(&mut self, core: &TestCore, hello: Hello) -> Result<Connected<'_>, Status> {
+        let (requests, receive) = mpsc::channel(4);
+        requests.send(request(sync_request::Message::Hello(hello))).await.expect("there is room");
+        let mut client = core.sites().max_decoding_message_size(skerry_proto::limits::MAX_MESSAGE_BYTES);
+        let responses = within("the stream opens", client.sync(ReceiverStream::new(receive))).await?.into_inner();
+        Ok(Connected { site: self, requests, responses })
+    }
+
+    /// The fragment of a service, decoded.
+    pub(crate) fn service(&self, name: &str) -> skerry_core::bundle::v1::Service {
+        let key = format!("service/shop/{name}");
+        let entry = self.list.fragments.iter().find(|entry| entry.key == key).expect("the site has the service");
+        let bytes = &self.fragments[&Digest::from_slice(&entry.id).expect("an id is a digest")];
+        let fragment = skerry_core::bundle::v1::Fragment::decode(&**bytes).expect("a fragment is protobuf");
+        match fragment.kind {
+            Some(skerry_core::bundle::v1::fragment::Kind::Service(service)) => service,
+            other => panic!("not a service: {other:?}"),
+        }
+    }
+
+    /// Reports that it runs what it has.
+    pub(crate) async fn report(&self, core: &TestCore, seq: u64) -> u64 {
+        let state = SiteState { manifest: self.digest(), workloads: 2, ..SiteState::default() };
+        let report = Report { seq, observed_at_ms: 7_000, body: Some(Body::State(state)) };
+        self.send(core, vec![report]).await.expect("the core keeps it")
+    }
+
+    pub(crate) async fn send(&self, core: &TestCore, reports: Vec<Report>) -> Result<u64, Status> {
+        let request = ReportRequest { site: self.name.clone(), boot: vec![1; BOOT_BYTES], reports };
+        within("the report is kept", core.sites().report(request)).await.map(|reply| reply.into_inner().acknowledged)
+    }
+}
+
+impl Connected<'_> {
+    pub(crate) async fn send(&self, message: sync_request::Message) {
+        self.requests.send(request(message)).await.expect("the stream is open");
+    }
+
+    /// Waits for a message; `None` when the core ended the stream.
+    pub(crate) async fn next(&mut self) -> Result<Option<Message>, Status> {
+        let response = within("a message comes", self.responses.message()).await?;
+        Ok(response.and_then(|response| response.message))
+    }
+
+    pub(crate) async fn next_message(&mut self) -> Message {
+        self.next().await.expect("the stream is good").expect("the stream goes on")
+    }
+
+    /// Takes the next offer with all its fragments, checks it, and says that it runs.
+    pub(crate) async fn take_offer(&mut self) -> Taken {
+        let taken = self.fetch_offer().await;
+        let manifest = Digest::of(&taken.offer.manifest).as_bytes().to_vec();
+        self.send(sync_request::Message::Applied(Applied { manifest, refused: String::new() })).await;
+        taken
+    }
+
+    /// Takes the next offer with all its fragments and checks it.
+    pub(crate) async fn fetch_offer(&mut self) -> Taken {
+        let offer = match self.next_message().await {
+            Message::Offer(offer) => offer,
+            other => panic!("an offer is due, not {other:?}"),
+        };
+        let manifest = Manifest::decode(&*offer.manifest).expect("a manifest is protobuf");
+        let (base, change) = from_wire(offer.list.clone().expect("an offer has a list")).expect("the base is a digest");
+        let own = if base.is_some() { self.site.list.clone() } else { FragmentList::default() };
+        let list = patch(&own, &change);
+        assert_eq!(Digest::of(&list.encode_to_vec()).as_bytes(), &*manifest.list, "the list is the manifest's");
+        for data in &offer.fragments {
+            let bytes = decode_fragment(data, |id| self.site.fragments.get(id).cloned()).expect("it decodes");
+            self.site.fragments.insert(Digest::of(&bytes), bytes.into());
+        }
+        let responses = 1 + self.fetch_missing(&list).await;
+        (self.site.manifest, self.site.list) = (offer.manifest.clone(), list);
+        Taken { offer, manifest, responses }
+    }
+
+    async fn fetch_missing(&mut self, list: &FragmentList) -> usize {
+        let ids = list.fragments.iter().map(|entry| Digest::from_slice(&entry.id).expect("an id is a digest"));
+        let missing = ids.filter(|id| !self.site.fragments.contains_key(id));
+        let mut missing: Vec<Assembly> = missing.map(|id| Assembly::resume(id, vec![])).collect();
+        if missing.is_empty() {
+            return 0;
+        }
+        let fragments = missing.iter().map(Assembly::want).collect();
+        self.send(sync_request::Message::Need(Need { fragments })).await;
+        let mut responses = 0;
+        missing.reverse();
+        while let Some(assembly) = missing.last_mut() {
+            let Message::Chunk(chunk) = self.next_message().await else { panic!("a chunk is due") };
+            responses += 1;
+            if let Some(bytes) = assembly.accept(&chunk).expect("chunks fit together") {
+                self.site.fragments.insert(Digest::of(&bytes), bytes.into());
+                missing.pop();
+            }
+        }
+        responses
+    }
+}
+
+fn request(message: sync_request::Message) -> SyncRequest {
+    SyncRequest { message: Some(message) }
+}

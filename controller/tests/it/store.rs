@@ -1,0 +1,165 @@
+//! The state store: what is kept comes back, and files that cannot be used say why.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use skerry_controller::store::redb::RedbStore;
+use skerry_controller::store::{Accepted, HeldHead, Pending, Plan, ReportBatch, StateStore as _, StoreError};
+use skerry_core::id::{Digest, Epoch, Generation, Kind, ObjectKey, Revision, SiteId, Timestamp};
+use skerry_core::ledger::Row;
+use skerry_core::world::ServiceIndexes;
+use skerry_gitops::age::Ages;
+use skerry_gitops::oid::{BlobId, CommitId};
+use skerry_gitops::snapshot::hold::Hold;
+use skerry_proto::limits::MAX_EVENTS;
+use skerry_proto::v1::{Report, SiteEvent, SiteState, report::Body};
+
+fn open(folder: &Path) -> RedbStore {
+    RedbStore::open(&folder.join("state.redb"), Epoch(7)).expect("the store opens")
+}
+
+fn site(name: &str) -> SiteId {
+    SiteId::new(name).expect("a test's site has a good name")
+}
+
+fn commit(digit: char) -> CommitId {
+    digit.to_string().repeat(40).parse().expect("40 digits are a commit")
+}
+
+fn row(generation: u64) -> Row {
+    Row {
+        list: Digest::of(b"list"),
+        generation: Generation(generation),
+        revision: Revision::commit("main", &commit('a').to_string()),
+        issued_at: Timestamp(5),
+        removals: 2,
+    }
+}
+
+fn accepted() -> Accepted {
+    let blob: BlobId = "b".repeat(40).parse().expect("40 digits are a blob");
+    let hold = Hold { blob, path: "a.yaml".to_owned(), line: 3, commit: commit('c'), waits_for: "a.yaml".to_owned() };
+    Accepted {
+        commit: commit('a'),
+        revision: Revision::commit("main", &commit('a').to_string()),
+        path: "policies".to_owned(),
+        holds: vec![(ObjectKey::new(Kind::HttpRoute, "shop", "cart"), hold)],
+    }
+}
+
+fn batch(seqs: std::ops::RangeInclusive<u64>) -> ReportBatch {
+    let event = |seq| Report { seq, observed_at_ms: seq, body: Some(Body::Event(SiteEvent::default())) };
+    ReportBatch { site: site("s1"), boot: vec![1; 16], reports: seqs.map(event).collect(), received_at: Timestamp(9) }
+}
+
+#[test]
+fn a_new_store_begins_with_its_epoch_and_an_old_one_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(open(folder.path()).restore().unwrap().epoch, Epoch(7));
+    let again = RedbStore::open(&folder.path().join("state.redb"), Epoch(8)).unwrap();
+    assert_eq!(again.restore().unwrap().epoch, Epoch(7));
+}
+
+#[test]
+fn a_plan_comes_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = BTreeMap::from([(site("s1"), row(4)), (site("s2"), row(4))]);
+    let mut indexes = ServiceIndexes::default();
+    indexes.assign(["shop/cart".parse().unwrap()].iter());
+    let (accepted, ages) = (accepted(), Ages::new("policies"));
+    let plan = Plan {
+        generation: Generation(4),
+        rows: &rows,
+        indexes: Some(&indexes),
+        accepted: &accepted,
+        ages: Some(&ages),
+    };
+    let pending = Pending {
+        held: Some(HeldHead {
+            commit: commit('d'),
+            revision: Revision::from_text("main@sha1:d"),
+            reason: "rewritten".to_owned(),
+        }),
+        confirmed: Some(commit('e')),
+    };
+    let store = open(folder.path());
+    store.keep_plan(&plan).unwrap();
+    store.keep_pending(&pending).unwrap();
+    let newer = BTreeMap::from([(site("s2"), row(5))]);
+    store.keep_plan(&Plan { generation: Generation(5), rows: &newer, indexes: None, ages: None, ..plan }).unwrap();
+    drop(store);
+
+    let restored = open(folder.path()).restore().unwrap();
+
+    assert_eq!(restored.generation, Generation(5));
+    assert_eq!(restored.rows, [(site("s1"), row(4)), (site("s2"), row(5))]);
+    assert_eq!((restored.indexes, restored.accepted), (indexes, Some(accepted)));
+    assert_eq!((restored.ages, restored.pending), (Some(ages), pending));
+}
+
+#[test]
+fn reports_come_back_and_the_newest_events_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let state = SiteState { workloads: 4, ..SiteState::default() };
+    let told = Report { seq: 65, observed_at_ms: 65, body: Some(Body::State(state.clone())) };
+    let mut first = batch(1..=64);
+    first.reports.push(told);
+    assert_eq!(store.keep_reports(vec![first, ReportBatch { site: site("s2"), ..batch(1..=1) }]).unwrap(), [65, 1]);
+    assert_eq!(store.keep_reports(vec![batch(66..=125)]).unwrap(), [125]);
+    drop(store);
+
+    let store = open(folder.path());
+
+    let row = store.report(&site("s1")).unwrap().unwrap();
+    assert_eq!((row.acknowledged, row.observed.unwrap().state), (125, state));
+    let events = store.events(&site("s1")).unwrap();
+    assert_eq!((events.len(), events[0].seq, events[MAX_EVENTS - 1].seq), (MAX_EVENTS, 125, 25));
+    assert_eq!(store.events(&site("s2")).unwrap().len(), 1);
+    assert_eq!(store.report(&site("s3")).unwrap(), None);
+}
+
+#[test]
+fn when_sites_were_seen_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path()).keep_seen(&[(site("s1"), Timestamp(3))]).unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.seen(&site("s1")).unwrap(), Some(Timestamp(3)));
+    assert_eq!(store.seen(&site("s2")).unwrap(), None);
+    store.keep_reports(vec![batch(1..=1)]).unwrap();
+    assert_eq!(store.seen(&site("s1")).unwrap(), Some(Timestamp(9)), "a report is a sign of life");
+}
+
+#[test]
+fn a_folder_in_use_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = open(folder.path());
+    let error = RedbStore::open(&folder.path().join("state.redb"), Epoch(8)).unwrap_err();
+    assert!(matches!(error, StoreError::InUse(_)), "{error:?}");
+    assert_eq!(error.to_string(), format!("another core uses the folder `{}`", folder.path().display()));
+}
+
+#[test]
+fn damaged_files_are_errors_with_help_and_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    let store = open(folder.path());
+    store.keep_reports(vec![batch(1..=64)]).unwrap();
+    drop(store);
+    let good = fs_err::read(&path).unwrap();
+    let cut = good[..good.len() / 2].to_vec();
+    let mut altered = good.clone();
+    altered[5_000..6_000].fill(0xa5);
+    let mut scrambled = good.clone();
+    scrambled[64..400].fill(0xff);
+    for (name, bytes) in [("no store", b"not a store".repeat(500)), ("cut", cut), ("scrambled", scrambled)] {
+        fs_err::write(&path, bytes).unwrap();
+        match RedbStore::open(&path, Epoch(8)) {
+            Err(error) => assert!(!error.help().is_empty(), "{name}: {error}"),
+            Ok(_) => panic!("{name}: it opens"),
+        }
+    }
+    // A page that is not in use may be anything.
+    fs_err::write(&path, altered).unwrap();
+    RedbStore::open(&path, Epoch(8)).map(drop).ok();
+}
