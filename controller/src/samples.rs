@@ -25,7 +25,8 @@ pub(crate) fn site(name: &str) -> SiteId {
 /// A fragment of a service with some routes; `version` makes it another one.
 pub(crate) fn service(name: &str, routes: usize, version: u32) -> Arc<EncodedFragment> {
     let route = |number| v1::Route { name: format!("shop/{name}/{number}/0"), ..v1::Route::default() };
-    let table = v1::RouteTable { port: 80, routes: (0..routes).map(route).collect(), ..v1::RouteTable::default() };
+    let table =
+        v1::RouteTable { port: 80, routes: (0..routes).map(route).collect(), ..v1::RouteTable::default() };
     Arc::new(EncodedFragment::service(v1::Service {
         namespace: "shop".to_owned(),
         name: name.to_owned(),

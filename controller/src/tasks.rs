@@ -50,10 +50,9 @@ impl Tasks {
     /// # Errors
     /// A task ended before the token was cancelled; the others are told to end then.
     pub async fn run(mut self) -> Result<()> {
-        let ended = tokio::select! {
-            ended = self.set.join_next() => Some(ended),
-            () = self.cancel.cancelled() => None,
-        };
+        let ended = self.cancel.clone().run_until_cancelled_owned(self.set.join_next()).await;
+        // A task that ends because it was told to may be seen before the word itself.
+        let ended = ended.filter(|_| !self.cancel.is_cancelled());
         self.cancel.cancel();
         let rest = async { while self.set.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, rest).await.is_err() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::IsTerminal as _;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::str::FromStr as _;
@@ -56,7 +57,7 @@ pub(crate) fn main(args: RunArgs) -> ExitCode {
 fn start(args: RunArgs) -> anyhow::Result<()> {
     let filter = Targets::from_str(&args.log).with_context(|| format!("--log {}", args.log));
     let (filter, trouble) = filter.map_or_else(|error| (Targets::default(), Some(error)), |filter| (filter, None));
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     tracing_subscriber::registry().with(filter).with(layer).init();
     trouble.map_or(Ok(()), Err)?;
     let config = Config::resolve(args, std::env::current_exe()?)?;

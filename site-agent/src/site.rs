@@ -18,7 +18,7 @@ use crate::launcher::LauncherState;
 use crate::machine::Machine;
 use crate::mailbox::Mail;
 use crate::report::{self, Reporter};
-use crate::store::{Refused, Slot, Store};
+use crate::store::{Refused, Slot, Store, StoreError};
 use crate::{ads, link, workloads};
 
 mod apply;
@@ -179,16 +179,29 @@ impl Site {
         }
     }
 
-    /// Reports each end that a launcher counted since the look before.
+    /// Reports the ends that the launchers counted, each once over the life of the store.
     fn handle_launchers(&mut self, launchers: BTreeMap<NamespacedName, LauncherState>) {
         for (name, state) in &launchers {
-            let before = self.launchers.get(name).map_or(state.restarts, |before| before.restarts);
-            if state.restarts > before {
-                let detail = format!("proxy {name} ended: {} (start {})", state.last_exit, state.restarts);
-                self.report_event(Kind::ProxyExited, &self.manifest(), &detail);
+            if let Err(error) = self.report_ends(name, state) {
+                warn!(proxy = %name, "its ends are not reported yet: {error}");
             }
         }
         self.launchers = launchers;
+    }
+
+    fn report_ends(&mut self, name: &NamespacedName, state: &LauncherState) -> Result<(), StoreError> {
+        if self.launchers.get(name).is_some_and(|before| before.restarts == state.restarts) {
+            return Ok(());
+        }
+        let (proxy, ends) = (name.to_string(), u64::from(state.restarts));
+        let reported = self.store.reported_ends(&proxy)?;
+        let detail = format!("proxy {name} ended: {} (end {ends})", state.last_exit);
+        let event = (ends > reported).then(|| report::of_event(Kind::ProxyExited, &self.manifest(), &detail, wall_ms()));
+        if ends != reported {
+            self.store.append_ends(&proxy, ends, event)?;
+            self.wake_reports();
+        }
+        Ok(())
     }
 
     /// The manifest that runs, or an empty one.

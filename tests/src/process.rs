@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process};
 
 use crate::wait::eventually;
 
@@ -113,6 +113,21 @@ pub fn kill(id: u32, signal: Signal) -> Result<()> {
     }
 }
 
+/// Makes orphans of our children children of ours, so that they can be reaped, wherever this runs.
+pub fn adopt_orphans() {
+    // Where the kernel refuses, the system's first process reaps them.
+    let _ = rustix::process::set_child_subreaper(Pid::from_raw(1));
+}
+
+/// Kills a process (SIGKILL) that is not managed by a [`Process`], and reaps it if it became our child.
+pub fn kill_and_reap(id: u32) -> Result<()> {
+    kill(id, Signal::KILL)?;
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+    // An error means that it is somebody else's child: an agent or a launcher reaps it.
+    let _ = rustix::process::waitpid(pid, WaitOptions::empty());
+    Ok(())
+}
+
 /// Says whether a process runs; a zombie does not.
 pub fn is_alive(id: u32) -> bool {
     // The state follows the name, which is in parentheses and may hold anything.
@@ -165,7 +180,7 @@ pub fn sweep(folder: &Path) -> usize {
             break;
         }
         for process in left {
-            let _ = kill(process.id, Signal::KILL);
+            let _ = kill_and_reap(process.id);
             ended.insert(process.id);
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -28,6 +28,7 @@ pub struct Run {
 impl Run {
     /// Makes a folder and claims addresses. The path is short: a Unix socket's has at most 107 bytes.
     pub fn new(binaries: Binaries) -> Result<Arc<Self>> {
+        process::adopt_orphans();
         let folder = tempfile::Builder::new()
             .prefix("sk-")
             .rand_bytes(5)

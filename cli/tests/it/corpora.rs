@@ -9,6 +9,7 @@ use crate::run::skerry;
 const CORPORA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpora");
 
 /// Finds a folder of the corpora; says so when it is not there.
+#[expect(clippy::print_stderr, reason = "says what was skipped")]
 fn corpus(name: &str) -> Option<PathBuf> {
     let path = Path::new(CORPORA).join(name);
     if !path.is_dir() {

@@ -2,6 +2,8 @@
 //!
 //! What people read is held by golden files; paths and hashes are the same on every machine.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bad_input;
 mod completions;
 mod core;

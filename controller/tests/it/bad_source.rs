@@ -64,7 +64,8 @@ async fn a_held_object_is_held_over_a_restart() {
 /// Waits for an error of the source and checks that the site's bundle stays.
 async fn expect_error(home: &Home, words: &str, is_restarted: bool) {
     let core = home.start().await;
-    let status = core.status_when("the error", |status| !status.source.as_ref().unwrap().error.is_empty()).await;
+    let status =
+        core.status_when("the error", |status| !status.source.as_ref().unwrap().error.is_empty()).await;
     let source = source(status);
     assert!(source.error.contains(words), "{}", source.error);
     assert!(!source.error_help.is_empty());
@@ -90,7 +91,8 @@ async fn an_empty_repository_is_an_error_that_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_is_not_there_is_an_error_that_says_so() {
     let repository = Repository::with(SHOP);
-    expect_error(&Home::with(repository.path(), "  path: polices\n"), "there is no folder `polices`", false).await;
+    expect_error(&Home::with(repository.path(), "  path: polices\n"), "there is no folder `polices`", false)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,8 @@ async fn a_core_without_its_remote_goes_on_serving() {
     let hidden = repository.hide();
 
     core.notify().await;
-    let status = core.status_when("the error", |status| !status.source.as_ref().unwrap().error.is_empty()).await;
+    let status =
+        core.status_when("the error", |status| !status.source.as_ref().unwrap().error.is_empty()).await;
     let source = status.source.unwrap();
     assert!(!source.revision.is_empty() && !source.error_help.is_empty(), "{source:?}");
     core.stop().await;
@@ -64,7 +65,9 @@ async fn a_core_without_its_remote_goes_on_serving() {
     let core = home.start_ready().await;
     let mut newcomer = TestSite::new("s2");
     newcomer.connect(&core).await.take_offer().await;
-    let Message::Current(_) = site.connect(&core).await.next_message().await else { panic!("it is not current") };
+    let Message::Current(_) = site.connect(&core).await.next_message().await else {
+        panic!("it is not current")
+    };
 
     repository.show(&hidden);
     let commit = repository.commit("back", &[("shop/route.yaml", &route("/older"))]);
@@ -107,7 +110,9 @@ async fn a_lost_mirror_changes_nothing() {
     fs_err::remove_dir_all(home.data_dir().join("mirror")).unwrap();
     let core = home.start_ready().await;
 
-    let Message::Current(_) = site.connect(&core).await.next_message().await else { panic!("it is not current") };
+    let Message::Current(_) = site.connect(&core).await.next_message().await else {
+        panic!("it is not current")
+    };
     core.stop().await;
 }
 

@@ -21,12 +21,16 @@ async fn a_dark_site_has_no_state_and_a_connected_one_is_seen() {
 
     let [connected, dark] = status.sites.as_slice() else { panic!("two sites: {status:?}") };
     assert!(connected.connected && connected.last_seen_ms > 0 && connected.last_seen_ms <= status.now_ms);
-    assert_eq!((dark.connected, dark.last_seen_ms, dark.received_at_ms, dark.state.as_ref()), (false, 0, 0, None));
+    assert_eq!(
+        (dark.connected, dark.last_seen_ms, dark.received_at_ms, dark.state.as_ref()),
+        (false, 0, 0, None)
+    );
     assert_eq!(dark.desired.len(), 32);
     assert_eq!((dark.desired_generation, dark.labels["tier"].as_str()), (1, "lab"));
     drop(stream);
     until("the site is gone", || async {
-        Some(core.status().await).filter(|status| !status.sites[0].connected && status.sites[0].last_seen_ms > 0)
+        Some(core.status().await)
+            .filter(|status| !status.sites[0].connected && status.sites[0].last_seen_ms > 0)
     })
     .await;
     core.stop().await;
@@ -80,7 +84,9 @@ async fn sites_come_in_pages_and_by_label() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_has_its_fragments_and_one_that_is_not_there_is_not_found() {
-    let repository = Repository::with(&[SHOP, &[("other.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n")]].concat());
+    let repository = Repository::with(
+        &[SHOP, &[("other.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n")]].concat(),
+    );
     let core = Home::of(repository.path()).start_ready().await;
 
     let detail = core.site("s2").await;

@@ -30,7 +30,9 @@ async fn a_force_push_is_held_until_it_is_confirmed() {
     core.notify().await;
     let revision = held(&core, "the branch was rewritten").await;
     assert_eq!(revision, format!("main@sha1:{commit}"));
-    let Message::Current(_) = site.connect(&core).await.next_message().await else { panic!("it is not current") };
+    let Message::Current(_) = site.connect(&core).await.next_message().await else {
+        panic!("it is not current")
+    };
 
     let error = core.confirm("main@sha1:0000000000000000000000000000000000000000").await.unwrap_err();
     assert!(error.message().contains("waits for a confirmation"), "{}", error.message());
@@ -100,13 +102,17 @@ async fn a_commit_that_empties_the_world_is_held_until_it_is_confirmed() {
     repository.commit("all gone", &[gone, vec![("README.md", "nothing")]].concat());
     core.notify().await;
     let revision = held(&core, "has no object of ours").await;
-    let Message::Current(_) = site.connect(&core).await.next_message().await else { panic!("it is not current") };
+    let Message::Current(_) = site.connect(&core).await.next_message().await else {
+        panic!("it is not current")
+    };
 
     // What comes after it is taken as if it had not been.
     let back = repository.commit("back", SHOP);
     core.notify().await;
     core.compiled(&back).await;
-    let Message::Current(_) = site.connect(&core).await.next_message().await else { panic!("it is not current") };
+    let Message::Current(_) = site.connect(&core).await.next_message().await else {
+        panic!("it is not current")
+    };
     assert!(core.confirm(&revision).await.is_err(), "the hold has ended");
 
     // An empty world that was meant takes the sites away.
@@ -115,7 +121,9 @@ async fn a_commit_that_empties_the_world_is_held_until_it_is_confirmed() {
     let revision = held(&core, "has no object of ours").await;
     core.confirm(&revision).await.unwrap();
     core.status_when("no sites", |status| status.sites.is_empty()).await;
-    let Message::RetryAfter(_) = site.connect(&core).await.next_message().await else { panic!("it is unknown") };
+    let Message::RetryAfter(_) = site.connect(&core).await.next_message().await else {
+        panic!("it is unknown")
+    };
     core.stop().await;
 }
 
@@ -124,7 +132,10 @@ async fn another_repository_in_the_source_file_is_held_like_a_force_push() {
     let repository = Repository::with(SHOP);
     let mut home = Home::of(repository.path());
     home.start_ready().await.stop().await;
-    let other = Repository::with(&[("mesh.yaml", "apiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {name: m}\n")]);
+    let other = Repository::with(&[(
+        "mesh.yaml",
+        "apiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {name: m}\n",
+    )]);
 
     home.edit(&repository.path().display().to_string(), &other.path().display().to_string());
     let core = home.start_ready().await;

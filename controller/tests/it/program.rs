@@ -40,7 +40,11 @@ fn a_wrong_source_file_is_named_with_its_line_and_the_exit_code_is_2() {
     assert!(error.contains("help: "), "{error}");
     let missing = run(&["--source", "/nothing/here.yaml", "--data-dir", data]);
     assert_eq!(missing.status.code(), Some(2));
-    assert!(text(&missing.stderr).contains("/nothing/here.yaml: cannot be read"), "{}", text(&missing.stderr));
+    assert!(
+        text(&missing.stderr).contains("/nothing/here.yaml: cannot be read"),
+        "{}",
+        text(&missing.stderr)
+    );
     assert!(!data_dir.exists(), "nothing is made");
 }
 

@@ -9,7 +9,8 @@ use crate::rig::repository::Repository;
 use crate::rig::site::TestSite;
 
 fn event(seq: u64, detail: &str) -> Report {
-    let event = SiteEvent { kind: Kind::RolledBack.into(), detail: detail.to_owned(), ..SiteEvent::default() };
+    let event =
+        SiteEvent { kind: Kind::RolledBack.into(), detail: detail.to_owned(), ..SiteEvent::default() };
     Report { seq, observed_at_ms: 1_000 + seq, body: Some(Body::Event(event)) }
 }
 
@@ -30,7 +31,8 @@ async fn reports_are_kept_once_each_over_repetitions_and_restarts() {
     let core = home.start_ready().await;
     assert_eq!(site.send(&core, events).await.unwrap(), 3);
     let detail = core.site("s1").await;
-    let details: Vec<&str> = detail.events.iter().map(|row| row.event.as_ref().unwrap().detail.as_str()).collect();
+    let details: Vec<&str> =
+        detail.events.iter().map(|row| row.event.as_ref().unwrap().detail.as_str()).collect();
     assert_eq!(details, ["two", "one"], "newest first");
     let summary = detail.summary.unwrap();
     assert_eq!(summary.state.unwrap().manifest, site.digest());
@@ -65,7 +67,9 @@ async fn reports_that_break_a_rule_are_refused_with_its_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_sites_report_at_once() {
     let sites: String = (0..50)
-        .map(|number| format!("---\napiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {{name: s{number}}}\n"))
+        .map(|number| {
+            format!("---\napiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {{name: s{number}}}\n")
+        })
         .collect();
     let repository = Repository::with(&[("sites.yaml", &sites)]);
     let core = Home::of(repository.path()).start_ready().await;

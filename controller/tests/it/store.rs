@@ -38,7 +38,13 @@ fn row(generation: u64) -> Row {
 
 fn accepted() -> Accepted {
     let blob: BlobId = "b".repeat(40).parse().expect("40 digits are a blob");
-    let hold = Hold { blob, path: "a.yaml".to_owned(), line: 3, commit: commit('c'), waits_for: "a.yaml".to_owned() };
+    let hold = Hold {
+        blob,
+        path: "a.yaml".to_owned(),
+        line: 3,
+        commit: commit('c'),
+        waits_for: "a.yaml".to_owned(),
+    };
     Accepted {
         commit: commit('a'),
         revision: Revision::commit("main", &commit('a').to_string()),
@@ -49,7 +55,12 @@ fn accepted() -> Accepted {
 
 fn batch(seqs: std::ops::RangeInclusive<u64>) -> ReportBatch {
     let event = |seq| Report { seq, observed_at_ms: seq, body: Some(Body::Event(SiteEvent::default())) };
-    ReportBatch { site: site("s1"), boot: vec![1; 16], reports: seqs.map(event).collect(), received_at: Timestamp(9) }
+    ReportBatch {
+        site: site("s1"),
+        boot: vec![1; 16],
+        reports: seqs.map(event).collect(),
+        received_at: Timestamp(9),
+    }
 }
 
 #[test]
@@ -86,7 +97,9 @@ fn a_plan_comes_back_whole() {
     store.keep_plan(&plan).unwrap();
     store.keep_pending(&pending).unwrap();
     let newer = BTreeMap::from([(site("s2"), row(5))]);
-    store.keep_plan(&Plan { generation: Generation(5), rows: &newer, indexes: None, ages: None, ..plan }).unwrap();
+    store
+        .keep_plan(&Plan { generation: Generation(5), rows: &newer, indexes: None, ages: None, ..plan })
+        .unwrap();
     drop(store);
 
     let restored = open(folder.path()).restore().unwrap();
@@ -105,7 +118,10 @@ fn reports_come_back_and_the_newest_events_are_kept() {
     let told = Report { seq: 65, observed_at_ms: 65, body: Some(Body::State(state.clone())) };
     let mut first = batch(1..=64);
     first.reports.push(told);
-    assert_eq!(store.keep_reports(vec![first, ReportBatch { site: site("s2"), ..batch(1..=1) }]).unwrap(), [65, 1]);
+    assert_eq!(
+        store.keep_reports(vec![first, ReportBatch { site: site("s2"), ..batch(1..=1) }]).unwrap(),
+        [65, 1]
+    );
     assert_eq!(store.keep_reports(vec![batch(66..=125)]).unwrap(), [125]);
     drop(store);
 

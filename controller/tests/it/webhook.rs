@@ -25,8 +25,9 @@ async fn send(address: SocketAddr, request: &str, headers: &str, body: &[u8]) ->
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.expect("the core listens");
         let length = body.len();
-        let head =
-            format!("{request} HTTP/1.1\r\nhost: core\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n");
+        let head = format!(
+            "{request} HTTP/1.1\r\nhost: core\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+        );
         stream.write_all(head.as_bytes()).await.expect("the head is sent");
         // The core may answer before it has read a body that is too long.
         stream.write_all(body).await.ok();

@@ -122,7 +122,7 @@ fn objects(catalog: &Catalog) -> Vec<Object> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// Invariant 3: incremental equals from-scratch, after any sequence of commits and restarts.
     #[test]

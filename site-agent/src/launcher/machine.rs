@@ -108,12 +108,11 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Starts with the Envoys that a launcher before this one left, newest first.
-    pub(super) fn new(now: Now, drain: Duration, left: &[(u32, Mode)], restarts: u32) -> Self {
-        let adopt = |&(epoch, mode)| Envoy { epoch, mode, since: now, phase: Phase::Live };
+    /// Starts with no Envoy; `restarts` are those that were counted before.
+    pub(super) fn new(now: Now, drain: Duration, restarts: u32) -> Self {
         Self {
             drain,
-            envoys: left.iter().map(adopt).collect(),
+            envoys: Vec::new(),
             start_at: Some(now),
             look_at: now,
             agent_gone_since: None,

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixStream;
-use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::machine::{Command, Machine, Mode, Probe};
-use super::state::{LauncherState, Process};
+use super::state::LauncherState;
 use super::{Config, admin, envoy};
 use crate::clock::{Clock, share};
 
@@ -31,7 +30,7 @@ struct Launcher<'a> {
 pub(super) async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut launcher = Launcher::take_over(config, clock);
+    let mut launcher = Launcher::new(config, clock);
     loop {
         if launcher.execute().await {
             return Ok(());
@@ -48,18 +47,14 @@ pub(super) async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
 }
 
 impl<'a> Launcher<'a> {
-    /// Adopts the Envoys that an earlier launcher left running.
-    fn take_over(config: &'a Config, clock: Clock) -> Self {
-        let mut state = LauncherState::load(&config.folder.state());
-        state.launcher = i32::try_from(std::process::id()).unwrap_or_default();
-        let mut ends = JoinSet::new();
-        state.processes.retain(|process| adopt(process, &mut ends));
-        let left: Vec<(u32, Mode)> = state.processes.iter().map(|process| (process.epoch, process.mode)).collect();
-        if !left.is_empty() {
-            info!(processes = left.len(), "took over what an earlier launcher left running");
-        }
-        let machine = Machine::new(clock.now(), config.drain, &left, state.restarts);
-        let launcher = Self { config, clock, machine, state, ends };
+    /// Goes on counting where the launcher before this one ended. Its Envoys end with it: Envoy asks
+    /// the kernel for that (`PR_SET_PDEATHSIG`) when it can be hot-restarted.
+    fn new(config: &'a Config, clock: Clock) -> Self {
+        let before = LauncherState::load(&config.folder.state());
+        let launcher = i32::try_from(std::process::id()).unwrap_or_default();
+        let state = LauncherState { launcher, processes: Vec::new(), ..before };
+        let machine = Machine::new(clock.now(), config.drain, state.restarts);
+        let launcher = Self { config, clock, machine, state, ends: JoinSet::new() };
         launcher.save();
         launcher
     }
@@ -148,20 +143,4 @@ async fn wait(epoch: u32, mut child: Child) -> (u32, String) {
         Err(error) => error.to_string(),
     };
     (epoch, words)
-}
-
-/// Waits for the end of a process that is not a child of this one (its handle becomes readable then,
-/// `pidfd_open(2)`); false when it is gone already.
-fn adopt(process: &Process, ends: &mut JoinSet<(u32, String)>) -> bool {
-    let pid = Pid::from_raw(process.pid).filter(|_| process.is_alive());
-    let handle = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok());
-    let handle = handle.and_then(|handle| pipe::Receiver::from_owned_fd_unchecked(handle).ok());
-    // Checked again: the id could have been given anew before the handle was opened.
-    let Some(handle) = handle.filter(|_| process.is_alive()) else { return false };
-    let epoch = process.epoch;
-    ends.spawn(async move {
-        let _ended = handle.readable().await;
-        (epoch, "ended".to_owned())
-    });
-    true
 }

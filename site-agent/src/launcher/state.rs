@@ -1,4 +1,4 @@
-//! `state.json`: what the launcher runs, for the agent, for `show`, and for the launcher after it.
+//! `state.json`: what the launcher runs, for the agent and for `show`.
 
 use std::path::Path;
 

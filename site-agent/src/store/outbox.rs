@@ -38,6 +38,19 @@ impl Store {
         self.write(|txn| append(txn, reports))
     }
 
+    /// Returns how many ends of a proxy were reported.
+    pub(crate) fn reported_ends(&self, proxy: &str) -> Result<u64, StoreError> {
+        self.read(|txn| number(&txn.open_table(NUMBERS)?, &format!("ends/{proxy}")))
+    }
+
+    /// Keeps a report of a proxy's ends together with their number, so that each is reported once.
+    pub(crate) fn append_ends(&self, proxy: &str, ends: u64, report: Option<Report>) -> Result<(), StoreError> {
+        self.write(|txn| {
+            txn.open_table(NUMBERS)?.insert(format!("ends/{proxy}").as_str(), ends)?;
+            append(txn, report.into_iter().collect())
+        })
+    }
+
     /// Returns the oldest reports, at most `limit`.
     pub(crate) fn oldest(&self, limit: usize) -> Result<Vec<Report>, StoreError> {
         self.read(|txn| {

@@ -9,7 +9,7 @@ pub(super) const SLOTS: TableDefinition<'_, &str, (&[u8], &[u8], u32)> = TableDe
 pub(super) const FRAGMENTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("fragments");
 
 /// `epoch`, `generation`, `trusted_ms`: the floors; `boots`; `next_seq`, `outbox_bytes`,
-/// `outbox_rows`, `dropped`, `state_seq`: the outbox.
+/// `dropped`, `state_seq`: the outbox; `ends/<namespace>/<name>`: reported ends of a proxy.
 pub(super) const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 
 /// `site`; `floor_digest`: hex; `refused_digest`: hex, `refused_reason`.

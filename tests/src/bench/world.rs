@@ -74,19 +74,27 @@ fn policy(at: usize) -> Value {
 }
 
 fn over(at: usize) -> Value {
-    ours("SiteOverride", &format!("override-{at}"), &json!({
-        "sites": {"matchLabels": {"group": format!("g{}", at % GROUPS)}},
-        "patches": [{"target": {"kind": "TrafficPolicy", "name": format!("policy-{at}")},
-                     "merge": {"spec": {"timeouts": {"request": "9s"}}}}]
-    }))
+    ours(
+        "SiteOverride",
+        &format!("override-{at}"),
+        &json!({
+            "sites": {"matchLabels": {"group": format!("g{}", at % GROUPS)}},
+            "patches": [{"target": {"kind": "TrafficPolicy", "name": format!("policy-{at}")},
+                         "merge": {"spec": {"timeouts": {"request": "9s"}}}}]
+        }),
+    )
 }
 
 /// An override for one site alone.
 pub(super) fn over_one_site(seconds: usize) -> Value {
-    ours("SiteOverride", "one-site", &json!({
-        "precedence": 5,
-        "sites": {"matchLabels": {"site": "s0"}},
-        "patches": [{"target": {"kind": "TrafficPolicy", "name": "policy-7"},
-                     "merge": {"spec": {"timeouts": {"request": format!("{seconds}s")}}}}]
-    }))
+    ours(
+        "SiteOverride",
+        "one-site",
+        &json!({
+            "precedence": 5,
+            "sites": {"matchLabels": {"site": "s0"}},
+            "patches": [{"target": {"kind": "TrafficPolicy", "name": "policy-7"},
+                         "merge": {"spec": {"timeouts": {"request": format!("{seconds}s")}}}}]
+        }),
+    )
 }

@@ -72,6 +72,16 @@ impl Narrator {
         println!("\n{}", table.trim_end());
     }
 
+    /// Prints a table between two steps; left out under `--check`.
+    pub(super) fn aside(&self, table: impl FnOnce() -> Result<String>) -> Result<()> {
+        if !self.terse {
+            println!();
+            table()?.lines().for_each(|line| println!("   {line}"));
+            println!();
+        }
+        Ok(())
+    }
+
     /// Prints what can be tried while the demo is kept up.
     pub(super) fn invite(&self, lines: &[String]) {
         println!("\nEverything stays up until Ctrl-C. Try:");

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::site::ask;
 
 /// Time between two requests.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Default)]
 struct Counts {

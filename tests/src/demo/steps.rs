@@ -20,6 +20,7 @@ pub(super) async fn show_all(stage: &mut Stage, narrator: &Narrator) -> Result<(
     narrator.step("a bad commit is refused", bad_commit::show(stage)).await?;
     narrator.step("a site is cut off", cut_off::commits_pass(stage)).await?;
     narrator.step("the cut-off site starts anew", cut_off::start_anew(stage)).await?;
+    narrator.aside(|| stage.status_table())?;
     narrator.step("the link is back", link_back::show(stage)).await
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustix::process::Signal;
 
 use super::Workload;
 use crate::process::{self, Process, Seen};
@@ -133,7 +132,7 @@ impl Agent {
     /// Kills the site's Envoys with their launchers (SIGKILL), by id.
     pub fn kill_data_plane(&self) -> Result<usize> {
         let seen = self.data_plane();
-        seen.iter().try_for_each(|process| process::kill(process.id, Signal::KILL))?;
+        seen.iter().try_for_each(|process| process::kill_and_reap(process.id))?;
         Ok(seen.len())
     }
 }

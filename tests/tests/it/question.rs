@@ -133,10 +133,10 @@ impl Expected {
             Self::Version(version) => same("version", Some(&echo()?.identity.version), Some(version))?,
             Self::Path(path) => same("path", Some(&echo()?.path), Some(path))?,
             Self::Seen(name, value) => {
-                same(&format!("seen {name}"), echo()?.header(name).as_deref(), *value)?
+                same(&format!("seen {name}"), echo()?.header(name).as_deref(), *value)?;
             }
             Self::Header(name, value) => {
-                same(&format!("header {name}"), joined(reply, name).as_deref(), *value)?
+                same(&format!("header {name}"), joined(reply, name).as_deref(), *value)?;
             }
             Self::Attempt(attempt) => {
                 let seen = echo()?.attempt;

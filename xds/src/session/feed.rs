@@ -8,6 +8,7 @@ use skerry_core::id::Digest;
 use super::interest::{Interest, WILDCARD, is_listed};
 use super::variant::{Ask, Change};
 use crate::bootstrap::AdsMode;
+use crate::lower::endpoint;
 use crate::resource::{Resource, ResourceKind, Resources};
 
 /// A resource that the client has.
@@ -67,6 +68,8 @@ pub(super) struct Feed {
     /// Names to be answered though the client may have them: it asked for them just now, or needs
     /// them again. May hold names that the client has not asked for yet.
     owed: BTreeSet<String>,
+    /// SotW: whether the client has something of an earlier stream that we know nothing about.
+    is_unknown: bool,
     /// Whether an answer is due even if there is nothing in it: the first to a client that takes
     /// everything (trap).
     owes_answer: bool,
@@ -87,6 +90,7 @@ impl Feed {
             held: BTreeMap::new(),
             refused: BTreeMap::new(),
             owed: BTreeSet::new(),
+            is_unknown: false,
             owes_answer: false,
             window: usize::MAX,
             in_flight: None,
@@ -98,6 +102,7 @@ impl Feed {
     pub(super) fn handle_new_set(&mut self, wanted: &Resources) {
         self.refused.retain(|name, version| wanted.get(name).is_some_and(|resource| resource.version() == version));
         self.owed.retain(|name| wanted.contains_key(name) || self.interest.covers(name));
+        self.owes_answer |= self.is_unknown;
         self.window = usize::MAX;
     }
 
@@ -144,6 +149,7 @@ impl Feed {
     }
 
     fn accept(&mut self, new: &[(String, Arc<Resource>)]) {
+        self.is_unknown = false;
         self.window = self.window.saturating_mul(2);
         for (name, resource) in new {
             self.refused.remove(name);
@@ -155,10 +161,10 @@ impl Feed {
 
     fn refuse(&mut self, new: Vec<(String, Arc<Resource>)>) -> Vec<String> {
         self.window = (new.len() / 2).max(1);
-        for (name, _) in &new {
-            if let Some(held) = self.held.get_mut(name) {
-                held.is_certain = false;
-            }
+        for (name, resource) in &new {
+            // Perhaps it has it all the same.
+            let unsure = Held { resource: None, ..Held::of(resource) };
+            self.held.entry(name.clone()).or_insert(unsure).is_certain = false;
         }
         if let [(name, resource)] = new.as_slice() {
             self.refused.insert(name.clone(), resource.version().to_owned());
@@ -222,6 +228,7 @@ impl Feed {
             self.held = self.covered(wanted).map(|(name, resource)| (name.clone(), Held::of(resource))).collect();
             return;
         }
+        self.is_unknown |= is_first && !version.is_empty();
         self.owes_answer |= self.interest.is_wildcard() && !was_wildcard;
         for name in &new {
             self.refused.remove(name);
@@ -235,8 +242,11 @@ impl Feed {
             return None;
         }
         let updates = self.updates(wanted).take(self.window);
-        let new: Vec<_> = updates.map(|(name, resource)| (name.clone(), Arc::clone(resource))).collect();
+        let mut new: Vec<_> = updates.map(|(name, resource)| (name.clone(), Arc::clone(resource))).collect();
         let mut removed = self.take_absent(wanted);
+        if !self.can_remove() {
+            new.extend(removed.drain(..).filter_map(|name| self.stand_in(name)));
+        }
         if self.kind == ResourceKind::Listener {
             removed.extend(self.removals(wanted).filter(|name| !removed.contains(*name)).cloned().collect::<Vec<_>>());
         }
@@ -267,6 +277,15 @@ impl Feed {
     /// named them.
     fn can_remove(&self) -> bool {
         self.mode == AdsMode::Delta || is_listed(self.kind)
+    }
+
+    /// Envoy holds back what it has to say about clusters while one waits for endpoints, so where it
+    /// cannot be told that there are none, it is given an empty list of them.
+    fn stand_in(&self, name: String) -> Option<(String, Arc<Resource>)> {
+        (self.kind == ResourceKind::Endpoint).then(|| {
+            let empty = Resource::of(&endpoint::assignment_at(&name, Vec::new()));
+            (name, Arc::new(empty))
+        })
     }
 
     fn send(&mut self, mut batch: Batch, nonce: &str) -> Batch {
@@ -302,13 +321,12 @@ impl Feed {
         self.owed.iter().filter(|name| self.interest.covers(name) && !wanted.contains_key(*name))
     }
 
-    /// Takes those names, and returns them as far as that can be said.
     fn take_absent(&mut self, wanted: &Resources) -> Vec<String> {
         let absent: Vec<String> = self.absent(wanted).cloned().collect();
         for name in &absent {
             self.owed.remove(name);
         }
-        if self.can_remove() { absent } else { Vec::new() }
+        absent
     }
 
     fn covered<'a>(&'a self, wanted: &'a Resources) -> impl Iterator<Item = (&'a String, &'a Arc<Resource>)> {

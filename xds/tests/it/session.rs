@@ -4,5 +4,7 @@
 mod delta;
 mod model;
 mod pile;
+mod proxy;
 mod sotw;
 mod transcript;
+mod wire;

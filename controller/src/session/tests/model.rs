@@ -53,7 +53,11 @@ impl Agent {
         let (base, change) = from_wire(offer.list.clone().unwrap()).unwrap();
         let own = if base.is_some() { self.list.clone() } else { FragmentList::default() };
         if let Some(base) = base {
-            assert_eq!(Digest::of(&prost::Message::encode_to_vec(&self.list)), base, "the base is what the site has");
+            assert_eq!(
+                Digest::of(&prost::Message::encode_to_vec(&self.list)),
+                base,
+                "the base is what the site has"
+            );
         }
         let list = patch(&own, &change);
         let manifest: Manifest = prost::Message::decode(&*offer.manifest).unwrap();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use skerry_controller::app::App;
 use skerry_controller::args::Args;
@@ -23,7 +24,7 @@ pub(crate) const SECRET: &str = "push-secret";
 
 /// The folders of a core and its source file.
 pub(crate) struct Home {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     source: String,
 }
 
@@ -35,7 +36,7 @@ impl Home {
 
     /// The same with more lines of `spec`, each with its line break.
     pub(crate) fn with(repository: &Path, spec: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
         fs_err::write(folder.path().join("secret"), SECRET).expect("a file can be written");
         let url = repository.display();
         let source = format!(
@@ -76,19 +77,27 @@ impl Home {
     /// Starts a core in these folders.
     pub(crate) async fn start(&self) -> TestCore {
         let cancel = CancellationToken::new();
-        let app = App::build(self.config(), Clock::system(), cancel.clone()).await.expect("a core can be built");
+        let app =
+            App::build(self.config(), Clock::system(), cancel.clone()).await.expect("a core can be built");
         let address = app.address().expect("the address is bound");
         let webhook = app.webhook_address().expect("the address is bound");
         let mut running = JoinSet::new();
         running.spawn(app.run());
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address is a URL");
-        TestCore { channel: endpoint.connect_lazy(), webhook, cancel, running }
+        TestCore {
+            channel: endpoint.connect_lazy(),
+            webhook,
+            cancel,
+            running,
+            _folder: Arc::clone(&self.folder),
+        }
     }
 
     /// Starts a core and waits until it has compiled something.
     pub(crate) async fn start_ready(&self) -> TestCore {
         let core = self.start().await;
-        core.status_when("the first revision", |status| !status.source.as_ref().unwrap().revision.is_empty()).await;
+        core.status_when("the first revision", |status| !status.source.as_ref().unwrap().revision.is_empty())
+            .await;
         core
     }
 }
@@ -99,6 +108,13 @@ pub(crate) struct TestCore {
     pub(crate) webhook: SocketAddr,
     cancel: CancellationToken,
     running: JoinSet<anyhow::Result<()>>,
+    _folder: Arc<TempDir>,
+}
+
+impl Drop for TestCore {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
 }
 
 impl TestCore {

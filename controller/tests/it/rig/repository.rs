@@ -62,7 +62,8 @@ impl Repository {
 
     /// Takes the repository away; returns where it is, to be put back.
     pub(crate) fn hide(&self) -> PathBuf {
-        let hidden = self.path().join("../").join(format!("{}-hidden", self.name()));
+        let name = self.path().file_name().unwrap_or_default().to_string_lossy();
+        let hidden = self.path().with_file_name(format!("{name}-hidden"));
         fs_err::rename(self.path(), &hidden).expect("a folder can be moved");
         hidden
     }
@@ -70,9 +71,5 @@ impl Repository {
     /// Puts it back.
     pub(crate) fn show(&self, hidden: &Path) {
         fs_err::rename(hidden, self.path()).expect("a folder can be moved");
-    }
-
-    fn name(&self) -> String {
-        self.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }

@@ -73,18 +73,24 @@ impl TestSite {
         self.connect_with(core, hello).await.expect("the core takes the hello")
     }
 
-    pub(crate) async fn connect_with(&mut self, core: &TestCore, hello: Hello) -> Result<Connected<'_>, Status> {
+    pub(crate) async fn connect_with(
+        &mut self,
+        core: &TestCore,
+        hello: Hello,
+    ) -> Result<Connected<'_>, Status> {
         let (requests, receive) = mpsc::channel(4);
         requests.send(request(sync_request::Message::Hello(hello))).await.expect("there is room");
         let mut client = core.sites().max_decoding_message_size(skerry_proto::limits::MAX_MESSAGE_BYTES);
-        let responses = within("the stream opens", client.sync(ReceiverStream::new(receive))).await?.into_inner();
+        let responses =
+            within("the stream opens", client.sync(ReceiverStream::new(receive))).await?.into_inner();
         Ok(Connected { site: self, requests, responses })
     }
 
     /// The fragment of a service, decoded.
     pub(crate) fn service(&self, name: &str) -> skerry_core::bundle::v1::Service {
         let key = format!("service/shop/{name}");
-        let entry = self.list.fragments.iter().find(|entry| entry.key == key).expect("the site has the service");
+        let entry =
+            self.list.fragments.iter().find(|entry| entry.key == key).expect("the site has the service");
         let bytes = &self.fragments[&Digest::from_slice(&entry.id).expect("an id is a digest")];
         let fragment = skerry_core::bundle::v1::Fragment::decode(&**bytes).expect("a fragment is protobuf");
         match fragment.kind {
@@ -102,7 +108,9 @@ impl TestSite {
 
     pub(crate) async fn send(&self, core: &TestCore, reports: Vec<Report>) -> Result<u64, Status> {
         let request = ReportRequest { site: self.name.clone(), boot: vec![1; BOOT_BYTES], reports };
-        within("the report is kept", core.sites().report(request)).await.map(|reply| reply.into_inner().acknowledged)
+        within("the report is kept", core.sites().report(request))
+            .await
+            .map(|reply| reply.into_inner().acknowledged)
     }
 }
 
@@ -136,10 +144,15 @@ impl Connected<'_> {
             other => panic!("an offer is due, not {other:?}"),
         };
         let manifest = Manifest::decode(&*offer.manifest).expect("a manifest is protobuf");
-        let (base, change) = from_wire(offer.list.clone().expect("an offer has a list")).expect("the base is a digest");
+        let (base, change) =
+            from_wire(offer.list.clone().expect("an offer has a list")).expect("the base is a digest");
         let own = if base.is_some() { self.site.list.clone() } else { FragmentList::default() };
         let list = patch(&own, &change);
-        assert_eq!(Digest::of(&list.encode_to_vec()).as_bytes(), &*manifest.list, "the list is the manifest's");
+        assert_eq!(
+            Digest::of(&list.encode_to_vec()).as_bytes(),
+            &*manifest.list,
+            "the list is the manifest's"
+        );
         for data in &offer.fragments {
             let bytes = decode_fragment(data, |id| self.site.fragments.get(id).cloned()).expect("it decodes");
             self.site.fragments.insert(Digest::of(&bytes), bytes.into());
@@ -150,7 +163,8 @@ impl Connected<'_> {
     }
 
     async fn fetch_missing(&mut self, list: &FragmentList) -> usize {
-        let ids = list.fragments.iter().map(|entry| Digest::from_slice(&entry.id).expect("an id is a digest"));
+        let ids =
+            list.fragments.iter().map(|entry| Digest::from_slice(&entry.id).expect("an id is a digest"));
         let missing = ids.filter(|id| !self.site.fragments.contains_key(id));
         let mut missing: Vec<Assembly> = missing.map(|id| Assembly::resume(id, vec![])).collect();
         if missing.is_empty() {

@@ -26,8 +26,8 @@ struct Script {
 }
 
 impl Script {
-    fn new(left: &[(u32, Mode)]) -> Self {
-        Self { machine: Machine::new(Now::ZERO, DRAIN, left, 0), now: Now::ZERO }
+    fn new() -> Self {
+        Self { machine: Machine::new(Now::ZERO, DRAIN, 0), now: Now::ZERO }
     }
 
     /// Feeds an event and returns the commands, save for the questions that come all the time.
@@ -66,7 +66,7 @@ fn end(epoch: u32) -> Vec<Command> {
 
 #[test]
 fn with_an_agent_it_starts_on_ads_and_lets_the_agent_come_and_go() {
-    let mut script = Script::new(&[]);
+    let mut script = Script::new();
     script.run(vec![(Event::Probe(AGENT), start(0, Mode::Ads)), (Live(0), vec![])]);
     assert_eq!(script.machine.poll_timeout(), None);
     script.run(vec![(Event::Probe(SNAPSHOT), vec![]), (Event::Probe(NOTHING), vec![])]);
@@ -74,7 +74,7 @@ fn with_an_agent_it_starts_on_ads_and_lets_the_agent_come_and_go() {
 
 #[test]
 fn without_agent_or_snapshot_it_waits() {
-    Script::new(&[]).run(vec![
+    Script::new().run(vec![
         (Event::Probe(NOTHING), vec![]),
         (Pass(60.0), vec![]),
         (Event::Probe(NOTHING), vec![]),
@@ -84,7 +84,7 @@ fn without_agent_or_snapshot_it_waits() {
 
 #[test]
 fn it_hands_a_static_envoy_over_when_the_agent_is_back() {
-    Script::new(&[]).run(vec![
+    Script::new().run(vec![
         (Event::Probe(SNAPSHOT), start(0, Mode::Static)),
         (Event::Probe(AGENT), vec![]), // still starting: a hot restart now would fail
         (Live(0), vec![]),
@@ -101,7 +101,7 @@ fn it_hands_a_static_envoy_over_when_the_agent_is_back() {
 
 #[test]
 fn a_failed_hot_restart_leaves_the_old_one_serving() {
-    Script::new(&[]).run(vec![
+    Script::new().run(vec![
         (Event::Probe(SNAPSHOT), start(0, Mode::Static)),
         (Live(0), vec![]),
         (Event::Probe(AGENT), start(1, Mode::Ads)),
@@ -118,7 +118,7 @@ fn a_failed_hot_restart_leaves_the_old_one_serving() {
 
 #[test]
 fn an_envoy_that_waits_for_an_agent_in_vain_starts_from_the_snapshot() {
-    Script::new(&[]).run(vec![
+    Script::new().run(vec![
         (Event::Probe(AGENT), start(0, Mode::Ads)),
         (Event::Probe(SNAPSHOT), vec![]),
         (Pass(3.0), vec![]),
@@ -130,7 +130,7 @@ fn an_envoy_that_waits_for_an_agent_in_vain_starts_from_the_snapshot() {
 
 #[test]
 fn pauses_grow_are_bounded_and_end_with_health() {
-    let mut script = Script::new(&[]);
+    let mut script = Script::new();
     let mut pauses = Vec::new();
     for _ in 0..7 {
         assert_eq!(script.feed(Event::Probe(AGENT)), start(0, Mode::Ads));
@@ -151,7 +151,7 @@ fn pauses_grow_are_bounded_and_end_with_health() {
 
 #[test]
 fn asked_to_end_it_drains_then_ends_then_kills() {
-    let mut script = Script::new(&[]);
+    let mut script = Script::new();
     script.run(vec![
         (Event::Probe(AGENT), start(0, Mode::Ads)),
         (Live(0), vec![]),
@@ -167,34 +167,28 @@ fn asked_to_end_it_drains_then_ends_then_kills() {
 
 #[test]
 fn an_idle_envoy_is_not_waited_for() {
-    Script::new(&[(4, Mode::Ads)]).run(vec![
-        (Stop, vec![Command::Drain { epoch: 4 }]),
-        (Idle, end(4)),
-        (Exit(4), vec![Command::Done]),
+    Script::new().run(vec![
+        (Event::Probe(AGENT), start(0, Mode::Ads)),
+        (Stop, vec![Command::Drain { epoch: 0 }]),
+        (Idle, end(0)),
+        (Exit(0), vec![Command::Done]),
     ]);
 }
 
 #[test]
 fn asked_twice_it_does_not_drain() {
-    Script::new(&[(2, Mode::Ads), (1, Mode::Static)]).run(vec![
-        (Stop, vec![Command::Drain { epoch: 2 }]),
-        (Stop, vec![Command::End { epoch: 2 }, Command::End { epoch: 1 }]),
-        (Exit(1), vec![]),
-        (Exit(2), vec![Command::Done]),
+    Script::new().run(vec![
+        (Event::Probe(SNAPSHOT), start(0, Mode::Static)),
+        (Live(0), vec![]),
+        (Event::Probe(AGENT), start(1, Mode::Ads)),
+        (Stop, vec![Command::Drain { epoch: 1 }]),
+        (Stop, vec![Command::End { epoch: 1 }, Command::End { epoch: 0 }]),
+        (Exit(0), vec![]),
+        (Exit(1), vec![Command::Done]),
     ]);
 }
 
 #[test]
 fn with_nothing_to_end_it_ends_at_once() {
-    Script::new(&[]).run(vec![(Stop, vec![Command::Done])]);
-}
-
-#[test]
-fn it_takes_over_what_a_killed_launcher_left() {
-    let mut script = Script::new(&[(3, Mode::Static)]);
-    script.run(vec![(Event::Probe(SNAPSHOT), vec![]), (Event::Probe(AGENT), start(4, Mode::Ads))]);
-
-    let mut script = Script::new(&[(3, Mode::Ads)]);
-    script.run(vec![(Event::Probe(AGENT), vec![]), (Exit(3), vec![]), (Pass(1.0), vec![])]);
-    assert_eq!(script.feed(Event::Probe(AGENT)), start(0, Mode::Ads));
+    Script::new().run(vec![(Stop, vec![Command::Done])]);
 }
