@@ -11,7 +11,6 @@ use anyhow::{Context as _, Result};
 use skerry_core::id::Epoch;
 use skerry_core::index::Index;
 use skerry_core::ledger::{Ledger, Terms};
-use skerry_core::policy::Mesh;
 use skerry_gitops::mirror::Mirror;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -110,7 +109,7 @@ fn wire(
     cancel: CancellationToken,
 ) -> App {
     let rows = std::mem::take(&mut restored.rows);
-    let terms = Terms { epoch: restored.epoch, stale_after_seconds: Mesh::default().stale_after_seconds };
+    let terms = Terms { epoch: restored.epoch };
     let published = Arc::new(Published::restore(terms, rows.iter().cloned()));
     let ledger = Ledger::restore(restored.generation, rows);
     let index = Index::new(skerry_crds::decode, std::mem::take(&mut restored.indexes));

@@ -16,7 +16,7 @@ use skerry_proto::v1::Hello;
 use crate::publish::shards::Entry;
 use crate::publish::{Edition, Published, World};
 
-pub(crate) const TERMS: Terms = Terms { epoch: Epoch(3), stale_after_seconds: 300 };
+pub(crate) const TERMS: Terms = Terms { epoch: Epoch(3) };
 
 pub(crate) fn site(name: &str) -> SiteId {
     SiteId::new(name).expect("a test's site has a good name")

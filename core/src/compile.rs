@@ -105,6 +105,7 @@ pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane) -> EncodedFragment 
         supervision: data_plane.supervision.into(),
         drain_seconds: data_plane.drain_seconds,
         outbound_cidr: mesh.outbound_cidr.to_string(),
+        stale_after_seconds: mesh.stale_after_seconds,
     })
 }
 

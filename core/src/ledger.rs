@@ -34,8 +34,6 @@ pub struct Row {
 pub struct Terms {
     /// The life of the core's state.
     pub epoch: Epoch,
-    /// See `Manifest.stale_after_seconds`.
-    pub stale_after_seconds: u32,
 }
 
 impl Row {
@@ -50,7 +48,6 @@ impl Row {
             schema: SCHEMA,
             issued_at_ms: self.issued_at.0,
             accept_until_ms: 0,
-            stale_after_seconds: terms.stale_after_seconds,
             removals: self.removals,
         }
     }

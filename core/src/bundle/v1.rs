@@ -26,11 +26,8 @@ pub struct Manifest {
     /// After this time it is not accepted any more (what runs goes on): milliseconds; 0 is never.
     #[prost(uint64, tag = "8")]
     pub accept_until_ms: u64,
-    /// A link that was silent for so long makes the site stale: seconds; 0 is never.
-    #[prost(uint32, tag = "9")]
-    pub stale_after_seconds: u32,
     /// How many fragments of the site's previous list are not in this one.
-    #[prost(uint32, tag = "10")]
+    #[prost(uint32, tag = "9")]
     pub removals: u32,
 }
 /// The fragments of a site, sorted by key, each key once.
@@ -83,6 +80,9 @@ pub struct Settings {
     /// The CIDR of virtual addresses for proxies that name none.
     #[prost(string, tag = "4")]
     pub outbound_cidr: ::prost::alloc::string::String,
+    /// A link that was silent for so long makes the site stale: seconds; 0 is never.
+    #[prost(uint32, tag = "5")]
+    pub stale_after_seconds: u32,
 }
 /// One service as a class of sites sees it.
 #[derive(Clone, PartialEq, ::prost::Message)]
