@@ -11,6 +11,7 @@ use serde::Serialize;
 use skerry_core::bundle::v1::FragmentList;
 use skerry_core::bundle::{Contents, EncodedFragment, FragmentKey};
 use skerry_core::delta;
+use skerry_core::diagnostic::{Diagnostic, Diagnostics, Location};
 use skerry_core::id::{Digest, SiteId};
 use skerry_core::index::Compiled;
 use skerry_proto::codec::encode_fragment;
@@ -26,6 +27,21 @@ pub enum Fate {
     Added,
     /// It is gone.
     Removed,
+}
+
+/// A comparison, with what is wrong now and was not before.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Comparison {
+    /// The old state.
+    pub base: String,
+    /// The new state.
+    pub head: String,
+    /// What changes at sites.
+    #[serde(flatten)]
+    pub fleet: FleetDiff,
+    /// Diagnostics that the new state has and the old one has not.
+    pub new_diagnostics: Vec<Diagnostic>,
 }
 
 /// What a change of policy does to a fleet.
@@ -92,6 +108,16 @@ pub fn diff(base: &Compiled, head: &Compiled) -> FleetDiff {
         bytes: groups.iter().map(|group| group.bytes_each * group.sites.len()).sum(),
         groups,
     }
+}
+
+/// Finds what is wrong now and was not before. Lines and files move, so places do not count.
+pub fn new_diagnostics(base: &Diagnostics, head: &Diagnostics) -> Vec<Diagnostic> {
+    let without_place = |diagnostic: &Diagnostic| {
+        let location = Location::default();
+        Diagnostic { location, ..diagnostic.clone() }
+    };
+    let known: Diagnostics = base.iter().map(without_place).collect();
+    head.iter().filter(|diagnostic| !known.contains(&without_place(diagnostic))).cloned().collect()
 }
 
 /// Groups sites by identical change. Sites of one class share their lists, so each pair of lists is compared once.

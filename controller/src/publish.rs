@@ -161,3 +161,6 @@ impl Published {
         self.encoded.get(fragment)
     }
 }
+
+#[cfg(test)]
+mod tests;

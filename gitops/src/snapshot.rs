@@ -103,7 +103,7 @@ impl SourceTree {
                 _ => None,
             };
             match kept {
-                Some(object) => tree.catalog.seed(Held { object, hold: hold.clone() }),
+                Some(version) => tree.catalog.seed(Held { version, hold: hold.clone() }),
                 None => lost.push(key.clone()),
             }
         }

@@ -54,7 +54,13 @@ pub(crate) async fn run(
     mailbox: mailbox::Sender,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut servers = Servers { mailbox, tasks: JoinSet::new(), open: BTreeMap::new(), streams: Arc::default(), ends: Arc::default() };
+    let mut servers = Servers {
+        mailbox,
+        tasks: JoinSet::new(),
+        open: BTreeMap::new(),
+        streams: Arc::default(),
+        ends: Arc::default(),
+    };
     loop {
         servers.reconcile(&feeds.borrow_and_update(), &cancel);
         tokio::select! {
@@ -89,12 +95,20 @@ impl Servers {
             }
             match bind(&feed.folder.ads_socket()) {
                 Ok(listener) => self.serve(name.clone(), feed, listener, cancel.child_token()),
-                Err(error) => warn!(proxy = %name, "cannot listen at {}: {error}", feed.folder.ads_socket().display()),
+                Err(error) => {
+                    warn!(proxy = %name, "cannot listen at {}: {error}", feed.folder.ads_socket().display())
+                }
             }
         }
     }
 
-    fn serve(&mut self, name: NamespacedName, feed: &Feed, listener: UnixListener, cancel: CancellationToken) {
+    fn serve(
+        &mut self,
+        name: NamespacedName,
+        feed: &Feed,
+        listener: UnixListener,
+        cancel: CancellationToken,
+    ) {
         info!(proxy = %name, socket = %feed.folder.ads_socket().display(), "serves ADS");
         let service = service::Ads {
             proxy: name.clone(),
@@ -104,7 +118,8 @@ impl Servers {
             cancel: cancel.clone(),
             ends: Arc::clone(&self.ends),
         };
-        let server = tonic::transport::Server::builder().add_service(AggregatedDiscoveryServiceServer::new(service));
+        let server =
+            tonic::transport::Server::builder().add_service(AggregatedDiscoveryServiceServer::new(service));
         self.open.insert(name.clone(), cancel.clone());
         self.tasks.spawn(async move {
             let incoming = UnixListenerStream::new(listener);

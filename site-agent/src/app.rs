@@ -56,8 +56,11 @@ pub(crate) fn main(args: RunArgs) -> ExitCode {
 
 fn start(args: RunArgs) -> anyhow::Result<()> {
     let filter = Targets::from_str(&args.log).with_context(|| format!("--log {}", args.log));
-    let (filter, trouble) = filter.map_or_else(|error| (Targets::default(), Some(error)), |filter| (filter, None));
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let (filter, trouble) =
+        filter.map_or_else(|error| (Targets::default(), Some(error)), |filter| (filter, None));
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     tracing_subscriber::registry().with(filter).with(layer).init();
     trouble.map_or(Ok(()), Err)?;
     let config = Config::resolve(args, std::env::current_exe()?)?;
@@ -100,7 +103,8 @@ impl App {
         let loaded = workloads::fold(scan.clone(), &store.workload_files()?);
         let kept = loaded.files.clone();
         let site = Site::boot(lines.site_parts(&config, &store, clock), loaded)?;
-        let watch = workloads::run(config.workloads.clone(), kept, scan, lines.mailbox.clone(), cancel.clone());
+        let watch =
+            workloads::run(config.workloads.clone(), kept, scan, lines.mailbox.clone(), cancel.clone());
         let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), cancel.clone());
         let supervisor = lines.supervisor(&config).run(cancel.clone());
         let (link, mail) = lines.link(config, store);
@@ -176,6 +180,7 @@ impl Lines {
                 outbox: self.outbox.0.clone(),
             },
             status_file: config.layout.status(),
+            envoy: config.envoy.clone(),
         }
     }
 

@@ -23,9 +23,10 @@ impl Clock {
         self.start.elapsed()
     }
 
-    /// Returns the runtime's instant for a point in time, for `sleep_until`.
+    /// Returns the runtime's instant for a point in time, for `sleep_until`; a year from the start
+    /// for whatever is later.
     pub(crate) fn instant(&self, at: Now) -> tokio::time::Instant {
-        (self.start + at).into()
+        (self.start + at.min(Duration::from_secs(365 * 86_400))).into()
     }
 }
 

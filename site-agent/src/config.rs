@@ -76,7 +76,8 @@ impl Config {
     /// Resolves the options; `program` is the path of the running binary.
     pub fn resolve(args: RunArgs, program: PathBuf) -> Result<Self, ConfigError> {
         require_loopback(&args.core)?;
-        let absolute = |name, path: PathBuf| std::path::absolute(path).map_err(|error| ConfigError::Path(name, error));
+        let absolute =
+            |name, path: PathBuf| std::path::absolute(path).map_err(|error| ConfigError::Path(name, error));
         Ok(Self {
             site: SiteId::new(args.site)?,
             core: args.core,
@@ -85,7 +86,8 @@ impl Config {
             envoy: args.envoy.map(|path| absolute("--envoy", path)).transpose()?,
             xds: args.xds,
             link: args.link,
-            pull_interval: parse_duration(&args.pull_interval).ok_or(ConfigError::Duration(args.pull_interval))?,
+            pull_interval: parse_duration(&args.pull_interval)
+                .ok_or(ConfigError::Duration(args.pull_interval))?,
             confirm_deadline: CONFIRM_DEADLINE,
             on_exit: if args.stop_proxies_on_exit { OnExit::StopProxies } else { OnExit::LeaveProxies },
             program,

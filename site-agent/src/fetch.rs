@@ -141,8 +141,13 @@ fn build_list(delta: &ListDelta, bases: &[&Slot]) -> Result<Vec<u8>, FetchError>
     let base = if delta.base.is_empty() {
         v1::FragmentList::default()
     } else {
-        let unknown = || FetchError::UnknownBase(Digest::from_slice(&delta.base).map_or("?".to_owned(), |id| id.short()));
-        let slot = bases.iter().find(|slot| slot.list_digest().as_bytes()[..] == delta.base[..]).ok_or_else(unknown)?;
+        let unknown = || {
+            FetchError::UnknownBase(Digest::from_slice(&delta.base).map_or("?".to_owned(), |id| id.short()))
+        };
+        let slot = bases
+            .iter()
+            .find(|slot| slot.list_digest().as_bytes()[..] == delta.base[..])
+            .ok_or_else(unknown)?;
         v1::FragmentList::decode(slot.list.as_slice()).map_err(|_| unknown())?
     };
     Ok(patch(&base, &change).encode_to_vec())

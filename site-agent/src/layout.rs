@@ -15,7 +15,9 @@ const LONGEST_SOCKET: &str = "admin.9999.sock";
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
     /// The path leaves no room for sockets.
-    #[error("{path}: path is too long for Unix sockets ({length} bytes, at most {MAX_SOCKET_PATH}): use a shorter --data-dir")]
+    #[error(
+        "{path}: path is too long for Unix sockets ({length} bytes, at most {MAX_SOCKET_PATH}): use a shorter --data-dir"
+    )]
     TooLong {
         /// The socket's path.
         path: PathBuf,
@@ -80,7 +82,11 @@ fn short_name(name: &str) -> String {
 
 fn fits(path: &Path) -> Result<(), LayoutError> {
     let length = path.as_os_str().len();
-    if length <= MAX_SOCKET_PATH { Ok(()) } else { Err(LayoutError::TooLong { path: path.to_owned(), length }) }
+    if length <= MAX_SOCKET_PATH {
+        Ok(())
+    } else {
+        Err(LayoutError::TooLong { path: path.to_owned(), length })
+    }
 }
 
 /// Makes a folder that only its owner may enter, and its parents.

@@ -180,7 +180,8 @@ impl Link {
 
     fn hello(&self) -> Hello {
         let Identity { manifest, list } = *self.identity.borrow();
-        let bytes = |digest: Option<Digest>| digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default();
+        let bytes =
+            |digest: Option<Digest>| digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default();
         Hello {
             protocol: PROTOCOL,
             site: self.site.to_string(),
@@ -199,7 +200,10 @@ impl Link {
 }
 
 fn retry_after(seconds: u32, reason: &str) -> End {
-    End::Pause(Duration::from_secs(seconds.into()), format!("the core says come back in {seconds} s: {reason}"))
+    End::Pause(
+        Duration::from_secs(seconds.into()),
+        format!("the core says come back in {seconds} s: {reason}"),
+    )
 }
 
 /// An error with its causes: tonic says "transport error" and hides the rest.

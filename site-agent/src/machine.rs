@@ -127,7 +127,8 @@ impl Machine {
         if let State::Trying(trial) = &mut self.state {
             let proxies = &self.proxies;
             let decides = |name: &&NamespacedName| {
-                !trial.excused.contains(*name) && (trial.origin == Origin::Resumed || proxies.is_connected(name))
+                !trial.excused.contains(*name)
+                    && (trial.origin == Origin::Resumed || proxies.is_connected(name))
             };
             let fresh = || hashes.keys().filter(decides).map(|name| (name.clone(), 0)).collect();
             trial.jury.get_or_insert_with(fresh).retain(|name, _| hashes.contains_key(name));
@@ -147,7 +148,13 @@ impl Machine {
     }
 
     /// A proxy has refused something of the resources with this hash.
-    pub(crate) fn handle_refused(&mut self, name: &NamespacedName, stream: StreamId, hash: Digest, detail: &str) {
+    pub(crate) fn handle_refused(
+        &mut self,
+        name: &NamespacedName,
+        stream: StreamId,
+        hash: Digest,
+        detail: &str,
+    ) {
         self.proxies.refuse(name, stream, detail);
         let State::Trying(trial) = &self.state else { return };
         if self.proxies.wanted(name) == Some(hash) && !trial.excused.contains(name) {
@@ -159,7 +166,9 @@ impl Machine {
     pub(crate) fn handle_gone(&mut self, name: &NamespacedName, stream: StreamId) {
         self.proxies.disconnect(name, stream);
         let State::Trying(Trial { jury: Some(jury), .. }) = &mut self.state else { return };
-        let Some(departures) = jury.get_mut(name).filter(|_| !self.proxies.is_connected(name)) else { return };
+        let Some(departures) = jury.get_mut(name).filter(|_| !self.proxies.is_connected(name)) else {
+            return;
+        };
         *departures += 1;
         if *departures >= DEPARTURES {
             self.go_back(format!("proxy {name} ended again and again after it was published"));
@@ -211,7 +220,9 @@ impl Machine {
             } else if *origin == Origin::Resumed && *departures == 0 {
                 None
             } else {
-                Some(format!("proxy {name} ended after it was published and did not come back within {seconds} s"))
+                Some(format!(
+                    "proxy {name} ended after it was published and did not come back within {seconds} s"
+                ))
             }
         };
         match jury.iter().find_map(late) {

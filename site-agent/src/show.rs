@@ -38,7 +38,8 @@ fn collect(layout: &Layout) -> anyhow::Result<Value> {
         Err(StoreError::InUse(_)) => json!({ "agent": "running" }),
         Err(error) => return Err(error.into()),
     };
-    let status = fs_err::read(layout.status()).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let status =
+        fs_err::read(layout.status()).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     view["lastState"] = status.unwrap_or(Value::Null);
     view["proxies"] = proxies(&layout.proxies());
     Ok(view)

@@ -2,6 +2,7 @@
 //! what the machines decide, and publishes. Synchronous; `app` runs it in a loop.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use skerry_core::bundle::{Bundle, v1};
@@ -65,7 +66,9 @@ pub(crate) struct Parts {
     /// Where its words go.
     pub(crate) out: Outlets,
     /// Where the last state is written for people.
-    pub(crate) status_file: std::path::PathBuf,
+    pub(crate) status_file: PathBuf,
+    /// The Envoy that the supervisor has.
+    pub(crate) envoy: Option<PathBuf>,
 }
 
 /// One site.
@@ -77,7 +80,8 @@ pub(crate) struct Site {
     machine: Machine,
     publisher: Publisher,
     out: Outlets,
-    status_file: std::path::PathBuf,
+    status_file: PathBuf,
+    envoy: Option<PathBuf>,
     /// What runs. Always verified.
     current: Option<Held>,
     /// What is being tried.
@@ -166,14 +170,14 @@ impl Site {
         for problem in &loaded.problems {
             warn!("{problem}");
         }
-        if let Err(error) = self.store.put_workload_files(&loaded.files) {
-            warn!("workload files are not kept: {error}");
-        }
         self.workloads = loaded.workloads;
         self.workload_problems = loaded.problems;
         let bundle = self.candidate.as_ref().or(self.current.as_ref()).map(|held| Arc::clone(&held.bundle));
         self.lowered = None;
         self.publish(bundle.as_deref());
+        if let Err(error) = self.store.put_workload_files(&loaded.files) {
+            warn!("workload files are not kept: {error}");
+        }
         if self.candidate.is_none() {
             self.publisher.write_snapshots();
         }
@@ -196,7 +200,8 @@ impl Site {
         let (proxy, ends) = (name.to_string(), u64::from(state.restarts));
         let reported = self.store.reported_ends(&proxy)?;
         let detail = format!("proxy {name} ended: {} (end {ends})", state.last_exit);
-        let event = (ends > reported).then(|| report::of_event(Kind::ProxyExited, &self.manifest(), &detail, wall_ms()));
+        let event = (ends > reported)
+            .then(|| report::of_event(Kind::ProxyExited, &self.manifest(), &detail, wall_ms()));
         if ends != reported {
             self.store.append_ends(&proxy, ends, event)?;
             self.wake_reports();
@@ -250,3 +255,6 @@ impl Site {
         self.out.outbox.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
+
+#[cfg(test)]
+mod tests;

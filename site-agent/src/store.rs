@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableTable as _, StorageError, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, ReadTransaction, ReadableTable as _, StorageError, WriteTransaction,
+};
 use skerry_core::id::{Digest, SiteId};
 
 mod counters;
@@ -103,12 +105,18 @@ impl Store {
         self.read(|txn| Ok(txn.open_table(TEXTS)?.get("site")?.map(|row| row.value().to_owned())))
     }
 
-    fn read<T>(&self, look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+    fn read<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
         self.using(|db| look(&redb::ReadableDatabase::begin_read(db)?))
     }
 
     /// Runs one transaction; nothing of it is kept unless all of it is.
-    fn write<T>(&self, step: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+    fn write<T>(
+        &self,
+        step: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
         self.using(|db| {
             let txn = db.begin_write()?;
             let outcome = step(&txn)?;
@@ -172,7 +180,9 @@ fn explain_open(path: &Path, error: DatabaseError) -> StoreError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path),
         DatabaseError::Storage(StorageError::Corrupted(what)) => StoreError::Damaged(path, what),
-        DatabaseError::Storage(StorageError::Io(error)) if matches!(error.kind(), InvalidData | UnexpectedEof) => {
+        DatabaseError::Storage(StorageError::Io(error))
+            if matches!(error.kind(), InvalidData | UnexpectedEof) =>
+        {
             StoreError::Damaged(path, error.to_string())
         }
         other => StoreError::Disk(path, other.to_string()),

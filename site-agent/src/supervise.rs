@@ -71,10 +71,19 @@ fn plan(desired: &Desired, running: &BTreeMap<ProxyDir, Running>) -> Plan {
         Supervision::Agent => desired.proxies.values().collect(),
         Supervision::External => Vec::new(),
     };
-    let is_surplus = |(folder, launcher): &(&ProxyDir, &Running)| launcher.is_ours && !wanted.contains(folder);
+    let is_surplus =
+        |(folder, launcher): &(&ProxyDir, &Running)| launcher.is_ours && !wanted.contains(folder);
     Plan {
-        start: wanted.iter().filter(|folder| !running.contains_key(*folder)).map(|folder| (*folder).clone()).collect(),
-        stop: running.iter().filter(is_surplus).map(|(folder, launcher)| (folder.clone(), launcher.pid)).collect(),
+        start: wanted
+            .iter()
+            .filter(|folder| !running.contains_key(*folder))
+            .map(|folder| (*folder).clone())
+            .collect(),
+        stop: running
+            .iter()
+            .filter(is_surplus)
+            .map(|(folder, launcher)| (folder.clone(), launcher.pid))
+            .collect(),
     }
 }
 
@@ -208,19 +217,22 @@ mod tests {
     }
 
     fn running(launchers: &[(&str, bool)]) -> BTreeMap<ProxyDir, Running> {
-        let of = |(name, is_ours): &(&str, bool)| (folder(name), Running { pid: Pid::INIT, is_ours: *is_ours });
+        let of =
+            |(name, is_ours): &(&str, bool)| (folder(name), Running { pid: Pid::INIT, is_ours: *is_ours });
         launchers.iter().map(of).collect()
     }
 
     #[test]
     fn it_starts_what_is_missing_and_stops_what_is_surplus() {
-        let plan = plan(&desired(Some(Supervision::Agent), &["a", "b"]), &running(&[("b", true), ("c", true)]));
+        let plan =
+            plan(&desired(Some(Supervision::Agent), &["a", "b"]), &running(&[("b", true), ("c", true)]));
         assert_eq!(plan, Plan { start: vec![folder("a")], stop: vec![(folder("c"), Pid::INIT)] });
     }
 
     #[test]
     fn it_stops_no_launcher_of_somebody_else() {
-        let plan = plan(&desired(Some(Supervision::External), &["a"]), &running(&[("a", false), ("b", true)]));
+        let plan =
+            plan(&desired(Some(Supervision::External), &["a"]), &running(&[("a", false), ("b", true)]));
         assert_eq!(plan, Plan { start: vec![], stop: vec![(folder("b"), Pid::INIT)] });
     }
 

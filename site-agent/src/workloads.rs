@@ -69,7 +69,9 @@ fn load(
             if !reason.is_empty() {
                 problems.push(format!("{file}: {reason}"));
             }
-            let (workloads, _) = kept.map(|bytes| skerry_crds::load_workloads(&[(file.to_owned(), bytes.clone())])).unwrap_or_default();
+            let (workloads, _) = kept
+                .map(|bytes| skerry_crds::load_workloads(&[(file.to_owned(), bytes.clone())]))
+                .unwrap_or_default();
             (workloads, kept.cloned())
         }
     }

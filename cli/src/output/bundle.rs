@@ -10,6 +10,7 @@ pub fn settings(settings: &v1::Settings) -> Value {
         ("supervision", json!(settings.supervision().as_str_name())),
         ("drainSeconds", json!(settings.drain_seconds)),
         ("outboundCidr", text(&settings.outbound_cidr)),
+        ("staleAfterSeconds", number(settings.stale_after_seconds)),
     ])
 }
 

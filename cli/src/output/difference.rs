@@ -2,8 +2,7 @@
 
 use skerry_core::id::Revision;
 
-use crate::diff::{Fate, FragmentChange, Group, NO_SITE};
-use crate::verb::diff::Comparison;
+use crate::diff::{Comparison, Fate, FragmentChange, Group, NO_SITE};
 
 use super::diagnostics;
 use super::paint::Paint;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::verb::explain::{Explained, Origin};
+use crate::explained::{Explained, Origin};
 
 use super::paint::Paint;
 use super::table::{Cell, Tone, table};
@@ -32,7 +32,7 @@ pub fn render(explained: &Explained, paint: Paint) -> String {
             text.push('\n');
         }
         text.push_str(&format!(
-            "\n{}\n{}",
+            "{}\n{}",
             paint.bold("Effective traffic settings"),
             settings(explained, paint)
         ));

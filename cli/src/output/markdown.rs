@@ -2,8 +2,7 @@
 
 use skerry_core::diagnostic::Diagnostic;
 
-use crate::diff::{Fate, FragmentChange, Group};
-use crate::verb::diff::Comparison;
+use crate::diff::{Comparison, Fate, FragmentChange, Group};
 
 use super::diagnostics::word;
 use super::difference::{SITES, about, bytes, group_title, summary, title};

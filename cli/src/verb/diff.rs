@@ -1,13 +1,11 @@
 //! `skerry diff`: which sites a change of policy reaches, and what it costs on the link. Needs no server.
 
 use clap::ValueEnum;
-use serde::Serialize;
-use skerry_core::diagnostic::{Diagnostic, Diagnostics, Location};
 use skerry_core::world::{Age, ServiceIndexes};
 
 use crate::args::range::RangeArgs;
 use crate::args::source::SourceArgs;
-use crate::diff::{FleetDiff, diff};
+use crate::diff::{Comparison, diff, new_diagnostics};
 use crate::error::{CliError, ErrorKind};
 use crate::outcome::Outcome;
 use crate::output::progress::Progress;
@@ -55,21 +53,6 @@ pub enum Format {
     Markdown,
 }
 
-/// A comparison, with what is wrong now and was not before.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Comparison {
-    /// The old state.
-    pub base: String,
-    /// The new state.
-    pub head: String,
-    /// What changes at sites.
-    #[serde(flatten)]
-    pub fleet: FleetDiff,
-    /// Diagnostics that the new state has and the old one has not.
-    pub new_diagnostics: Vec<Diagnostic>,
-}
-
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let comparison = compare(args, output.progress())?;
@@ -94,7 +77,7 @@ fn compare(args: &Args, progress: Progress) -> Result<Comparison, CliError> {
             base: base.loaded.name(),
             head: head.loaded.name(),
             fleet: diff(&base.compiled, &head.compiled),
-            new_diagnostics: new_ones(&base.diagnostics, &head.diagnostics),
+            new_diagnostics: new_diagnostics(&base.diagnostics, &head.diagnostics),
         })
     })
 }
@@ -139,14 +122,4 @@ fn keep_ages(base: &Loaded, head: &mut Loaded) {
             aged.age = before.age;
         }
     }
-}
-
-/// Lines and files move, so places do not count.
-fn new_ones(base: &Diagnostics, head: &Diagnostics) -> Vec<Diagnostic> {
-    let without_place = |diagnostic: &Diagnostic| {
-        let location = Location::default();
-        Diagnostic { location, ..diagnostic.clone() }
-    };
-    let known: Diagnostics = base.iter().map(without_place).collect();
-    head.iter().filter(|diagnostic| !known.contains(&without_place(diagnostic))).cloned().collect()
 }

@@ -55,14 +55,15 @@ fn diagnostic(line: u32) -> Diagnostic {
     }
 }
 
-fn fleet() -> FleetStatus {
+/// One site for each state.
+fn sites() -> Vec<SiteSummary> {
     let behind = SiteSummary {
         desired: vec![8],
         desired_generation: 8,
         desired_revision: revision('b'),
         ..site("c-behind", &[Phase::Ready])
     };
-    // It made its last report two hours before its link broke, by a clock that is right.
+    // It made its last report two hours before its link broke.
     let dark = SiteSummary {
         connected: false,
         last_seen_ms: ago(93_600),
@@ -70,36 +71,37 @@ fn fleet() -> FleetStatus {
         observed_at_ms: ago(100_800),
         ..site("d-dark", &[Phase::Ready])
     };
-    let never = SiteSummary {
-        connected: false,
+    let well = site("a-well", &[Phase::Ready, Phase::Ready]);
+    let refused = site("b-refused", &[Phase::Ready, Phase::Refused]);
+    vec![well, refused, behind, dark, never_seen(), site("f-snapshot", &[Phase::Detached])]
+}
+
+fn never_seen() -> SiteSummary {
+    let (connected, state) = (false, None);
+    SiteSummary {
+        connected,
+        state,
         last_seen_ms: 0,
         received_at_ms: 0,
         observed_at_ms: 0,
-        state: None,
         ..site("e-never", &[])
-    };
-    let sites = vec![
-        site("a-well", &[Phase::Ready, Phase::Ready]),
-        site("b-refused", &[Phase::Ready, Phase::Refused]),
-        behind,
-        dark,
-        never,
-        site("f-snapshot", &[Phase::Detached]),
-    ];
-    let diagnostics = (1..=7).map(diagnostic).collect();
+    }
+}
+
+fn fleet() -> FleetStatus {
     let source = SourceStatus {
         error: "cannot reach git.example: no route to host".to_owned(),
         error_help: "sites go on with what they have".to_owned(),
         held_revision: revision('c'),
         held_reason: "the branch was rewritten".to_owned(),
         fetched_at_ms: ago(640),
-        diagnostics,
+        diagnostics: (1..=7).map(diagnostic).collect(),
         errors: 7,
         warnings: 1,
         foreign: [("Kustomization".to_owned(), 3)].into(),
         ..source()
     };
-    FleetStatus { source: Some(source), sites, more: false, now_ms: NOW }
+    FleetStatus { source: Some(source), sites: sites(), more: false, now_ms: NOW }
 }
 
 fn ask(core: &Core, args: &[&str]) -> Ran {

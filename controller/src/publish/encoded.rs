@@ -12,8 +12,11 @@ use skerry_proto::codec::compress_fragment;
 const MAX_BYTES: usize = 8 << 20;
 
 /// A cache that starts anew when it is full.
-#[derive(Debug, Default)]
-pub struct EncodedFragments(Mutex<Inner>);
+#[derive(Debug)]
+pub struct EncodedFragments {
+    room: usize,
+    inner: Mutex<Inner>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -21,16 +24,27 @@ struct Inner {
     bytes: usize,
 }
 
+impl Default for EncodedFragments {
+    fn default() -> Self {
+        Self::with_room(MAX_BYTES)
+    }
+}
+
 impl EncodedFragments {
+    /// Makes a cache that holds so many bytes.
+    pub fn with_room(bytes: usize) -> Self {
+        Self { room: bytes, inner: Mutex::default() }
+    }
+
     /// Returns a fragment's encoded form.
     pub fn get(&self, fragment: &EncodedFragment) -> Arc<[u8]> {
-        if let Some(encoded) = self.0.lock().by_id.get(&fragment.id) {
+        if let Some(encoded) = self.inner.lock().by_id.get(&fragment.id) {
             return Arc::clone(encoded);
         }
         let encoded = compress_fragment(&fragment.bytes).expect("zstd fails for lack of memory only");
         let encoded: Arc<[u8]> = encoded.into();
-        let mut inner = self.0.lock();
-        if inner.bytes + encoded.len() > MAX_BYTES {
+        let mut inner = self.inner.lock();
+        if inner.bytes + encoded.len() > self.room {
             *inner = Inner::default();
         }
         inner.bytes += encoded.len();

@@ -1,15 +1,9 @@
 //! Sources that cannot be read in whole or in part: what is in force stays, and people are told.
 
-use skerry_proto::v1::{FleetStatus, SourceStatus};
-
 use crate::rig::core::Home;
 use crate::rig::policies::{BAD_ROUTE, SHOP, WEB};
 use crate::rig::repository::Repository;
 use crate::rig::site::TestSite;
-
-fn source(status: FleetStatus) -> SourceStatus {
-    status.source.expect("a status has a source")
-}
 
 /// Invariants 7 and 11: one bad document hurts only itself, and its place is told.
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +23,7 @@ async fn a_bad_commit_holds_one_object_and_lets_the_others_through() {
     let keys: Vec<_> = taken.offer.list.unwrap().upserts.into_iter().map(|entry| entry.key).collect();
     assert_eq!(keys, ["service/shop/web"]);
     assert_eq!(stream.site.service("cart").tables, routes, "the last good route stays");
-    let source = source(core.compiled(&commit).await);
+    let source = core.compiled(&commit).await;
     assert!(source.errors >= 1, "{source:?}");
     let error = source.diagnostics.iter().find(|diagnostic| diagnostic.severity == "error").unwrap();
     assert_eq!((error.file.as_str(), error.line), ("shop/route.yaml", 9));
@@ -56,7 +50,7 @@ async fn a_held_object_is_held_over_a_restart() {
 
     let next = site.connect(&core).await.next_message().await;
     assert!(matches!(next, skerry_proto::v1::sync_response::Message::Current(_)), "{next:?}");
-    let source = source(core.status().await);
+    let source = core.source().await;
     assert!(source.diagnostics.iter().any(|diagnostic| diagnostic.code == "Held"), "{source:?}");
     core.stop().await;
 }
@@ -64,9 +58,7 @@ async fn a_held_object_is_held_over_a_restart() {
 /// Waits for an error of the source and checks that the site's bundle stays.
 async fn expect_error(home: &Home, words: &str, is_restarted: bool) {
     let core = home.start().await;
-    let status =
-        core.status_when("the error", |status| !status.source.as_ref().unwrap().error.is_empty()).await;
-    let source = source(status);
+    let source = core.source_when("the error", |source| !source.error.is_empty()).await;
     assert!(source.error.contains(words), "{}", source.error);
     assert!(!source.error_help.is_empty());
     let mut site = TestSite::new("s1");

@@ -72,7 +72,7 @@ async fn a_core_without_its_remote_goes_on_serving() {
     repository.show(&hidden);
     let commit = repository.commit("back", &[("shop/route.yaml", &route("/older"))]);
     core.notify().await;
-    let source = core.compiled(&commit).await.source.unwrap();
+    let source = core.compiled(&commit).await;
     assert_eq!(source.error, "");
     core.stop().await;
 }

@@ -96,6 +96,6 @@ async fn a_site_has_its_fragments_and_one_that_is_not_there_is_not_found() {
     assert!(detail.fragments.iter().all(|row| row.id.len() == 64 && row.length > 0));
     let request = skerry_proto::v1::GetSiteRequest { site: "s9".to_owned() };
     assert_eq!(core.fleet().get_site(request).await.unwrap_err().code(), tonic::Code::NotFound);
-    assert_eq!(core.status().await.source.unwrap().foreign["Deployment"], 1);
+    assert_eq!(core.source().await.foreign["Deployment"], 1);
     core.stop().await;
 }

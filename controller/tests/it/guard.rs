@@ -6,12 +6,11 @@ use crate::rig::core::{Home, TestCore};
 use crate::rig::policies::{SHOP, route};
 use crate::rig::repository::Repository;
 use crate::rig::site::TestSite;
+use crate::rig::until;
 
 /// Waits until a head is held; returns its revision.
 async fn held(core: &TestCore, words: &str) -> String {
-    let is_held = |source: &skerry_proto::v1::SourceStatus| source.held_reason.contains(words);
-    let status = core.status_when("the hold", |status| is_held(status.source.as_ref().unwrap())).await;
-    let source = status.source.unwrap();
+    let source = core.source_when("the hold", |source| source.held_reason.contains(words)).await;
     assert_ne!(source.held_revision, source.revision);
     source.held_revision
 }
@@ -47,7 +46,7 @@ async fn a_force_push_is_held_until_it_is_confirmed() {
     core.confirm(&revision).await.unwrap();
 
     assert_eq!(stream.take_offer().await.manifest.revision, revision);
-    let source = core.compiled(&commit).await.source.unwrap();
+    let source = core.compiled(&commit).await;
     assert_eq!((source.held_revision.as_str(), source.held_reason.as_str()), ("", ""));
     let error = core.confirm(&revision).await.unwrap_err();
     assert_eq!(error.message(), "nothing waits for a confirmation");
@@ -87,7 +86,7 @@ async fn a_hold_ends_when_the_former_history_comes_back() {
     repository.git(&["reset", "--quiet", "--hard", &second]);
     core.notify().await;
 
-    core.status_when("no hold", |status| status.source.as_ref().unwrap().held_reason.is_empty()).await;
+    core.source_when("no hold", |source| source.held_reason.is_empty()).await;
     core.stop().await;
 }
 
@@ -120,7 +119,7 @@ async fn a_commit_that_empties_the_world_is_held_until_it_is_confirmed() {
     core.notify().await;
     let revision = held(&core, "has no object of ours").await;
     core.confirm(&revision).await.unwrap();
-    core.status_when("no sites", |status| status.sites.is_empty()).await;
+    until("no sites", || async { Some(core.status().await).filter(|status| status.sites.is_empty()) }).await;
     let Message::RetryAfter(_) = site.connect(&core).await.next_message().await else {
         panic!("it is unknown")
     };

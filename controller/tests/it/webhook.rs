@@ -57,14 +57,14 @@ async fn a_good_notification_makes_the_core_fetch() {
 async fn what_is_not_signed_well_is_refused_and_what_is_not_ours_is_left_alone() {
     let repository = Repository::with(SHOP);
     let core = Home::of(repository.path()).start_ready().await;
-    let before = core.status().await.source.unwrap().fetched_at_ms;
+    let before = core.source().await.fetched_at_ms;
 
     assert_eq!(push(core.webhook, "another", b"{}").await, 401);
     assert_eq!(send(core.webhook, "POST /webhook", "", b"{}").await.0, 401);
     assert_eq!(push(core.webhook, SECRET, &vec![b' '; (1 << 20) + 1]).await, 413);
     assert_eq!(push(core.webhook, SECRET, br#"{"ref": "refs/heads/other"}"#).await, 202);
 
-    assert_eq!(core.status().await.source.unwrap().fetched_at_ms, before);
+    assert_eq!(core.source().await.fetched_at_ms, before);
     core.stop().await;
 }
 

@@ -92,10 +92,10 @@ pub enum PatchKind {
     TrafficPolicy,
 }
 
+// That `value` is there when it must be is not a CEL rule: CEL does not see fields without a type.
 /// One operation of a JSON patch (RFC 6902).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.op == 'remove' || has(self.value)").message("add, replace and test need a value"))]
 pub struct Operation {
     /// What it does. `test` refuses the whole override when the value differs.
     pub op: Op,

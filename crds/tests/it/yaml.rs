@@ -16,6 +16,15 @@ fn read(text: &str) -> Parsed {
 #[test]
 fn splits_at_markers_and_nowhere_else() {
     let cases: &[(&str, &[serde_json::Value])] = &[
+        ("&k a: 1\nb: *k\n", &[json!({"a": 1, "b": "a"})]),
+        ("x: &k a\n*k : 2\n", &[json!({"x": "a", "a": 2})]),
+        (
+            "x: &x {a: 1}\ny: &y {a: 2, b: 2}\nz: {<<: [*x, *y], c: 3}\n",
+            &[json!({
+                "x": {"a": 1}, "y": {"a": 2, "b": 2}, "z": {"c": 3, "a": 1, "b": 2}
+            })],
+        ),
+        ("\"<<\": 1\n", &[json!({"<<": 1})]),
         ("", &[]),
         ("# only a comment\n---\n\n---\n# another\n", &[]),
         ("a: 1", &[json!({"a": 1})]),

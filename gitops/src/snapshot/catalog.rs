@@ -2,14 +2,16 @@
 //!
 //! Pure: no Git, no files. The rules:
 //!
-//! 1. Of several good documents for one object the first counts, by path, then by place in the file; each further one
-//!    is a `DuplicateObject`.
-//! 2. A refused document never counts, and hides no good one.
-//! 3. An object that was there and has no good document now is **held**: it stays as it last was, as long as (a) a
+//! 1. Of several documents for one object a good one counts before a flawed one (that has errors and can be used all
+//!    the same), then the first by path, then by place in the file; each further one is a `DuplicateObject`.
+//! 2. A refused document never counts, and hides no other.
+//! 3. An object that was there and has no usable document now is **held**: it stays as it last was, as long as (a) a
 //!    refused document names it, or (b) the file that it came from has documents that may be anything. A file over
 //!    budget is such a file. If that file is gone and the same step brings a new file with such documents, the hold
 //!    waits for that one: it may be the old one, renamed.
-//! 4. Otherwise it is removed.
+//! 4. An object in force in a good version and with flawed documents at best now is held too. Was the version in force
+//!    flawed itself, or is there none, the flawed document counts.
+//! 5. Otherwise it is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Location};
 use skerry_core::id::ObjectKey;
 use skerry_core::policy::Object;
 
-use super::file::{Entry, SourceFile};
+use super::file::{Entry, Soundness, SourceFile, Version};
 use super::hold::{Held, Hold};
 use crate::oid::{BlobId, CommitId};
 
@@ -29,7 +31,7 @@ pub type Batch = BTreeMap<String, Option<SourceFile>>;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalog {
     files: BTreeMap<String, SourceFile>,
-    /// Every document of ours with a known identity, good or refused.
+    /// Every document of ours with a known identity, usable or refused.
     claims: BTreeMap<ObjectKey, BTreeSet<Claim>>,
     live: BTreeMap<ObjectKey, Live>,
     /// A subset of `live`.
@@ -37,7 +39,7 @@ pub struct Catalog {
     /// Diagnostics about an object as a whole; files carry their own. No empty lists.
     notes: BTreeMap<ObjectKey, Vec<Diagnostic>>,
     /// Files that have diagnostics.
-    flawed: BTreeSet<String>,
+    remarked: BTreeSet<String>,
     /// The sum over all files. No zeros.
     foreign: BTreeMap<String, usize>,
 }
@@ -51,7 +53,7 @@ struct Claim {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Live {
-    object: Arc<Object>,
+    version: Version,
     blob: Option<BlobId>,
     path: String,
     line: u32,
@@ -102,9 +104,9 @@ impl Catalog {
 
     /// Puts a held object in place before the first batch, after a restart.
     pub(super) fn seed(&mut self, held: Held) {
-        let Held { object, hold } = held;
-        let live = Live { object, blob: Some(hold.blob), path: hold.path.clone(), line: hold.line };
-        let key = live.object.key.clone();
+        let Held { version, hold } = held;
+        let live = Live { version, blob: Some(hold.blob), path: hold.path.clone(), line: hold.line };
+        let key = live.object().key.clone();
         self.live.insert(key.clone(), live);
         self.holds.insert(key, hold);
     }
@@ -116,18 +118,18 @@ impl Catalog {
 
     /// Lists every object, in order.
     pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
-        self.live.values().map(|live| &live.object)
+        self.live.values().map(Live::object)
     }
 
     /// Looks an object up.
     pub fn object(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
-        self.live.get(key).map(|live| &live.object)
+        self.live.get(key).map(Live::object)
     }
 
     /// Collects all diagnostics.
     pub fn diagnostics(&self) -> Diagnostics {
         let of_files =
-            self.flawed.iter().filter_map(|path| self.files.get(path)).flat_map(|file| &file.diagnostics);
+            self.remarked.iter().filter_map(|path| self.files.get(path)).flat_map(|file| &file.diagnostics);
         of_files.chain(self.notes.values().flatten()).cloned().collect()
     }
 
@@ -155,13 +157,13 @@ impl Catalog {
             *self.foreign.entry(kind.clone()).or_default() += count;
         }
         if !file.diagnostics.is_empty() {
-            self.flawed.insert(path.to_owned());
+            self.remarked.insert(path.to_owned());
         }
         self.files.insert(path.to_owned(), file);
     }
 
     fn forget(&mut self, path: &str, old: &SourceFile, touched: &mut BTreeSet<ObjectKey>) {
-        self.flawed.remove(path);
+        self.remarked.remove(path);
         for (index, entry) in old.entries.iter().enumerate() {
             if let Some(claims) = self.claims.get_mut(&entry.key) {
                 claims.remove(&Claim { path: path.to_owned(), index });
@@ -179,46 +181,55 @@ impl Catalog {
         self.foreign.retain(|_, total| *total > 0);
     }
 
-    /// Decides about one object, by the rules at the top of this file.
     fn resolve(&mut self, key: ObjectKey, step: &Step, changed: &mut Changed) {
-        let claims: Vec<_> = self.claims.get(&key).into_iter().flatten().collect();
-        let entries: Vec<_> = claims.into_iter().filter_map(|claim| self.entry(claim)).collect();
-        let good: Vec<_> = entries.iter().copied().filter(|(_, _, entry)| entry.object.is_some()).collect();
-        let mut notes = duplicates(&good);
-        let (live, hold) = match good.first() {
-            Some((path, file, entry)) => (Live::of(path, file, entry), None),
-            None => match self.hold(&key, &entries, step) {
-                Some((hold, note)) => {
-                    notes.push(note);
-                    (self.live.get(&key).cloned(), Some(hold))
-                }
-                None => (None, None),
-            },
-        };
+        let Verdict { live, hold, notes } = self.decide(&key, step);
         set(&mut self.notes, &key, Some(notes).filter(|notes| !notes.is_empty()));
         set(&mut self.holds, &key, hold);
         let old = set(&mut self.live, &key, live);
         match (old, self.live.get(&key)) {
             (Some(_), None) => drop(changed.deletes.insert(key)),
-            (old, Some(new)) if old.as_ref().map(|old| &old.object) != Some(&new.object) => {
+            (old, Some(new)) if old.as_ref().map(Live::object) != Some(new.object()) => {
                 changed.upserts.insert(key);
             }
             _ => {}
         }
     }
 
-    /// Applies rule 3 to an object without a good document.
-    fn hold(&self, key: &ObjectKey, entries: &[Place<'_>], step: &Step) -> Option<(Hold, Diagnostic)> {
-        let live = self.live.get(key)?;
+    /// Decides about one object, by the rules at the top of this file.
+    fn decide(&self, key: &ObjectKey, step: &Step) -> Verdict {
+        let claims = self.claims.get(key).into_iter().flatten();
+        let places: Vec<_> = claims.filter_map(|claim| self.place(claim)).collect();
+        let mut usable: Vec<_> =
+            places.iter().filter_map(|place| Some((*place, place.entry.version.as_ref()?))).collect();
+        usable.sort_by_key(|(_, version)| version.soundness);
+        let best = usable.first().map(|(_, version)| version.soundness);
+        if best != Some(Soundness::Good)
+            && let Some((hold, note)) = self.hold(key, &places, best, step)
+        {
+            return Verdict { live: self.live.get(key).cloned(), hold: Some(hold), notes: vec![note] };
+        }
+        let live = usable.first().map(|(place, version)| Live::new(place, version));
+        Verdict { live, hold: None, notes: duplicates(&usable) }
+    }
+
+    /// Applies rules 3 and 4 to an object whose best document, if any, is not good.
+    fn hold(
+        &self,
+        key: &ObjectKey,
+        places: &[Place<'_>],
+        best: Option<Soundness>,
+        step: &Step,
+    ) -> Option<(Hold, Diagnostic)> {
+        let live = self.live.get(key).filter(|live| best.is_none_or(|best| live.version.soundness < best))?;
         let earlier = self.holds.get(key);
         let commit = earlier.map(|hold| hold.commit).or(step.before)?;
         let hold = |waits_for: &str| {
             let (path, waits_for) = (live.path.clone(), waits_for.to_owned());
             live.blob.map(|blob| Hold { blob, path, line: live.line, commit, waits_for })
         };
-        if let Some((path, _, entry)) = entries.first() {
-            let hold = hold(path)?;
-            let note = hold.beside_refusal(key, &entry.location);
+        if let Some(place) = places.first() {
+            let hold = hold(place.path)?;
+            let note = hold.beside_document(key, &place.entry.location);
             return Some((hold, note));
         }
         let origin = earlier.map_or(&live.path, |hold| &hold.waits_for);
@@ -230,25 +241,42 @@ impl Catalog {
         Some((hold, note))
     }
 
-    fn entry<'a>(&'a self, claim: &'a Claim) -> Option<Place<'a>> {
+    fn place<'a>(&'a self, claim: &'a Claim) -> Option<Place<'a>> {
         let file = self.files.get(&claim.path)?;
-        Some((&claim.path, file, file.entries.get(claim.index)?))
+        Some(Place { path: &claim.path, blob: file.blob, entry: file.entries.get(claim.index)? })
     }
 }
 
-type Place<'a> = (&'a str, &'a SourceFile, &'a Entry);
+/// What becomes of an object.
+struct Verdict {
+    live: Option<Live>,
+    hold: Option<Hold>,
+    notes: Vec<Diagnostic>,
+}
+
+/// A document and where it is.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a str,
+    blob: Option<BlobId>,
+    entry: &'a Entry,
+}
 
 impl Live {
-    fn of(path: &str, file: &SourceFile, entry: &Entry) -> Option<Self> {
-        let object = entry.object.clone()?;
-        Some(Self { object, blob: file.blob, path: path.to_owned(), line: entry.location.line })
+    fn new(place: &Place<'_>, version: &Version) -> Self {
+        let (path, line) = (place.path.to_owned(), place.entry.location.line);
+        Self { version: version.clone(), blob: place.blob, path, line }
+    }
+
+    fn object(&self) -> &Arc<Object> {
+        &self.version.object
     }
 }
 
-fn duplicates(good: &[Place<'_>]) -> Vec<Diagnostic> {
-    let Some(((_, _, first), rest)) = good.split_first() else { return Vec::new() };
-    let duplicate = |(_, _, entry): &Place<'_>| {
-        let first = Location { column: 0, ..first.location.clone() };
+fn duplicates(usable: &[(Place<'_>, &Version)]) -> Vec<Diagnostic> {
+    let Some(((first, _), rest)) = usable.split_first() else { return Vec::new() };
+    let duplicate = |(place, _): &(Place<'_>, &Version)| {
+        let (first, entry) = (Location { column: 0, ..first.entry.location.clone() }, place.entry);
         let message =
             format!("the object is defined already at {first}; that one counts and this one does not");
         Diagnostic::error(Code::DuplicateObject, entry.location.clone(), message)

@@ -33,7 +33,30 @@ pub(super) struct Entry {
     pub(super) key: ObjectKey,
     pub(super) location: Location,
     /// `None` when the document was refused.
-    pub(super) object: Option<Arc<Object>>,
+    pub(super) version: Option<Version>,
+}
+
+/// An object as one document describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Version {
+    pub(crate) object: Arc<Object>,
+    pub(crate) soundness: Soundness,
+}
+
+/// Whether a version is as its author meant it. The order is that of preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Soundness {
+    /// Without errors; there may be warnings.
+    Good,
+    /// With errors: an `HTTPRoute` whose broken rules answer 500, say.
+    Flawed,
+}
+
+impl Version {
+    fn new(object: Object, diagnostics: &[Diagnostic]) -> Self {
+        let soundness = if has_errors(diagnostics) { Soundness::Flawed } else { Soundness::Good };
+        Self { object: Arc::new(object), soundness }
+    }
 }
 
 impl SourceFile {
@@ -59,13 +82,14 @@ impl SourceFile {
     fn take(&mut self, location: &Location, decoded: Decoded) {
         match decoded {
             Decoded::Object(object, diagnostics) => {
-                self.diagnostics.extend(diagnostics);
                 let (key, location) = (object.key.clone(), location.clone());
-                self.entries.push(Entry { key, location, object: Some(Arc::from(object)) });
+                let version = Some(Version::new(*object, &diagnostics));
+                self.entries.push(Entry { key, location, version });
+                self.diagnostics.extend(diagnostics);
             }
             Decoded::Refused { key, diagnostics } => {
                 match key {
-                    Some(key) => self.entries.push(Entry { key, location: location.clone(), object: None }),
+                    Some(key) => self.entries.push(Entry { key, location: location.clone(), version: None }),
                     // An error without identity: a name or a kind that is mistyped. A mere warning: a kind that is
                     // known and not supported, so that it never was an object.
                     None => self.unreadable += usize::from(has_errors(&diagnostics)),
@@ -79,15 +103,16 @@ impl SourceFile {
         }
     }
 
-    /// Lists the objects in good order.
+    /// Lists the objects that can be used, good or flawed.
     pub(super) fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
-        self.entries.iter().filter_map(|entry| entry.object.as_ref())
+        self.entries.iter().filter_map(|entry| entry.version.as_ref()).map(|version| &version.object)
     }
 
-    /// Finds an object by key, the one at `line` if there are several.
-    pub(super) fn find(&self, key: &ObjectKey, line: u32) -> Option<Arc<Object>> {
-        let good = || self.entries.iter().filter(|entry| entry.key == *key && entry.object.is_some());
-        let found = good().find(|entry| entry.location.line == line).or_else(|| good().next())?;
-        found.object.clone()
+    /// Finds an object by key: of several the one at `line`, else the one that would count.
+    pub(super) fn find(&self, key: &ObjectKey, line: u32) -> Option<Version> {
+        let named = self.entries.iter().filter(|entry| entry.key == *key);
+        let versions = named.filter_map(|entry| Some((entry.location.line, entry.version.as_ref()?)));
+        let (_, found) = versions.min_by_key(|(at, version)| (*at != line, version.soundness))?;
+        Some(found.clone())
     }
 }

@@ -2,13 +2,11 @@
 //!
 //! Must not decide when to hold; that is the catalog's part.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use skerry_core::diagnostic::{Code, Diagnostic, Location};
 use skerry_core::id::ObjectKey;
-use skerry_core::policy::Object;
 
+use super::file::Version;
 use crate::oid::{BlobId, CommitId};
 
 /// Where the version that is kept can be read, and what it waits for.
@@ -26,18 +24,18 @@ pub struct Hold {
     pub waits_for: String,
 }
 
-/// An object with its hold.
+/// The version of an object that is kept, with its hold.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Held {
-    pub(crate) object: Arc<Object>,
+    pub(crate) version: Version,
     pub(crate) hold: Hold,
 }
 
 impl Hold {
-    /// Explains the hold of an object whose document is there and refused.
-    pub(crate) fn beside_refusal(&self, key: &ObjectKey, refused: &Location) -> Diagnostic {
+    /// Explains the hold of an object whose document is there and is refused or flawed.
+    pub(crate) fn beside_document(&self, key: &ObjectKey, bad: &Location) -> Diagnostic {
         let message = format!("the last good version stays in force: {}", self.version());
-        Diagnostic::warning(Code::Held, refused.clone(), message)
+        Diagnostic::warning(Code::Held, bad.clone(), message)
             .object(key.clone())
             .help("correct the error, or remove the object to end this")
     }

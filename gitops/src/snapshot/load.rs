@@ -1,6 +1,7 @@
 //! Reads a whole source once, for the commands that need no server: `validate`, `render`, `diff`, `explain`.
 //!
-//! There is nothing before, so nothing is held: a bad object is simply absent.
+//! There is nothing before, so nothing is held: a refused object is simply absent, and a flawed one is as its
+//! document says.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,9 +22,9 @@ use crate::read_error::ReadError;
 pub struct Loaded {
     /// What was read.
     pub revision: Revision,
-    /// Every object in good order, by key, with its age.
+    /// Every object that can be used, by key, with its age.
     pub objects: Vec<(Object, Age)>,
-    /// What is wrong with the rest.
+    /// What is wrong with the rest, and with those that are flawed.
     pub diagnostics: Diagnostics,
     /// How many documents of other systems there are, by kind.
     pub foreign: BTreeMap<String, usize>,

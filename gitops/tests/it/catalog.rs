@@ -12,12 +12,12 @@ use crate::repository::{UNREADABLE, file, key, refused, service};
 
 /// A catalog that is fed step by step, each step as if from the commit of its number.
 #[derive(Default)]
-struct Steps {
-    catalog: Catalog,
+pub(crate) struct Steps {
+    pub(crate) catalog: Catalog,
     taken: u8,
 }
 
-fn commit(number: u8) -> CommitId {
+pub(crate) fn commit(number: u8) -> CommitId {
     format!("{number:040x}").parse().unwrap()
 }
 
@@ -26,7 +26,7 @@ fn blob(number: u8) -> BlobId {
 }
 
 impl Steps {
-    fn take(&mut self, files: &[(&str, Option<String>)]) -> Changed {
+    pub(crate) fn take(&mut self, files: &[(&str, Option<String>)]) -> Changed {
         let read = |(path, text): &(&str, Option<String>)| {
             let read =
                 text.as_ref().map(|text| SourceFile::read(path, Some(blob(self.taken + 1)), text.as_bytes()));
@@ -54,16 +54,16 @@ impl Steps {
         self.catalog.object(&key(name)).unwrap().document.location.line
     }
 
-    fn of_code(&self, code: Code) -> Vec<Diagnostic> {
+    pub(crate) fn of_code(&self, code: Code) -> Vec<Diagnostic> {
         self.catalog.diagnostics().into_iter().filter(|diagnostic| diagnostic.code == code).collect()
     }
 }
 
-fn some(documents: &[String]) -> Option<String> {
+pub(crate) fn some(documents: &[String]) -> Option<String> {
     Some(file(documents))
 }
 
-fn changed(upserts: &[&str], deletes: &[&str]) -> Changed {
+pub(crate) fn changed(upserts: &[&str], deletes: &[&str]) -> Changed {
     Changed {
         upserts: upserts.iter().map(|name| key(name)).collect(),
         deletes: deletes.iter().map(|name| key(name)).collect(),

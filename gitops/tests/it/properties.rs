@@ -1,10 +1,11 @@
 //! Properties over random sources: invariants 1, 3 and 7 at the level of the source, and ages that no move can change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use skerry_core::diagnostic::Severity;
 use skerry_core::policy::Object;
 use skerry_gitops::age::Ages;
 use skerry_gitops::limits::FILE_BYTES;
@@ -14,7 +15,7 @@ use skerry_gitops::snapshot::file::SourceFile;
 use skerry_gitops::snapshot::load::load_revision;
 use skerry_gitops::snapshot::{Aging, SourceTree};
 
-use crate::repository::{MAIN, TestRepo, UNREADABLE, file, id, key, refused, service};
+use crate::repository::{MAIN, State, TestRepo, UNREADABLE, file, id, key, refused, route, route_key, service};
 
 const PATHS: [&str; 4] = ["a.yaml", "b.yaml", "deep/c.yaml", "deep/d.yml"];
 const NAMES: [&str; 5] = ["ads", "cart", "mail", "pay", "ship"];
@@ -23,6 +24,7 @@ const NAMES: [&str; 5] = ["ads", "cart", "mail", "pay", "ship"];
 enum Text {
     Good(usize, u16),
     Refused(usize),
+    Route(usize, u16, State),
     Nameless,
     Unreadable,
     Foreign,
@@ -33,6 +35,7 @@ impl Text {
         match self {
             Self::Good(name, port) => service(NAMES[*name], *port),
             Self::Refused(name) => refused(NAMES[*name]),
+            Self::Route(name, port, state) => route(NAMES[*name], *port, *state),
             Self::Nameless => {
                 "apiVersion: v1\nkind: Service\nmetadata: {}\nspec: {ports: [{port: 80}]}\n".to_owned()
             }
@@ -46,10 +49,15 @@ fn text() -> impl Strategy<Value = Text> {
     prop_oneof![
         6 => (0..NAMES.len(), 80_u16..84).prop_map(|(name, port)| Text::Good(name, port)),
         2 => (0..NAMES.len()).prop_map(Text::Refused),
+        6 => (0..NAMES.len(), 80_u16..84, state()).prop_map(|(name, port, state)| Text::Route(name, port, state)),
         1 => Just(Text::Nameless),
         1 => Just(Text::Unreadable),
         1 => Just(Text::Foreign),
     ]
+}
+
+fn state() -> impl Strategy<Value = State> {
+    prop_oneof![3 => Just(State::Good), 1 => Just(State::Warned), 3 => Just(State::Flawed), 1 => Just(State::Refused)]
 }
 
 /// What a commit does to one file.
@@ -173,7 +181,12 @@ proptest! {
             .filter(|aged| !held.contains_key(&aged.object.key))
             .map(|aged| (Object::clone(&aged.object), aged.age))
             .collect();
-        prop_assert_eq!(followed, loaded.objects);
+        let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+        let flawed: BTreeSet<_> = errors.filter_map(|error| error.object.clone()).collect();
+        let (not_followed, read): (Vec<_>, Vec<_>) =
+            loaded.objects.into_iter().partition(|(object, _)| held.contains_key(&object.key));
+        prop_assert_eq!(followed, read);
+        prop_assert!(not_followed.iter().all(|(object, _)| flawed.contains(&object.key)));
     }
 
     /// Invariant 1, at the source: the order in which files arrive does not matter.
@@ -206,7 +219,7 @@ proptest! {
         let print = |damaged: bool| {
             let mut documents: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for (name, path) in places.iter().enumerate() {
-                let good = service(NAMES[name], 80);
+                let good = route(NAMES[name], 80, State::Good);
                 let bad = damage_of(damage, name);
                 documents.entry(PATHS[*path]).or_default().push(if damaged && name == victim { bad } else { good });
             }
@@ -220,7 +233,7 @@ proptest! {
 
         let names = |catalog: &Catalog| objects(catalog).into_iter().map(|object| object.key).collect::<Vec<_>>();
         let mut expected = names(&before);
-        expected.retain(|object| *object != key(NAMES[victim]));
+        expected.retain(|object| *object != route_key(NAMES[victim]));
         prop_assert_eq!(names(&after), expected);
         prop_assert!(!after.diagnostics().is_empty());
         let place = PATHS[places[victim]];
@@ -232,13 +245,13 @@ proptest! {
     fn invariant_7_one_bad_commit_loses_nothing(
         places in vec(0..PATHS.len(), 1..=NAMES.len()),
         victim in any::<Index>(),
-        damage in 0..5_usize,
+        damage in 0..6_usize,
     ) {
         let repo = TestRepo::new();
         let victim = victim.index(places.len());
         let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (name, path) in places.iter().enumerate() {
-            files.entry(PATHS[*path]).or_default().push(service(NAMES[name], 80));
+            files.entry(PATHS[*path]).or_default().push(route(NAMES[name], 80, State::Good));
         }
         let commit = |files: &BTreeMap<&str, Vec<String>>| {
             let files: Vec<_> = files.iter().map(|(path, documents)| (*path, file(documents))).collect();
@@ -246,18 +259,20 @@ proptest! {
         };
         let good = commit(&files);
         let documents = files.get_mut(PATHS[places[victim]]).unwrap();
-        let at = documents.iter().position(|text| *text == service(NAMES[victim], 80)).unwrap();
+        let at = documents.iter().position(|text| *text == route(NAMES[victim], 80, State::Good)).unwrap();
         documents[at] = damage_of(damage, victim);
         let bad = commit(&files);
         let history = repo.history();
         let mut tree = SourceTree::new("", Aging::FromHistory);
         let before: Vec<_> = tree.advance(&history, good).unwrap().upserts.into_iter().map(|aged| aged.object.key.clone()).collect();
+        let victim_before = tree.object(&route_key(NAMES[victim]));
 
         let step = tree.advance(&history, bad).unwrap();
 
         prop_assert!(step.deletes.is_empty());
+        prop_assert_eq!(tree.object(&route_key(NAMES[victim])), victim_before);
         prop_assert_eq!(tree.objects().map(|aged| aged.object.key.clone()).collect::<Vec<_>>(), before);
-        prop_assert!(tree.holds().contains_key(&key(NAMES[victim])));
+        prop_assert!(tree.holds().contains_key(&route_key(NAMES[victim])));
         prop_assert!(damage == 4 || tree.holds().len() == 1);
     }
 
@@ -299,11 +314,12 @@ proptest! {
 
 fn damage_of(damage: usize, name: usize) -> String {
     match damage {
-        0 => Text::Refused(name).print(),
+        0 => route(NAMES[name], 81, State::Refused),
         1 => Text::Unreadable.print(),
         2 => Text::Nameless.print(),
         3 => "\u{0}: \"\n  - &a [*b, }\n\tkind: Service\n".to_owned(),
-        _ => "#".repeat(FILE_BYTES + 1),
+        4 => "#".repeat(FILE_BYTES + 1),
+        _ => route(NAMES[name], 81, State::Flawed),
     }
 }
 

@@ -125,6 +125,38 @@ pub(crate) fn refused(name: &str) -> String {
     )
 }
 
+/// How a document of an `HTTPRoute` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Good,
+    /// Used all the same, with a rule that is not supported: a warning.
+    Warned,
+    /// Used all the same, with a rule that answers 500: an error.
+    Flawed,
+    /// Not used: only its identity can be read.
+    Refused,
+}
+
+/// An `HTTPRoute` in namespace `shop`, with a port to tell its versions apart.
+pub(crate) fn route(name: &str, port: u16, state: State) -> String {
+    let rest = match state {
+        State::Good => "",
+        State::Warned => ", filters: [{type: ExtensionRef, extensionRef: {group: g, kind: K, name: x}}]",
+        State::Flawed => ", filters: [{type: RequestMagic}]",
+        State::Refused => ", timeouts: many",
+    };
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: shop}}\n\
+         spec:\n  parentRefs: [{{group: '', kind: Service, name: cart}}]\n  \
+         rules: [{{backendRefs: [{{name: cart, port: {port}}}]{rest}}}]\n"
+    )
+}
+
+/// The key of such a route.
+pub(crate) fn route_key(name: &str) -> ObjectKey {
+    ObjectKey::new(Kind::HttpRoute, "shop", name)
+}
+
 /// A document that is not YAML.
 pub(crate) const UNREADABLE: &str = "apiVersion: v1\nkind: [Service\n";
 

@@ -171,7 +171,9 @@ where
                     let names = resources.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
                     self.speaker.tell(News::Refused(hash, format!("{kind} {names}{more}: {detail}"))).await?;
                 }
-                Heard::NodeKnown(node) => tracing::debug!(proxy = %self.speaker.proxy, node = node.id, "connected"),
+                Heard::NodeKnown(node) => {
+                    tracing::debug!(proxy = %self.speaker.proxy, node = node.id, "connected")
+                }
                 Heard::Acked { .. } => {}
             }
         }

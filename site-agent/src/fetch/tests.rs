@@ -8,7 +8,12 @@ use super::*;
 
 fn fragment(name: &str, index: u32) -> Arc<EncodedFragment> {
     let name = name.to_owned();
-    Arc::new(EncodedFragment::service(v1::Service { namespace: "shop".into(), name, index, ..Default::default() }))
+    Arc::new(EncodedFragment::service(v1::Service {
+        namespace: "shop".into(),
+        name,
+        index,
+        ..Default::default()
+    }))
 }
 
 struct Published {
@@ -32,7 +37,11 @@ impl Published {
         Offer { manifest: self.manifest.encode_to_vec(), list: Some(list), fragments }
     }
     fn bytes(&self, id: &Digest) -> Option<Arc<[u8]>> {
-        self.contents.fragments.iter().find(|fragment| fragment.id == *id).map(|fragment| fragment.bytes.clone())
+        self.contents
+            .fragments
+            .iter()
+            .find(|fragment| fragment.id == *id)
+            .map(|fragment| fragment.bytes.clone())
     }
 }
 
@@ -99,7 +108,8 @@ fn chunks_go_on_after_a_broken_link() {
 
 #[test]
 fn large_fetches_are_staged_in_batches() {
-    let fragments: Vec<_> = (1..=600).map(|index| fragment(&format!("{index:04}{}", "n".repeat(900)), index)).collect();
+    let fragments: Vec<_> =
+        (1..=600).map(|index| fragment(&format!("{index:04}{}", "n".repeat(900)), index)).collect();
     let published = publish(1, &fragments);
     let mut fetch = Fetch::begin(&published.offer(vec![]), &published.manifest, &[], nothing).unwrap();
     let (mut needs, mut staged) = (0, 0);

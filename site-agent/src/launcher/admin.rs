@@ -19,7 +19,9 @@ pub(super) async fn is_live(socket: &Path) -> bool {
 
 /// Begins a graceful drain: listeners discourage new requests and close when the drain time is over.
 pub(super) async fn drain(socket: &Path) -> bool {
-    ask(socket, "POST", "/drain_listeners?graceful").await.is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    ask(socket, "POST", "/drain_listeners?graceful")
+        .await
+        .is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 /// Says how many downstream connections are open; `None` when the server does not answer.
@@ -41,7 +43,8 @@ async fn ask(socket: &Path, method: &str, path: &str) -> Option<String> {
 
 async fn exchange(socket: &Path, method: &str, path: &str) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket).await?;
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: envoy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: envoy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut answer).await?;

@@ -25,7 +25,11 @@ pub(super) enum Base {
 }
 
 /// Starts Envoy in a process group of its own, so that a Ctrl-C meant for the launcher lets it drain.
-pub(super) fn spawn(config: &Config, epoch: u32, mode: Mode) -> std::io::Result<(tokio::process::Child, Process)> {
+pub(super) fn spawn(
+    config: &Config,
+    epoch: u32,
+    mode: Mode,
+) -> std::io::Result<(tokio::process::Child, Process)> {
     let base = if epoch == 0 { Base::Free } else { Base::Of(read_base_id(&config.folder)?) };
     prepare_folder(&config.folder, epoch)?;
     let mut command = Command::new(&config.envoy);
@@ -59,11 +63,9 @@ fn arguments(folder: &ProxyDir, epoch: u32, mode: Mode, base: Base, drain: Durat
         text(&epoch.to_string()),
     ];
     match base {
-        Base::Free => arguments.extend([
-            text("--use-dynamic-base-id"),
-            text("--base-id-path"),
-            folder.base_id().into(),
-        ]),
+        Base::Free => {
+            arguments.extend([text("--use-dynamic-base-id"), text("--base-id-path"), folder.base_id().into()])
+        }
         Base::Of(id) => arguments.extend([text("--base-id"), text(&id.to_string())]),
     }
     let drain = drain.as_secs().max(1);
@@ -87,20 +89,32 @@ fn read_base_id(folder: &ProxyDir) -> std::io::Result<u32> {
 
 /// Removes what an earlier Envoy of this epoch left, and a log that grew too long.
 fn prepare_folder(folder: &ProxyDir, epoch: u32) -> std::io::Result<()> {
-    let mut stale = vec![folder.admin_socket(epoch)];
     if epoch == 0 {
-        stale.push(folder.base_id());
+        clear(folder)?;
     }
-    if fs_err::metadata(folder.envoy_log()).is_ok_and(|log| log.len() > MAX_LOG_BYTES) {
-        stale.push(folder.envoy_log());
+    remove(&folder.admin_socket(epoch))?;
+    let is_long = fs_err::metadata(folder.envoy_log()).is_ok_and(|log| log.len() > MAX_LOG_BYTES);
+    if is_long { remove(&folder.envoy_log()) } else { Ok(()) }
+}
+
+/// Removes what the last Envoy of a chain leaves: its base id, and the shared memory of that name
+/// (Envoy multiplies the id by ten), which would pile up otherwise. None of the chain may be alive.
+pub(super) fn clear(folder: &ProxyDir) -> std::io::Result<()> {
+    if let Ok(id) = read_base_id(folder) {
+        remove(Path::new(&shared_memory(id)))?;
     }
-    for path in stale {
-        match fs_err::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    remove(&folder.base_id())
+}
+
+fn shared_memory(base_id: u32) -> String {
+    format!("/dev/shm/envoy_shared_memory_{}", u64::from(base_id) * 10)
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

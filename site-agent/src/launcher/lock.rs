@@ -5,10 +5,15 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::Pid;
+
+/// How often a lock that is held is looked at again: whoever asks for its holder has it for a moment.
+const LOOKS: u32 = 10;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A lock that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -29,10 +34,14 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "closing the file gives the 
 pub(crate) fn take(path: &Path) -> Result<Lock, LockError> {
     let io = |error: std::io::Error| LockError::Io(path.to_owned(), error);
     let mut file = open(path).map_err(io)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => return Err(LockError::Held(path.to_owned())),
-        Err(error) => return Err(io(error.into())),
+    let mut looks = 0;
+    while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match error {
+            Errno::WOULDBLOCK if looks < LOOKS => looks += 1,
+            Errno::WOULDBLOCK => return Err(LockError::Held(path.to_owned())),
+            error => return Err(io(error.into())),
+        }
+        std::thread::sleep(LOOK_EVERY);
     }
     file.set_len(0).and_then(|()| file.rewind()).map_err(io)?;
     write!(file, "{}", std::process::id()).map_err(io)?;

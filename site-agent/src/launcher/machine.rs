@@ -140,7 +140,9 @@ impl Machine {
             Some(Stop::Ending { until }) => Some(until),
             Some(Stop::Killed) => None,
             None if self.is_settled() => None,
-            None => Some(self.look_at.max(self.start_at.filter(|_| self.envoys.is_empty()).unwrap_or_default())),
+            None => {
+                Some(self.look_at.max(self.start_at.filter(|_| self.envoys.is_empty()).unwrap_or_default()))
+            }
         }
     }
 
@@ -294,7 +296,8 @@ impl Machine {
             Some(Stop::Draining { until }) if now >= until => self.end_all(now),
             Some(Stop::Draining { .. }) => {
                 self.look_at = now + ASK_EVERY;
-                self.commands.extend(self.envoys.first().map(|envoy| Command::AskIdle { epoch: envoy.epoch }));
+                self.commands
+                    .extend(self.envoys.first().map(|envoy| Command::AskIdle { epoch: envoy.epoch }));
             }
             Some(Stop::Ending { until }) if now >= until => {
                 self.stop = Some(Stop::Killed);

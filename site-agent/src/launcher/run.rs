@@ -33,7 +33,7 @@ pub(super) async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     let mut launcher = Launcher::new(config, clock);
     loop {
         if launcher.execute().await {
-            return Ok(());
+            return Ok(envoy::clear(&config.folder)?);
         }
         let timer = launcher.machine.poll_timeout();
         let sleep = tokio::time::sleep_until(clock.instant(timer.unwrap_or_default()));

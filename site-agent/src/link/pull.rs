@@ -37,10 +37,16 @@ impl Link {
     ) -> Result<Option<Need>, End> {
         let asked_for_more = need.is_some();
         let request = PullRequest { hello: Some(self.hello()), need };
-        let PullResponse { outcome, chunks } = match tokio::time::timeout(CALL_DEADLINE, client.pull(request)).await {
-            Ok(answer) => answer?.into_inner(),
-            Err(_) => return Err(End::Lost(format!("the core did not answer within {} s", CALL_DEADLINE.as_secs()))),
-        };
+        let PullResponse { outcome, chunks } =
+            match tokio::time::timeout(CALL_DEADLINE, client.pull(request)).await {
+                Ok(answer) => answer?.into_inner(),
+                Err(_) => {
+                    return Err(End::Lost(format!(
+                        "the core did not answer within {} s",
+                        CALL_DEADLINE.as_secs()
+                    )));
+                }
+            };
         if let Some(Outcome::RetryAfter(retry)) = outcome {
             return Err(retry_after(retry.seconds, &retry.reason));
         }

@@ -58,7 +58,11 @@ impl Link {
         self.converse(&requests, &mut stream).await
     }
 
-    async fn converse(&mut self, requests: &mpsc::Sender<SyncRequest>, stream: &mut Streaming<SyncResponse>) -> End {
+    async fn converse(
+        &mut self,
+        requests: &mpsc::Sender<SyncRequest>,
+        stream: &mut Streaming<SyncResponse>,
+    ) -> End {
         loop {
             let outcome = tokio::select! {
                 heard = stream.message() => match heard {

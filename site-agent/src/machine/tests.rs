@@ -31,8 +31,16 @@ impl Site {
     fn new(workloads: &[u8]) -> Self {
         let machine = Machine::new(CONFIRM);
         let (workloads, now) = (workloads.to_vec(), Now::ZERO);
-        let mut site =
-            Self { machine, now, workloads, current: 1, candidate: None, published: 1, refused: vec![], disk_full: false };
+        let mut site = Self {
+            machine,
+            now,
+            workloads,
+            current: 1,
+            candidate: None,
+            published: 1,
+            refused: vec![],
+            disk_full: false,
+        };
         site.publish(1);
         site
     }
@@ -80,7 +88,9 @@ impl Site {
     fn execute(&mut self) {
         while let Some(command) = self.machine.poll_command() {
             match command {
-                Command::Publish(Which::Candidate) => self.publish(self.candidate.expect("only while one is tried")),
+                Command::Publish(Which::Candidate) => {
+                    self.publish(self.candidate.expect("only while one is tried"))
+                }
                 Command::Publish(Which::Current) => self.publish(self.current),
                 step if self.disk_full => self.machine.handle_not_kept(self.now, step),
                 Command::Commit => {
@@ -209,7 +219,11 @@ fn a_proxy_that_dies_of_it_takes_the_site_back() {
     assert_eq!(site.published, 2, "it may come back");
     site.pass(10);
     assert_eq!(site.published, 1);
-    assert!(site.reason().starts_with("proxy shop/w1 ended after it was published and did not"), "{}", site.reason());
+    assert!(
+        site.reason().starts_with("proxy shop/w1 ended after it was published and did not"),
+        "{}",
+        site.reason()
+    );
 }
 
 #[test]

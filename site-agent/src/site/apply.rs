@@ -44,14 +44,16 @@ impl Site {
     /// Hands a bundle's resources to all proxies.
     pub(super) fn publish(&mut self, bundle: Option<&Bundle>) {
         let lowered = self.lowered.take().or_else(|| bundle.map(|bundle| lower_all(bundle, &self.workloads)));
-        let hashes = self.publisher.publish(lowered.unwrap_or_default(), bundle.map(|bundle| &bundle.settings));
+        let hashes =
+            self.publisher.publish(lowered.unwrap_or_default(), bundle.map(|bundle| &bundle.settings));
         self.machine.handle_published(&hashes);
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
         let Some(held) = &self.candidate else { return Ok(()) };
         let manifest = &held.bundle.manifest;
-        let floor = Floor { epoch: manifest.epoch, generation: manifest.generation, manifest: held.bundle.digest };
+        let floor =
+            Floor { epoch: manifest.epoch, generation: manifest.generation, manifest: held.bundle.digest };
         let floors = Floors { floor: Some(floor), trusted_ms: self.trusted.at(self.clock.now()) };
         let event = report::of_event(Kind::Applied, manifest, "", wall_ms());
         self.store.commit(&floors, vec![event])?;

@@ -31,6 +31,7 @@ impl Site {
             publisher: parts.publisher,
             out: parts.out,
             status_file: parts.status_file,
+            envoy: parts.envoy,
             current: None,
             candidate: None,
             lowered: None,
@@ -66,7 +67,11 @@ impl Site {
         self.store.drop_current()?;
         let previous = saved.previous.as_ref().and_then(|slot| hold(&self.store, slot).ok());
         let manifest = previous.as_ref().map(|held| held.bundle.manifest.clone()).unwrap_or_default();
-        self.report_event(Kind::RolledBack, &manifest, &format!("the bundle that ran is damaged in the store: {reason}"));
+        self.report_event(
+            Kind::RolledBack,
+            &manifest,
+            &format!("the bundle that ran is damaged in the store: {reason}"),
+        );
         Ok(previous)
     }
 
@@ -77,7 +82,10 @@ impl Site {
         let digest = slot.digest();
         let reason = match hold(&self.store, &slot) {
             Ok(held) if attempts < MAX_ATTEMPTS => {
-                info!(generation = held.bundle.manifest.generation, attempts, "goes on with the bundle that was being tried");
+                info!(
+                    generation = held.bundle.manifest.generation,
+                    attempts, "goes on with the bundle that was being tried"
+                );
                 self.candidate = Some(held);
                 self.machine.handle_candidate(self.clock.now(), Origin::Resumed);
                 return Ok(());

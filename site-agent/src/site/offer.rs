@@ -142,7 +142,8 @@ impl Site {
             return Ok(after);
         }
         let before = self.current.as_ref().map(|current| lower_all(&current.bundle, &self.workloads));
-        let was_well = |name: &NamespacedName| before.as_ref().is_some_and(|before| !before.failed.contains_key(name));
+        let was_well =
+            |name: &NamespacedName| before.as_ref().is_some_and(|before| !before.failed.contains_key(name));
         match after.failed.iter().find(|(name, _)| was_well(name)) {
             Some((name, reason)) => Err(format!("it cannot be lowered for proxy {name}: {reason}")),
             None => Ok(after),

@@ -128,14 +128,19 @@ impl Publisher {
                     folder: published.folder.clone(),
                     resources: published.resources.subscribe(),
                 };
-                *feeds = self.published.iter().map(|(name, published)| (name.clone(), feed(published))).collect();
+                *feeds =
+                    self.published.iter().map(|(name, published)| (name.clone(), feed(published))).collect();
             }
             !is_same
         });
         let desired = Desired {
             supervision: settings.map(v1::Settings::supervision),
             drain_seconds: settings.map_or(0, |settings| settings.drain_seconds),
-            proxies: self.published.iter().map(|(name, published)| (name.clone(), published.folder.clone())).collect(),
+            proxies: self
+                .published
+                .iter()
+                .map(|(name, published)| (name.clone(), published.folder.clone()))
+                .collect(),
         };
         self.desired.send_if_modified(|before| {
             let changed = *before != desired;

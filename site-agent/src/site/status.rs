@@ -1,5 +1,6 @@
 //! The site's state, as it is reported and as it is written for people.
 
+use skerry_core::bundle::v1::Supervision;
 use skerry_core::id::NamespacedName;
 use skerry_proto::limits::MAX_WORKLOAD_PROBLEMS;
 use skerry_proto::v1::proxy_state::Phase as WirePhase;
@@ -31,24 +32,37 @@ impl Site {
 
     fn state(&self) -> SiteState {
         let manifest = self.manifest();
-        let problems = self.workload_problems.iter().chain(self.publisher.problems());
+        let problems = self.workload_problems.iter().chain(self.publisher.problems()).cloned();
         SiteState {
-            manifest: self.current.as_ref().map(|held| held.bundle.digest.as_bytes().to_vec()).unwrap_or_default(),
+            manifest: self
+                .current
+                .as_ref()
+                .map(|held| held.bundle.digest.as_bytes().to_vec())
+                .unwrap_or_default(),
             epoch: manifest.epoch,
             generation: manifest.generation,
             revision: manifest.revision,
             proxies: self.proxies(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            workload_problems: problems.take(MAX_WORKLOAD_PROBLEMS).cloned().collect(),
+            workload_problems: self.lacks_envoy().into_iter().chain(problems).take(MAX_WORKLOAD_PROBLEMS).collect(),
             workloads: u32::try_from(self.workloads.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    fn lacks_envoy(&self) -> Option<String> {
+        let asks = self.current.as_ref()?.bundle.settings.supervision() == Supervision::Agent;
+        let help = "the site asks the agent to run its proxies, and the agent has no Envoy (help: start it with --envoy)";
+        (asks && self.envoy.is_none()).then(|| help.to_owned())
     }
 
     fn proxies(&self) -> Vec<ProxyState> {
         let state = |(name, phase, acked): (&NamespacedName, Phase, Option<skerry_core::id::Digest>)| {
             let launcher = self.launchers.get(name);
             let is_static = launcher.is_some_and(|state| {
-                state.processes.first().is_some_and(|process| process.mode == Mode::Static && process.is_alive())
+                state
+                    .processes
+                    .first()
+                    .is_some_and(|process| process.mode == Mode::Static && process.is_alive())
             });
             let (phase, detail) = match phase {
                 Phase::Absent if is_static => (WirePhase::Detached, String::new()),

@@ -44,7 +44,12 @@ impl Store {
     }
 
     /// Keeps a report of a proxy's ends together with their number, so that each is reported once.
-    pub(crate) fn append_ends(&self, proxy: &str, ends: u64, report: Option<Report>) -> Result<(), StoreError> {
+    pub(crate) fn append_ends(
+        &self,
+        proxy: &str,
+        ends: u64,
+        report: Option<Report>,
+    ) -> Result<(), StoreError> {
         self.write(|txn| {
             txn.open_table(NUMBERS)?.insert(format!("ends/{proxy}").as_str(), ends)?;
             append(txn, report.into_iter().collect())

@@ -94,10 +94,15 @@ impl Store {
     }
 
     /// Keeps a complete candidate, with those of its fragments that were not staged.
-    pub(crate) fn put_candidate(&self, slot: &Slot, fragments: &[(Digest, Arc<[u8]>)]) -> Result<(), StoreError> {
+    pub(crate) fn put_candidate(
+        &self,
+        slot: &Slot,
+        fragments: &[(Digest, Arc<[u8]>)],
+    ) -> Result<(), StoreError> {
         self.write(|txn| {
             insert_fragments(txn, fragments)?;
-            txn.open_table(SLOTS)?.insert("candidate", (slot.manifest.as_slice(), slot.list.as_slice(), 0))?;
+            txn.open_table(SLOTS)?
+                .insert("candidate", (slot.manifest.as_slice(), slot.list.as_slice(), 0))?;
             Ok(())
         })
     }
@@ -106,7 +111,9 @@ impl Store {
     pub(crate) fn count_attempt(&self) -> Result<u32, StoreError> {
         self.write(|txn| {
             let mut slots = txn.open_table(SLOTS)?;
-            let Some((slot, attempts)) = slots.get("candidate")?.map(|row| owned(row.value())) else { return Ok(0) };
+            let Some((slot, attempts)) = slots.get("candidate")?.map(|row| owned(row.value())) else {
+                return Ok(0);
+            };
             let attempts = attempts.saturating_add(1);
             slots.insert("candidate", (slot.manifest.as_slice(), slot.list.as_slice(), attempts))?;
             Ok(attempts)
@@ -125,7 +132,11 @@ impl Store {
     }
 
     /// Drops the candidate and keeps the reports. `refused` is remembered in place of the one before.
-    pub(crate) fn drop_candidate(&self, refused: Option<&Refused>, reports: Vec<Report>) -> Result<(), StoreError> {
+    pub(crate) fn drop_candidate(
+        &self,
+        refused: Option<&Refused>,
+        reports: Vec<Report>,
+    ) -> Result<(), StoreError> {
         self.write(|txn| {
             txn.open_table(SLOTS)?.remove("candidate")?;
             if let Some(refused) = refused {
@@ -143,7 +154,9 @@ impl Store {
             let mut slots = txn.open_table(SLOTS)?;
             let previous = slots.remove("previous")?.map(|row| owned(row.value()));
             match previous {
-                Some((slot, _)) => slots.insert("current", (slot.manifest.as_slice(), slot.list.as_slice(), 0))?,
+                Some((slot, _)) => {
+                    slots.insert("current", (slot.manifest.as_slice(), slot.list.as_slice(), 0))?
+                }
                 None => slots.remove("current")?,
             };
             Ok(())
@@ -165,7 +178,9 @@ fn insert_fragments(txn: &WriteTransaction, fragments: &[(Digest, Arc<[u8]>)]) -
 
 fn promote_candidate(txn: &WriteTransaction) -> Result<(), redb::Error> {
     let mut slots = txn.open_table(SLOTS)?;
-    let Some((candidate, _)) = slots.remove("candidate")?.map(|row| owned(row.value())) else { return Ok(()) };
+    let Some((candidate, _)) = slots.remove("candidate")?.map(|row| owned(row.value())) else {
+        return Ok(());
+    };
     let current = slots.get("current")?.map(|row| owned(row.value()));
     if let Some((current, _)) = current {
         slots.insert("previous", (current.manifest.as_slice(), current.list.as_slice(), 0))?;

@@ -1,8 +1,8 @@
 //! The store keeps whole steps, survives being killed, and says so when it cannot.
 
 use prost::Message as _;
-use skerry_core::bundle::v1;
 use skerry_core::accept::Floor;
+use skerry_core::bundle::v1;
 use skerry_proto::v1::{Report, SiteEvent, SiteState, report};
 
 use super::outbox::{MAX_BYTES, MAX_ROWS};
@@ -46,7 +46,8 @@ fn slot(generation: u64, texts: &[&str]) -> (Slot, Vec<Fragment>) {
         length: u32::try_from(bytes.len()).unwrap(),
     });
     let list = v1::FragmentList { fragments: refs.collect() }.encode_to_vec();
-    let manifest = v1::Manifest { generation, list: Digest::of(&list).as_bytes().to_vec(), ..Default::default() };
+    let manifest =
+        v1::Manifest { generation, list: Digest::of(&list).as_bytes().to_vec(), ..Default::default() };
     (Slot { manifest: manifest.encode_to_vec(), list }, fragments)
 }
 

@@ -35,11 +35,16 @@ pub(crate) fn scan(folder: &Path) -> Scan {
             return found;
         }
     };
-    let mut names: Vec<String> =
-        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| is_ours(name)).collect();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| is_ours(name))
+        .collect();
     names.sort();
     if names.len() > MAX_FILES {
-        found.problems.push(format!("workload folder: more than {MAX_FILES} files; those after {} are left out", names[MAX_FILES - 1]));
+        found.problems.push(format!(
+            "workload folder: more than {MAX_FILES} files; those after {} are left out",
+            names[MAX_FILES - 1]
+        ));
         names.truncate(MAX_FILES);
     }
     let mut room = MAX_TOTAL_BYTES;
@@ -56,7 +61,9 @@ pub(crate) fn scan(folder: &Path) -> Scan {
 
 fn take_room(room: &mut usize, content: Vec<u8>) -> std::io::Result<Vec<u8>> {
     let left = room.checked_sub(content.len());
-    *room = left.ok_or_else(|| std::io::Error::other(format!("is left out: all files are over {MAX_TOTAL_BYTES} bytes")))?;
+    *room = left.ok_or_else(|| {
+        std::io::Error::other(format!("is left out: all files are over {MAX_TOTAL_BYTES} bytes"))
+    })?;
     Ok(content)
 }
 

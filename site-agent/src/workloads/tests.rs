@@ -21,7 +21,8 @@ fn names(loaded: &Loaded) -> Vec<(String, u16)> {
 
 #[test]
 fn a_broken_file_keeps_its_workloads_and_says_so() {
-    let good = fold(scan_of(&[("a.yaml", &workload("a", 1)), ("b.yaml", &workload("b", 2))]), &BTreeMap::new());
+    let good =
+        fold(scan_of(&[("a.yaml", &workload("a", 1)), ("b.yaml", &workload("b", 2))]), &BTreeMap::new());
     assert_eq!(good.problems, Vec::<String>::new());
     let broken = fold(scan_of(&[("a.yaml", "kind: [Workload"), ("b.yaml", &workload("b", 3))]), &good.files);
 
@@ -32,7 +33,8 @@ fn a_broken_file_keeps_its_workloads_and_says_so() {
 
 #[test]
 fn a_removed_file_takes_its_workloads_away() {
-    let good = fold(scan_of(&[("a.yaml", &workload("a", 1)), ("b.yaml", &workload("b", 2))]), &BTreeMap::new());
+    let good =
+        fold(scan_of(&[("a.yaml", &workload("a", 1)), ("b.yaml", &workload("b", 2))]), &BTreeMap::new());
     let fewer = fold(scan_of(&[("b.yaml", &workload("b", 2))]), &good.files);
     assert_eq!(names(&fewer), [("b".to_owned(), 2)]);
     assert!(!fewer.files.contains_key("a.yaml"));
@@ -49,7 +51,8 @@ fn a_folder_that_cannot_be_read_takes_nothing_away() {
 
 #[test]
 fn of_two_workloads_of_one_name_the_first_file_counts() {
-    let loaded = fold(scan_of(&[("a.yaml", &workload("a", 1)), ("b.yaml", &workload("a", 2))]), &BTreeMap::new());
+    let loaded =
+        fold(scan_of(&[("a.yaml", &workload("a", 1)), ("b.yaml", &workload("a", 2))]), &BTreeMap::new());
     assert_eq!(names(&loaded), [("a".to_owned(), 1)]);
     assert!(loaded.problems[0].contains("is in a.yaml already"), "{:?}", loaded.problems);
 }
@@ -63,7 +66,10 @@ fn only_workload_files_are_read_and_long_ones_are_named() {
     fs_err::write(folder.path().join("long.yaml"), vec![b'#'; (1 << 20) + 1]).unwrap();
     fs_err::create_dir(folder.path().join("folder.yaml")).unwrap();
     let found = scan(folder.path());
-    assert_eq!(found.files.keys().collect::<Vec<_>>(), ["a.yml", "b.yaml", "c.json", "folder.yaml", "long.yaml"]);
+    assert_eq!(
+        found.files.keys().collect::<Vec<_>>(),
+        ["a.yml", "b.yaml", "c.json", "folder.yaml", "long.yaml"]
+    );
     assert!(found.files["long.yaml"].as_ref().unwrap_err().contains("is longer than 1048576 bytes"));
     assert!(found.files["folder.yaml"].as_ref().unwrap_err().contains("is not a file"));
 }

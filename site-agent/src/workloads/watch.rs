@@ -92,7 +92,9 @@ async fn changed(watch: Option<&Watch>, folder: &Path) -> bool {
         match queue.try_read(&mut events) {
             Ok(0) => return true,
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return identity(folder) != Some(*watched),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                return identity(folder) != Some(*watched);
+            }
             Err(error) => {
                 warn!("the workload folder is polled from now on: {error}");
                 return true;

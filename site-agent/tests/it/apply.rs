@@ -36,7 +36,10 @@ async fn the_first_bundle_is_served_and_reported() {
     })
     .await;
     assert_eq!((state.generation, state.workloads), (1, 2));
-    assert_eq!((state.proxies[0].workload.as_str(), state.proxies[0].config_hash.len()), ("shop/client-1", 64));
+    assert_eq!(
+        (state.proxies[0].workload.as_str(), state.proxies[0].config_hash.len()),
+        ("shop/client-1", 64)
+    );
     assert_eq!(state.workload_problems, Vec::<String>::new());
     assert_eq!(core.log().events(), [("APPLIED".to_owned(), String::new())]);
     assert_eq!(site.show()["agent"], "running");
@@ -48,7 +51,8 @@ async fn state_of_the_world_serves_alike() {
     let Some(site) = served(&core, &["--xds", "sotw"], &backend).await else { return };
     core.publish(&plan(2).supervised().path("/moved").publish());
     let address = site.service(1);
-    eventually("the new route", async || get(&address, "/").await.ok().filter(|answer| answer.status == 404)).await;
+    eventually("the new route", async || get(&address, "/").await.ok().filter(|answer| answer.status == 404))
+        .await;
     assert_eq!(get(&address, "/moved").await.unwrap(), Answer { status: 200, body: "one".into() });
 }
 
@@ -81,7 +85,8 @@ async fn a_restarted_agent_pushes_nothing_anew() {
         eventually("the agent knows it", async || {
             let status = fs_err::read_to_string(site.data().join("status.json")).ok()?;
             let status: serde_json::Value = serde_json::from_str(&status).ok()?;
-            (status["proxies"][0]["phase"] == "ready" && site.log().matches("the agent starts").count() == 2).then_some(())
+            (status["proxies"][0]["phase"] == "ready" && site.log().matches("the agent starts").count() == 2)
+                .then_some(())
         })
         .await;
         assert_eq!(updates(&admin).await, before, "{variant}");
@@ -101,7 +106,11 @@ async fn a_bundle_that_envoy_refuses_is_rolled_back() {
     assert!(reason.starts_with("proxy shop/client-1 refused it: route"), "{reason}");
     assert_eq!(get(&site.service(1), "/").await.unwrap().body, "one");
     eventually("the event", async || {
-        core.log().events().iter().any(|(kind, detail)| kind == "ROLLED_BACK" && *detail == reason).then_some(())
+        core.log()
+            .events()
+            .iter()
+            .any(|(kind, detail)| kind == "ROLLED_BACK" && *detail == reason)
+            .then_some(())
     })
     .await;
 
@@ -109,7 +118,8 @@ async fn a_bundle_that_envoy_refuses_is_rolled_back() {
     core.log().applied.clear();
     core.resume().await;
     assert_eq!(await_verdict(&core, &bad).await, reason);
-    let rolled_back = |core: &Core| core.log().events().iter().filter(|(kind, _)| kind == "ROLLED_BACK").count();
+    let rolled_back =
+        |core: &Core| core.log().events().iter().filter(|(kind, _)| kind == "ROLLED_BACK").count();
     assert_eq!(rolled_back(&core), 1, "it was not tried again");
 
     let good = plan(3).supervised().publish();

@@ -33,11 +33,12 @@ pub(crate) struct Plan {
     pub(crate) path: &'static str,
     /// How many more services there are.
     pub(crate) more: u32,
+    pub(crate) first: Option<&'static str>,
 }
 
 /// A bundle with one service, `shop/echo`, for every path.
 pub(crate) fn plan(generation: u64) -> Plan {
-    Plan { site: "store-1", generation, supervision: Supervision::External, path: "/", more: 0 }
+    Plan { site: "store-1", generation, supervision: Supervision::External, path: "/", more: 0, first: None }
 }
 
 impl Plan {
@@ -60,7 +61,8 @@ impl Plan {
         };
         let mut fragments = vec![Arc::new(EncodedFragment::settings(settings))];
         fragments.push(Arc::new(EncodedFragment::service(self.service("echo", 1))));
-        let more = (0..self.more).map(|at| EncodedFragment::service(self.service(&format!("more-{at}"), at + 2)));
+        let more =
+            (0..self.more).map(|at| EncodedFragment::service(self.service(&format!("more-{at}"), at + 2)));
         fragments.extend(more.map(Arc::new));
         let contents = Contents::new(fragments);
         let manifest = v1::Manifest {
@@ -77,16 +79,28 @@ impl Plan {
     }
 
     fn service(&self, name: &str, index: u32) -> v1::Service {
-        let backend =
-            v1::Backend { namespace: "shop".into(), name: name.into(), port: PORT, weight: 1, ..Default::default() };
-        let kind = match self.path.strip_prefix('~') {
+        let backend = v1::Backend {
+            namespace: "shop".into(),
+            name: name.into(),
+            port: PORT,
+            weight: 1,
+            ..Default::default()
+        };
+        let path = self.first.filter(|_| name == "echo").unwrap_or(self.path);
+        let kind = match path.strip_prefix('~') {
             Some(regex) => v1::path_match::Kind::Regex(regex.into()),
-            None => v1::path_match::Kind::Prefix(self.path.into()),
+            None => v1::path_match::Kind::Prefix(path.into()),
         };
         let route = v1::Route {
             name: "default".into(),
-            r#match: Some(v1::RouteMatch { path: Some(v1::PathMatch { kind: Some(kind) }), ..Default::default() }),
-            action: Some(v1::route::Action::Forward(v1::Forward { backends: vec![backend], ..Default::default() })),
+            r#match: Some(v1::RouteMatch {
+                path: Some(v1::PathMatch { kind: Some(kind) }),
+                ..Default::default()
+            }),
+            action: Some(v1::route::Action::Forward(v1::Forward {
+                backends: vec![backend],
+                ..Default::default()
+            })),
             ..Default::default()
         };
         v1::Service {

@@ -52,9 +52,10 @@ impl Log {
     /// The kinds and details of all events.
     pub(crate) fn events(&self) -> Vec<(String, String)> {
         let event = |report: &Report| match &report.body {
-            Some(report::Body::Event(event)) => {
-                Some((event.kind().as_str_name().trim_start_matches("KIND_").to_owned(), event.detail.clone()))
-            }
+            Some(report::Body::Event(event)) => Some((
+                event.kind().as_str_name().trim_start_matches("KIND_").to_owned(),
+                event.detail.clone(),
+            )),
             _ => None,
         };
         self.reports.values().filter_map(event).collect()
@@ -123,7 +124,11 @@ impl Core {
     pub(crate) fn verdict(&self, published: &Published) -> Option<String> {
         let digest = published.digest();
         let log = self.log();
-        log.applied.iter().rev().find(|applied| applied.manifest == digest.as_bytes()).map(|applied| applied.refused.clone())
+        log.applied
+            .iter()
+            .rev()
+            .find(|applied| applied.manifest == digest.as_bytes())
+            .map(|applied| applied.refused.clone())
     }
 }
 
@@ -149,7 +154,10 @@ impl Shared {
         let mut chunks = Vec::new();
         for want in &need.fragments {
             let id = Digest::from_slice(&want.id).unwrap();
-            let Some(fragment) = published.contents.fragments.iter().find(|fragment| fragment.id == id) else { continue };
+            let Some(fragment) = published.contents.fragments.iter().find(|fragment| fragment.id == id)
+            else {
+                continue;
+            };
             let encoded = compress_fragment(&fragment.bytes).unwrap();
             let mut offset = want.offset;
             loop {

@@ -25,7 +25,8 @@ async fn an_envoy_from_the_snapshot_is_handed_over_without_a_failed_request() {
     site.write_workload("client-1", "client", 9, true);
     site.write_workload("echo-1", "echo", backend.address.port(), false);
     site.start();
-    eventually("the snapshot", async || site.proxy("client-1").join("static.pb").is_file().then_some(())).await;
+    eventually("the snapshot", async || site.proxy("client-1").join("static.pb").is_file().then_some(()))
+        .await;
     core.stop().await;
     site.kill();
 
@@ -33,13 +34,17 @@ async fn an_envoy_from_the_snapshot_is_handed_over_without_a_failed_request() {
     assert_eq!(site.await_mode("client-1", "static").await, 0);
     site.await_answer("one").await;
 
-    let (stop, asked, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (stop, asked, failed) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..4 {
         clients.spawn(ask_on(site.service(1), stop.clone(), asked.clone(), failed.clone()));
     }
     site.start();
     assert_eq!(site.await_mode("client-1", "ads").await, 1);
+    let base_id: u64 = fs_err::read_to_string(site.proxy("client-1").join("base-id")).unwrap().trim().parse().unwrap();
+    let shared_memory = format!("/dev/shm/envoy_shared_memory_{}", base_id * 10);
+    assert!(std::path::Path::new(&shared_memory).exists());
     envoy::await_connected(&site.admin("client-1", 1)).await;
     eventually("the old Envoy has ended", async || {
         (site.launcher("client-1")["processes"].as_array()?.len() == 1).then_some(())
@@ -53,6 +58,7 @@ async fn an_envoy_from_the_snapshot_is_handed_over_without_a_failed_request() {
 
     kill_process(Pid::from_child(&launcher), Signal::TERM).unwrap();
     assert!(launcher.wait().unwrap().success());
+    assert!(!std::path::Path::new(&shared_memory).exists());
     assert!(get(&site.service(1), "/").await.is_err());
 }
 
@@ -82,7 +88,8 @@ async fn a_killed_launcher_leaves_no_envoy_behind() {
     site.write_workload("client-1", "client", 9, true);
     site.write_workload("echo-1", "echo", backend.address.port(), false);
     site.start();
-    eventually("the snapshot", async || site.proxy("client-1").join("static.pb").is_file().then_some(())).await;
+    eventually("the snapshot", async || site.proxy("client-1").join("static.pb").is_file().then_some(()))
+        .await;
 
     let mut launcher = launch(&site, &envoy);
     site.await_answer("one").await;

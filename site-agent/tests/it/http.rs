@@ -27,7 +27,9 @@ pub(crate) async fn ask_socket(socket: &Path, method: &str, path: &str) -> std::
 }
 
 async fn within(exchange: impl Future<Output = std::io::Result<Answer>>) -> std::io::Result<Answer> {
-    tokio::time::timeout(DEADLINE, exchange).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+    tokio::time::timeout(DEADLINE, exchange)
+        .await
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
 }
 
 async fn exchange(
@@ -35,7 +37,8 @@ async fn exchange(
     method: &str,
     path: &str,
 ) -> std::io::Result<Answer> {
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;

@@ -115,7 +115,11 @@ async fn a_manifest_that_is_not_for_here_or_older_is_refused_once() {
         let verdict = eventually("a verdict", async || core.verdict(&wrong)).await;
         assert!(verdict.contains(reason), "{verdict}");
         eventually("the event", async || {
-            core.log().events().iter().any(|(kind, detail)| kind == "BUNDLE_REFUSED" && *detail == verdict).then_some(())
+            core.log()
+                .events()
+                .iter()
+                .any(|(kind, detail)| kind == "BUNDLE_REFUSED" && *detail == verdict)
+                .then_some(())
         })
         .await;
     }

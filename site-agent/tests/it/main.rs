@@ -18,3 +18,4 @@ mod durability;
 mod handover;
 mod link;
 mod supervision;
+mod measure;

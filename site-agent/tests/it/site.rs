@@ -58,7 +58,7 @@ impl Site {
 
     /// The command line of the agent.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-agent"));
+        let mut command = Command::new(bin());
         command.args(&self.arguments).arg("--data-dir").arg(self.data());
         command.arg("--workloads").arg(self.folder.path().join("workloads"));
         command.env_remove("ENVOY");
@@ -67,7 +67,8 @@ impl Site {
 
     /// Starts the agent; what it says goes to a file.
     pub(crate) fn start(&mut self) {
-        let log = std::fs::OpenOptions::new().append(true).create(true).open(self.folder.path().join("agent.log"));
+        let log =
+            std::fs::OpenOptions::new().append(true).create(true).open(self.folder.path().join("agent.log"));
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.unwrap());
         self.agent = Some(command.spawn().unwrap());
@@ -89,6 +90,7 @@ impl Site {
         }
     }
 
+    pub(crate) fn pid(&self) -> u32 { self.agent.as_ref().unwrap().id() }
     /// What the agent said.
     pub(crate) fn log(&self) -> String {
         fs_err::read_to_string(self.folder.path().join("agent.log")).unwrap_or_default()
@@ -103,7 +105,8 @@ impl Site {
             self.network,
             if proxied { proxy.as_str() } else { "" }
         );
-        let text = if proxied { text } else { text.replace(&format!("127.{}.1.1", self.network), "127.0.0.1") };
+        let text =
+            if proxied { text } else { text.replace(&format!("127.{}.1.1", self.network), "127.0.0.1") };
         let file = self.folder.path().join("workloads").join(format!("{name}.yaml"));
         let scratch = file.with_extension("new");
         fs_err::write(&scratch, text).unwrap();
@@ -130,9 +133,10 @@ impl Site {
 
     /// What `show` says.
     pub(crate) fn show(&self) -> Value {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-agent"));
+        let mut command = Command::new(bin());
         let output = command.args(["show", "-o", "json", "--data-dir"]).arg(self.data()).output().unwrap();
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// What the launcher of a proxy says.
@@ -169,10 +173,14 @@ impl Drop for Site {
 
 /// Kills a process if its command line names the folder: it is this site's.
 fn end(pid: &Value, folder: &std::path::Path) {
-    let Some(pid) = pid.as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0) else { return };
+    let Some(pid) = pid.as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0) else {
+        return;
+    };
     let line = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let is_ours = String::from_utf8_lossy(&line).contains(&*folder.to_string_lossy());
     if let Some(pid) = Pid::from_raw(pid).filter(|_| is_ours) {
         let _gone_already = kill_process(pid, Signal::KILL);
     }
 }
+
+fn bin() -> String { std::env::var("AGENT_BIN").unwrap_or(env!("CARGO_BIN_EXE_skerry-agent").to_owned()) }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use skerry_proto::v1::fleet_client::FleetClient;
+use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::{Diagnostic, FleetStatus, GetFleetRequest, SiteState, SiteSummary, SourceStatus};
 use tonic::transport::Endpoint;
 
@@ -44,7 +45,8 @@ impl FleetView {
         self.site(name)?.state.as_ref().with_context(|| format!("{name} has not said anything yet"))
     }
 
-    /// Fails unless the site's own report says that it runs what it shall run, and could read its workloads.
+    /// Fails unless the site's own report says that it runs what it shall run, that its workloads could be
+    /// read, and that its proxies have acknowledged everything.
     pub fn must_be_current(&self, name: &str) -> Result<()> {
         let site = self.site(name)?;
         let state = self.state(name)?;
@@ -52,6 +54,8 @@ impl FleetView {
         anyhow::ensure!(state.workload_problems.is_empty(), "{name} has {:?}", state.workload_problems);
         let (has, shall) = (state.generation, site.desired_generation);
         anyhow::ensure!(state.manifest == site.desired, "{name} runs generation {has}, not {shall}");
+        let late = state.proxies.iter().find(|proxy| proxy.phase() != Phase::Ready);
+        anyhow::ensure!(late.is_none(), "{name} has a proxy that is not ready: {late:?}");
         Ok(())
     }
 }

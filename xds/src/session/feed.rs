@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use skerry_core::id::Digest;
 
-use super::interest::{Interest, WILDCARD, is_listed};
+use super::interest::{Interest, MAX_NAMES, WILDCARD, is_listed};
 use super::variant::{Ask, Change};
 use crate::bootstrap::AdsMode;
 use crate::lower::endpoint;
@@ -101,14 +101,18 @@ impl Feed {
     /// Forgets what was refused in other versions than the new ones.
     pub(super) fn handle_new_set(&mut self, wanted: &Resources) {
         self.refused.retain(|name, version| wanted.get(name).is_some_and(|resource| resource.version() == version));
-        self.owed.retain(|name| wanted.contains_key(name) || self.interest.covers(name));
+        if self.is_open() {
+            self.owed.retain(|name| wanted.contains_key(name) || self.interest.covers(name));
+        }
         self.owes_answer |= self.is_unknown;
         self.window = usize::MAX;
     }
 
     /// Notes that the client needs a resource again, once it asks or has asked for it.
     pub(super) fn owe(&mut self, name: &str) {
-        self.owed.insert(name.to_owned());
+        if self.owed.len() < MAX_NAMES {
+            self.owed.insert(name.to_owned());
+        }
     }
 
     /// Takes a request.

@@ -9,7 +9,7 @@ pub(super) const WILDCARD: &str = "*";
 
 /// The most names that a client may subscribe to in one kind; further ones are ignored. Ten ports of
 /// each of the 10,000 fragments that a site may have.
-const MAX_NAMES: usize = 100_000;
+pub(super) const MAX_NAMES: usize = 100_000;
 
 /// What a client asked for of one kind.
 #[derive(Debug, Default)]

@@ -96,13 +96,13 @@ fn bundle(versions: [u32; 3]) -> Arc<Contents> {
     let [cart, large, web] = versions;
     let mut fragments = vec![service("settings-of-all", 1, 1)];
     fragments.extend((cart > 0).then(|| service("cart", 20, cart)));
-    fragments.extend((large > 0).then(|| noise(&format!("large{large}"), 20_000)));
+    fragments.extend((large > 0).then(|| noise(&format!("large{large}"), 40_000)));
     fragments.extend((web > 0).then(|| service("web", 20, web)));
     contents(&fragments)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn a_site_ends_with_the_newest_bundle(events in events()) {

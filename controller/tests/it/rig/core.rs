@@ -10,7 +10,9 @@ use skerry_controller::clock::Clock;
 use skerry_controller::config::Config;
 use skerry_proto::v1::fleet_client::FleetClient;
 use skerry_proto::v1::site_sync_client::SiteSyncClient;
-use skerry_proto::v1::{ConfirmSourceRequest, FleetStatus, GetFleetRequest, GetSiteRequest, SiteDetail};
+use skerry_proto::v1::{
+    ConfirmSourceRequest, FleetStatus, GetFleetRequest, GetSiteRequest, SiteDetail, SourceStatus,
+};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -96,8 +98,7 @@ impl Home {
     /// Starts a core and waits until it has compiled something.
     pub(crate) async fn start_ready(&self) -> TestCore {
         let core = self.start().await;
-        core.status_when("the first revision", |status| !status.source.as_ref().unwrap().revision.is_empty())
-            .await;
+        core.source_when("the first revision", |source| !source.revision.is_empty()).await;
         core
     }
 }
@@ -136,15 +137,19 @@ impl TestCore {
         self.fleet().get_fleet(GetFleetRequest::default()).await.expect("the core answers").into_inner()
     }
 
-    /// Waits for a status.
-    pub(crate) async fn status_when(&self, what: &str, is: impl Fn(&FleetStatus) -> bool) -> FleetStatus {
-        until(what, || async { Some(self.status().await).filter(|status| is(status)) }).await
+    pub(crate) async fn source(&self) -> SourceStatus {
+        self.status().await.source.expect("a status has a source")
+    }
+
+    /// Waits until the source is in a state.
+    pub(crate) async fn source_when(&self, what: &str, is: impl Fn(&SourceStatus) -> bool) -> SourceStatus {
+        until(what, || async { Some(self.source().await).filter(|source| is(source)) }).await
     }
 
     /// Waits until a commit is compiled.
-    pub(crate) async fn compiled(&self, commit: &str) -> FleetStatus {
+    pub(crate) async fn compiled(&self, commit: &str) -> SourceStatus {
         let revision = format!("main@sha1:{commit}");
-        self.status_when("the commit", |status| status.source.as_ref().unwrap().revision == revision).await
+        self.source_when("the commit", |source| source.revision == revision).await
     }
 
     pub(crate) async fn site(&self, site: &str) -> SiteDetail {

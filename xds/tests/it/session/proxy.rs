@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
 use envoy_types::pb::google::protobuf::Any;
 use prost::Message as _;
+use skerry_xds::bootstrap::AdsMode;
 use skerry_xds::resource::ResourceKind;
 
 use super::wire::{Payload, Say, Wire};
@@ -22,8 +23,14 @@ pub(super) struct Proxy<V: Wire> {
     held_back: Vec<V::Request>,
     version: BTreeMap<ResourceKind, String>,
     nonce: BTreeMap<ResourceKind, String>,
+    /// Whether it was ever told of clusters; only then does it ask for listeners.
+    has_clusters: bool,
     /// Which resources it refuses.
     refuses: fn(&Any) -> bool,
+    /// Whether order must hold: not where something is refused, since what leads to that leads nowhere,
+    /// and not after a SotW stream broke, since a new session cannot know what
+    /// the whole was that it replaces.
+    is_in_order: bool,
 }
 
 impl<V: Wire> Proxy<V> {
@@ -36,9 +43,12 @@ impl<V: Wire> Proxy<V> {
             held_back: Vec::new(),
             version: BTreeMap::new(),
             nonce: BTreeMap::new(),
+            has_clusters: false,
             refuses,
+            is_in_order: true,
         };
         proxy.connect();
+        proxy.is_in_order = refuses as usize == never as fn(&Any) -> bool as usize;
         proxy
     }
 
@@ -47,6 +57,7 @@ impl<V: Wire> Proxy<V> {
     /// A cluster that waited for endpoints when the last stream broke gets none if nothing changed;
     /// Envoy gives up waiting after a while and uses those that it has.
     pub(super) fn connect(&mut self) {
+        self.is_in_order &= V::MODE == AdsMode::Delta;
         self.outbox.clear();
         self.held_back.clear();
         self.warming.clear();
@@ -70,6 +81,7 @@ impl<V: Wire> Proxy<V> {
     pub(super) fn take(&mut self, response: V::Response) {
         let payload = V::read(response);
         self.nonce.insert(payload.kind, payload.nonce.clone());
+        self.has_clusters |= payload.kind == ResourceKind::Cluster;
         let refused = payload.new.values().any(self.refuses);
         if !refused {
             self.version.insert(payload.kind, payload.version.clone());
@@ -85,7 +97,10 @@ impl<V: Wire> Proxy<V> {
 
     fn apply(&mut self, payload: &Payload) {
         let refuses = self.refuses;
-        for (name, any) in payload.new.iter().filter(|(_, any)| !refuses(any)) {
+        let is_listed = matches!(payload.kind, ResourceKind::Cluster | ResourceKind::Listener);
+        let asked = self.asked[&payload.kind].clone();
+        let is_taken = |(name, any): &(&String, &Any)| !refuses(any) && (is_listed || asked.contains(*name));
+        for (name, any) in payload.new.iter().filter(is_taken) {
             self.add(payload.kind, name, any);
         }
         let gone = |name: &String| payload.removed.contains(name) || (payload.is_whole && !payload.new.contains_key(name));
@@ -120,7 +135,7 @@ impl<V: Wire> Proxy<V> {
     fn remove(&mut self, kind: ResourceKind, name: &str) {
         if kind == ResourceKind::Cluster {
             let routes = self.has[&ResourceKind::Route].values();
-            assert!(self.refuses_some() || routes.clone().all(|route| target(route) != name), "a live cluster goes");
+            assert!(!self.is_in_order || routes.clone().all(|route| target(route) != name), "a live cluster goes");
             self.warming.remove(name);
         }
         self.has.get_mut(&kind).unwrap().remove(name);
@@ -135,12 +150,7 @@ impl<V: Wire> Proxy<V> {
     fn check_target(&self, route: &Any) {
         let target = target(route);
         let is_there = self.has[&ResourceKind::Cluster].contains_key(&target) && !self.warming.contains(&target);
-        assert!(is_there || self.refuses_some(), "a route leads to `{target}`, which is not there");
-    }
-
-    /// Where something is refused, what leads to it leads nowhere.
-    fn refuses_some(&self) -> bool {
-        self.refuses as usize != never as fn(&Any) -> bool as usize
+        assert!(is_there || !self.is_in_order, "a route leads to `{target}`, which is not there");
     }
 
     fn ask(&mut self, kind: ResourceKind, names: BTreeSet<String>) {
@@ -150,7 +160,7 @@ impl<V: Wire> Proxy<V> {
     }
 
     fn ask_for_listeners(&mut self) {
-        let is_up = self.nonce.contains_key(&ResourceKind::Cluster) && self.warming.is_empty();
+        let is_up = self.has_clusters && self.warming.is_empty();
         if is_up && !self.asked.contains_key(&ResourceKind::Listener) {
             self.ask(ResourceKind::Listener, BTreeSet::new());
         }

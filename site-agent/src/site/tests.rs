@@ -1,0 +1,334 @@
+//! The site as a whole, without link, proxies or Envoy: letters in, commands out, and its store.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use skerry_core::bundle::{Contents, EncodedFragment};
+use skerry_core::id::Digest;
+use skerry_proto::codec::encode_fragment;
+use skerry_proto::v1::{Applied, ListDelta, Offer, report};
+
+use super::*;
+use crate::args::XdsVariant;
+use crate::layout::Layout;
+use crate::link::{Command, Event as LinkEvent, Identity};
+use crate::machine::StreamId;
+use crate::snapshot::Snapshots;
+
+const CONFIRM: Duration = Duration::from_millis(30);
+
+/// A bundle of one service; `cidr` is what its settings say.
+struct Published {
+    manifest: Vec<u8>,
+    contents: Contents,
+}
+
+fn publish_with(generation: u64, cidr: &str) -> Published {
+    let settings = v1::Settings { outbound_cidr: cidr.to_owned(), ..Default::default() };
+    let service = v1::Service {
+        namespace: "shop".into(),
+        name: "echo".into(),
+        index: u32::try_from(generation).unwrap(),
+        ..Default::default()
+    };
+    let fragments = [EncodedFragment::settings(settings), EncodedFragment::service(service)];
+    let contents = Contents::new(fragments.map(Arc::new).to_vec());
+    let manifest = v1::Manifest {
+        site: "store-1".into(),
+        epoch: 1,
+        generation,
+        list: contents.digest.as_bytes().to_vec(),
+        schema: 1,
+        issued_at_ms: 1_000 * generation,
+        ..Default::default()
+    };
+    Published { manifest: manifest.encode_to_vec(), contents }
+}
+
+fn publish(generation: u64) -> Published {
+    publish_with(generation, "127.70.0.0/16")
+}
+
+impl Published {
+    fn digest(&self) -> Digest {
+        Digest::of(&self.manifest)
+    }
+
+    fn slot(&self) -> Slot {
+        Slot { manifest: self.manifest.clone(), list: self.contents.list.to_vec() }
+    }
+
+    fn fragments(&self) -> Vec<crate::fetch::Fragment> {
+        self.contents.fragments.iter().map(|fragment| (fragment.id, fragment.bytes.clone())).collect()
+    }
+
+    fn offer(&self) -> Mail {
+        let list = v1::FragmentList::decode(&*self.contents.list).unwrap();
+        let fragments = self.contents.fragments.iter().map(|fragment| encode_fragment(fragment, None)).collect();
+        let list = ListDelta { upserts: list.fragments, ..Default::default() };
+        let offer = Offer { manifest: self.manifest.clone(), list: Some(list), fragments };
+        Mail::Link(LinkEvent::Offer(Box::new(offer)))
+    }
+}
+
+/// A data folder with a store, and the site on it while it runs.
+struct Bench {
+    folder: tempfile::TempDir,
+    store: Arc<Store>,
+    commands: Option<mpsc::Receiver<Command>>,
+    identity: Option<watch::Receiver<Identity>>,
+    feeds: Option<watch::Receiver<BTreeMap<NamespacedName, Feed>>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Layout::new(folder.path()).prepare().unwrap();
+        let id = SiteId::new("store-1").unwrap();
+        let store = Arc::new(Store::open(&Layout::new(folder.path()).store(), &id).unwrap().0);
+        Self { folder, store, commands: None, identity: None, feeds: None }
+    }
+
+    /// A store that was left with a candidate.
+    fn left(current: &Published, candidate: &Published) -> Self {
+        let mut bench = Self::new();
+        bench.boot(&[]).handle(current.offer());
+        bench.store.put_candidate(&candidate.slot(), &candidate.fragments()).unwrap();
+        bench
+    }
+
+    /// Starts an agent; each workload has a proxy.
+    fn boot(&mut self, workloads: &[&str]) -> Site {
+        let layout = Layout::new(self.folder.path());
+        let (link, commands) = mpsc::channel(16);
+        let (identity, identity_seen) = watch::channel(Identity::default());
+        let (feeds, feeds_seen) = watch::channel(BTreeMap::new());
+        (self.commands, self.identity, self.feeds) = (Some(commands), Some(identity_seen), Some(feeds_seen));
+        let id = SiteId::new("store-1").unwrap();
+        let snapshots = Snapshots::new(id.clone(), XdsVariant::Delta);
+        let parts = Parts {
+            id,
+            store: self.store.clone(),
+            clock: Clock::start(),
+            machine: Machine::new(CONFIRM),
+            publisher: Publisher::new(layout.clone(), snapshots, feeds, watch::Sender::default()),
+            out: Outlets { link, identity, outbox: watch::Sender::default() },
+            status_file: layout.status(),
+            envoy: None,
+        };
+        Site::boot(parts, loaded(workloads)).unwrap()
+    }
+
+    /// What was said to the core about offers.
+    fn answers(&mut self) -> Vec<(Digest, String)> {
+        let mut answers = Vec::new();
+        while let Ok(command) = self.commands.as_mut().unwrap().try_recv() {
+            if let Command::Applied(Applied { manifest, refused }) = command {
+                answers.push((Digest::from_slice(&manifest).unwrap(), refused));
+            }
+        }
+        answers
+    }
+
+    fn events(&self) -> Vec<String> {
+        let event = |report: Report| match report.body {
+            Some(report::Body::Event(event)) => Some(format!("{:?}: {}", event.kind(), event.detail)),
+            _ => None,
+        };
+        self.store.oldest(99).unwrap().into_iter().filter_map(event).collect()
+    }
+
+    fn generation(&self) -> u64 {
+        let current = self.store.saved().unwrap().current.unwrap();
+        v1::Manifest::decode(current.manifest.as_slice()).unwrap().generation
+    }
+}
+
+fn loaded(workloads: &[&str]) -> workloads::Loaded {
+    let text = |name: &&str| {
+        format!(
+            "apiVersion: skerry.dev/v1alpha1\nkind: Workload\nmetadata: {{name: {name}, namespace: shop}}\n\
+             spec:\n  address: 127.0.0.1\n  ports: [{{name: http, port: 9080}}]\n  proxy: {{role: Sidecar}}\n"
+        )
+    };
+    let files = workloads.iter().map(|name| (format!("{name}.yaml"), Ok(text(name).into_bytes()))).collect();
+    workloads::fold(workloads::Scan { files, ..Default::default() }, &BTreeMap::new())
+}
+
+fn proxy(name: &str) -> NamespacedName {
+    NamespacedName::new("shop", name)
+}
+
+/// News of a proxy's first stream; an acknowledgement or refusal is of what it is served now.
+fn news(name: &str, news: ads::News) -> Mail {
+    Mail::Proxy(ads::Event { proxy: proxy(name), stream: StreamId(1), news })
+}
+
+impl Bench {
+    fn served(&self, name: &str) -> Digest {
+        self.feeds.as_ref().unwrap().borrow()[&proxy(name)].resources.borrow().digest()
+    }
+}
+
+#[test]
+fn an_offer_becomes_current_and_is_answered() {
+    let (mut bench, first) = (Bench::new(), publish(1));
+    let mut site = bench.boot(&["a"]);
+    site.handle(first.offer());
+    assert_eq!(bench.answers(), [(first.digest(), String::new())]);
+    assert_eq!((bench.generation(), bench.events()), (1, vec!["Applied: ".to_owned()]));
+    let identity = *bench.identity.as_ref().unwrap().borrow();
+    assert_eq!(identity, Identity { manifest: Some(first.digest()), list: Some(first.contents.digest) });
+    let folder = Layout::new(bench.folder.path()).proxy(&proxy("a"));
+    assert!(folder.static_bootstrap().is_file() && folder.ads_bootstrap().is_file());
+    assert_eq!(bench.store.floors().unwrap().trusted_ms / 1_000, 1);
+}
+
+#[test]
+fn with_no_bundle_nothing_is_served() {
+    let mut bench = Bench::new();
+    bench.boot(&["a"]);
+    assert!(bench.feeds.unwrap().borrow().is_empty());
+}
+
+/// Invariant 5: the last good bundle is served before any link is there.
+#[test]
+fn a_restarted_agent_serves_what_ran() {
+    let mut bench = Bench::new();
+    bench.boot(&["a"]).handle(publish(1).offer());
+    let before = bench.served("a");
+    bench.boot(&["a"]);
+    assert_eq!(bench.served("a"), before);
+}
+
+#[test]
+fn while_one_bundle_is_tried_the_newest_other_waits() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a"]);
+    site.handle(publish(1).offer());
+    site.handle(news("a", ads::News::Connected));
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
+    for generation in [2, 3, 4] {
+        site.handle(publish(generation).offer());
+    }
+    assert_eq!(bench.generation(), 1);
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
+    assert_eq!(bench.generation(), 2);
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
+    assert_eq!(bench.generation(), 4);
+}
+
+#[test]
+fn a_refusal_goes_back_and_is_remembered_across_restarts() {
+    let (mut bench, second) = (Bench::new(), publish(2));
+    let mut site = bench.boot(&["a"]);
+    site.handle(publish(1).offer());
+    let first = bench.served("a");
+    site.handle(news("a", ads::News::Connected));
+    site.handle(news("a", ads::News::Acked(first)));
+    site.handle(second.offer());
+    assert_ne!(bench.served("a"), first);
+    site.handle(news("a", ads::News::Refused(bench.served("a"), "bad regex".into())));
+    assert_eq!(bench.served("a"), first);
+    drop(site);
+
+    let mut site = bench.boot(&["a"]);
+    site.handle(second.offer());
+    assert_eq!(bench.answers(), [(second.digest(), "proxy shop/a refused it: bad regex".to_owned())]);
+    assert_eq!(bench.events()[1..], ["RolledBack: proxy shop/a refused it: bad regex"]);
+    site.handle(publish(3).offer());
+    assert_eq!(bench.generation(), 3);
+}
+
+/// Killed in the middle of a trial: the candidate is published again at once, so that no proxy is
+/// moved back and forth, and it is committed when all have had the time to refuse it.
+#[test]
+fn a_trial_goes_on_after_a_restart() {
+    let mut bench = Bench::left(&publish(1), &publish(2));
+    let mut site = bench.boot(&["a"]);
+    assert_eq!(bench.generation(), 1);
+    while bench.generation() == 1 {
+        assert!(site.poll_timeout().is_some());
+        site.handle_timeout();
+    }
+    assert_eq!(bench.generation(), 2);
+}
+
+#[test]
+fn a_candidate_that_ends_the_agent_again_and_again_is_dropped() {
+    let mut bench = Bench::left(&publish(1), &publish(2));
+    for _ in 0..2 {
+        bench.boot(&["a"]);
+    }
+    let mut site = bench.boot(&["a"]);
+    assert!(site.candidate.is_none());
+    site.handle(publish(2).offer());
+    assert_eq!(bench.answers(), [(publish(2).digest(), "the agent ended 3 times while it tried it".to_owned())]);
+    assert_eq!(bench.generation(), 1);
+}
+
+/// Invariant 4: never half a bundle, also when the disk lost a part of it.
+#[test]
+fn a_damaged_current_bundle_gives_way_to_the_one_before() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a"]);
+    site.handle(publish(1).offer());
+    let first = bench.served("a");
+    let broken = Slot { list: publish(1).slot().list, ..publish(2).slot() };
+    bench.store.put_candidate(&broken, &[]).unwrap();
+    bench.store.commit(&crate::store::Floors::default(), Vec::new()).unwrap();
+    drop(site);
+
+    bench.boot(&["a"]);
+    assert_eq!(bench.served("a"), first);
+    assert!(bench.events()[1].starts_with("RolledBack: the bundle that ran is damaged"), "{:?}", bench.events());
+}
+
+#[test]
+fn a_list_that_is_not_here_is_asked_for_whole() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&[]);
+    site.handle(publish(1).offer());
+    let Mail::Link(LinkEvent::Offer(mut offer)) = publish(2).offer() else { unreachable!("an offer") };
+    offer.list.as_mut().unwrap().base = vec![7; 32];
+    bench.answers();
+    site.handle(Mail::Link(LinkEvent::Offer(offer)));
+    let command = bench.commands.as_mut().unwrap().try_recv().unwrap();
+    assert!(matches!(command, Command::Restart(Duration::ZERO)), "{command:?}");
+    let identity = *bench.identity.as_ref().unwrap().borrow();
+    assert_eq!(identity, Identity { manifest: Some(publish(1).digest()), list: None });
+}
+
+/// A bundle that no proxy can be given is refused; one that merely leaves a broken workload as it is
+/// is not.
+#[test]
+fn a_bundle_that_cannot_be_lowered_is_refused() {
+    let (mut bench, bad) = (Bench::new(), publish_with(2, "nonsense"));
+    let mut site = bench.boot(&["a"]);
+    site.handle(publish(1).offer());
+    site.handle(bad.offer());
+    let (digest, reason) = bench.answers().pop().unwrap();
+    assert_eq!(digest, bad.digest());
+    assert!(reason.starts_with("it cannot be lowered for proxy shop/a: `nonsense`"), "{reason}");
+    assert_eq!(bench.generation(), 1);
+
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a"]);
+    site.handle(bad.offer());
+    assert_eq!(bench.generation(), 2);
+}
+
+#[test]
+fn ends_of_a_proxy_are_reported_once() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a"]);
+    let state = |restarts| {
+        let state = LauncherState { restarts, last_exit: "signal: 11".into(), ..Default::default() };
+        Mail::Launchers([(proxy("a"), state)].into())
+    };
+    site.handle(state(0));
+    site.handle(state(2));
+    drop(site);
+    bench.boot(&["a"]).handle(state(2));
+    assert_eq!(bench.events(), ["ProxyExited: proxy shop/a ended: signal: 11 (end 2)"]);
+}
