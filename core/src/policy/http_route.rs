@@ -28,7 +28,8 @@ pub struct ParentRef {
 pub struct Rule {
     /// `name` (GEP-995), or empty. A policy can name it as `sectionName`.
     pub name: String,
-    /// At least one; a rule without matches has one that matches everything.
+    /// Any of them; a rule that names none has one that matches everything. Empty only when all that it
+    /// named are invalid: then the rule keeps its place and matches nothing.
     pub matches: Vec<RouteMatch>,
     /// Changes to request headers.
     pub request_headers: Option<HeaderModifier>,

@@ -1,7 +1,7 @@
 //! The rules of a route, each with its matches, filters and backends.
 //!
-//! What is broken must neither widen nor vanish: a rule without a sound match is left out with an error;
-//! a rule with a filter that cannot be applied answers 500 (`Action::Fail`), as the Gateway API demands.
+//! What is broken must neither widen nor move others: a rule without a sound match keeps its place and
+//! matches nothing, with an error; a rule with a filter that cannot be applied answers 500 (`Action::Fail`), as the Gateway API demands.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub(super) fn convert(
     let mut names = BTreeSet::new();
     let rules = rules.unwrap_or(&default).iter().enumerate();
     rules
-        .filter_map(|(at, rule)| {
+        .map(|(at, rule)| {
             let pointer = format!("/spec/rules/{at}");
             let name = name(rule, &mut names, &pointer, findings);
             convert_rule(rule, name, namespace, &pointer, findings)
@@ -61,7 +61,7 @@ fn convert_rule(
     namespace: &str,
     pointer: &str,
     findings: &mut Findings<'_>,
-) -> Option<Rule> {
+) -> Rule {
     let matches = matches::convert(rule.matches.as_deref().unwrap_or_default(), pointer, findings);
     let filters = filters::convert(rule, pointer, findings);
     let backends =
@@ -85,7 +85,8 @@ fn convert_rule(
         }
     };
     let (request_headers, response_headers) = (filters.request_headers, filters.response_headers);
-    Some(Rule { name, matches: matches?, request_headers, response_headers, action, timeouts, retry })
+    let matches = matches.unwrap_or_default();
+    Rule { name, matches, request_headers, response_headers, action, timeouts, retry }
 }
 
 fn refuse_backends(has_backends: bool, pointer: &str, findings: &mut Findings<'_>) {
