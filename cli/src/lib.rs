@@ -1,7 +1,8 @@
 //! The one command that people type: `skerry`.
 //!
 //! `args` says what can be typed, `verb` holds one file for each verb, `source` reads policies,
-//! `fleet` asks a core, `diff` and `explained` are answers in the making, and `output` alone prints. Nothing is decided here that the core decides.
+//! `fleet` asks a core, `diff` and `explained` are answers in the making, and `output` alone
+//! prints. Nothing is decided here that the core decides.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -63,6 +63,18 @@ fn differences_have_an_exit_code_of_their_own() {
 }
 
 #[test]
+fn many_sites_are_named_in_part() {
+    let site = |number| {
+        format!("apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {{name: store-{number:02}}}\n")
+    };
+    let sites: Vec<String> = (1..=12).map(site).collect();
+    let folder = Folder::committed(&[("sites.yaml", &sites.join("---\n")), ("services.yaml", SERVICES)]);
+    folder.write("services.yaml", SERVICES.replacen("9080", "9090", 1));
+    let shown = [diff(&folder, &[]), diff(&folder, &["-o", "markdown"])];
+    insta::assert_snapshot!(shown.map(|ran| ran.to_string()).join("\n"));
+}
+
+#[test]
 fn two_folders_without_sites() {
     let folder = Folder::of(&[("old/services.yaml", SERVICES)]);
     folder.write("new/services.yaml", SERVICES.replacen("9080", "9090", 1));
