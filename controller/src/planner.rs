@@ -183,3 +183,6 @@ impl SharedRows {
         Arc::clone(self.0.entry(key).or_insert_with(|| Arc::new(row.clone())))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ use skerry_proto::v1::Hello;
 use crate::publish::shards::Entry;
 use crate::publish::{Edition, Published, World};
 
+pub(crate) mod store;
+
 pub(crate) const TERMS: Terms = Terms { epoch: Epoch(3) };
 
 pub(crate) fn site(name: &str) -> SiteId {

@@ -79,3 +79,6 @@ fn keep_one(store: &impl StateStore, batch: ReportBatch) -> Result<u64, StoreErr
     let acknowledged = store.keep_reports(vec![batch])?;
     Ok(acknowledged.first().copied().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

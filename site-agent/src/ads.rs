@@ -96,7 +96,7 @@ impl Servers {
             match bind(&feed.folder.ads_socket()) {
                 Ok(listener) => self.serve(name.clone(), feed, listener, cancel.child_token()),
                 Err(error) => {
-                    warn!(proxy = %name, "cannot listen at {}: {error}", feed.folder.ads_socket().display())
+                    warn!(proxy = %name, "cannot listen at {}: {error}", feed.folder.ads_socket().display());
                 }
             }
         }

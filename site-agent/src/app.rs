@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use skerry_core::id::NamespacedName;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -30,9 +30,6 @@ use crate::snapshot::Snapshots;
 use crate::store::Store;
 use crate::supervise::Supervisor;
 use crate::workloads;
-
-/// Two: one may wait for the disk while the other serves.
-const WORKERS: usize = 2;
 
 type Feeds = BTreeMap<NamespacedName, Feed>;
 type Task = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
@@ -64,7 +61,7 @@ fn start(args: RunArgs) -> anyhow::Result<()> {
     tracing_subscriber::registry().with(filter).with(layer).init();
     trouble.map_or(Ok(()), Err)?;
     let config = Config::resolve(args, std::env::current_exe()?)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let cancel = CancellationToken::new();
         let app = App::build(config, cancel.clone())?;
@@ -90,7 +87,7 @@ fn end_on_signal(cancel: CancellationToken) -> std::io::Result<impl Future<Outpu
 impl App {
     /// Opens the store, starts with what it holds, and prepares every task; serves nothing yet.
     ///
-    /// Call it inside a multi-threaded tokio runtime. `cancel` ends the agent.
+    /// Call it inside a tokio runtime; one thread is enough. `cancel` ends the agent.
     ///
     /// # Errors
     /// A data folder that cannot be used: in use, of another site, unwritable, too long a path.
@@ -109,7 +106,7 @@ impl App {
         let supervisor = lines.supervisor(&config).run(cancel.clone());
         let (link, mail) = lines.link(config, store);
         let tasks: Vec<(&'static str, Task)> = vec![
-            ("site", Box::pin(own(site, mail, clock, cancel.clone()))),
+            ("site", Box::pin(on_own_thread(move |cancel| own(site, mail, clock, cancel), cancel.clone()))),
             ("link", Box::pin(link.run(cancel.clone()))),
             ("workloads", Box::pin(watch)),
             ("ads", Box::pin(ads)),
@@ -222,6 +219,23 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<Store>> {
     Ok(Arc::new(store))
 }
 
+/// Runs a loop on a thread of its own: the one place that waits for the disk and that lowers, so the
+/// streams go on meanwhile, and what it allocates stays in one arena.
+async fn on_own_thread<F>(
+    work: impl FnOnce(CancellationToken) -> F + Send + 'static,
+    cancel: CancellationToken,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let (done, outcome) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("site".to_owned()).spawn(move || {
+        let _nobody_waits = done.send(runtime.block_on(work(cancel)));
+    })?;
+    outcome.await.context("the thread panicked")?
+}
+
 /// The loop around the site.
 async fn own(
     mut site: Site,
@@ -234,8 +248,8 @@ async fn own(
         let sleep = tokio::time::sleep_until(clock.instant(timer.unwrap_or_default()));
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            Some(letter) = mail.recv() => tokio::task::block_in_place(|| site.handle(letter)),
-            () = sleep, if timer.is_some() => tokio::task::block_in_place(|| site.handle_timeout()),
+            Some(letter) = mail.recv() => site.handle(letter),
+            () = sleep, if timer.is_some() => site.handle_timeout(),
         }
     }
 }

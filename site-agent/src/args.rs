@@ -1,5 +1,6 @@
 //! The command line, as typed. Holds no rules: `config` resolves it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -61,7 +62,7 @@ pub struct RunArgs {
 }
 
 /// Options of `launch`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct LaunchArgs {
     /// The proxy's folder, `<data-dir>/proxies/<namespace>.<name>`.
     #[arg(long, value_name = "DIR")]
@@ -112,9 +113,43 @@ pub enum Output {
     Json,
 }
 
+/// Runs what the command line asks for and returns the process's exit code.
+pub fn main(line: Vec<OsString>) -> ExitCode {
+    match LaunchArgs::from_plain(&line) {
+        Some(args) => launcher::main(args),
+        None => Args::parse_from(line).run(),
+    }
+}
+
+impl LaunchArgs {
+    /// The line that the agent starts a launcher with.
+    pub(crate) fn to_plain(&self) -> [OsString; 7] {
+        let text = |text: &str| OsString::from(text);
+        [
+            text("launch"),
+            text("--proxy-dir"),
+            self.proxy_dir.clone().into(),
+            text("--envoy"),
+            self.envoy.clone().into(),
+            text("--drain-seconds"),
+            text(&self.drain_seconds.to_string()),
+        ]
+    }
+
+    /// Reads exactly that line, without the parser that all other lines need: its code would be half
+    /// a megabyte of what each launcher keeps resident.
+    fn from_plain(line: &[OsString]) -> Option<Self> {
+        let [_, verb, folder_is, folder, envoy_is, envoy, drain_is, drain] = line else { return None };
+        let names = [verb, folder_is, envoy_is, drain_is];
+        let is_plain =
+            names.iter().zip(["launch", "--proxy-dir", "--envoy", "--drain-seconds"]).all(|(a, b)| *a == b);
+        let drain_seconds = drain.to_str()?.parse().ok().filter(|seconds| (1..=3600).contains(seconds))?;
+        is_plain.then(|| Self { proxy_dir: folder.into(), envoy: envoy.into(), drain_seconds })
+    }
+}
+
 impl Args {
-    /// Runs the verb and returns the process's exit code.
-    pub fn run(self) -> ExitCode {
+    fn run(self) -> ExitCode {
         match self.verb {
             Verb::Run(args) => app::main(args),
             Verb::Launch(args) => launcher::main(args),
@@ -128,6 +163,20 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn the_plain_line_of_a_launcher_says_the_same() {
+        let args = LaunchArgs { proxy_dir: "/p".into(), envoy: "/e".into(), drain_seconds: 7 };
+        let line: Vec<OsString> = std::iter::once("skerry-agent".into()).chain(args.to_plain()).collect();
+        let parsed = Args::try_parse_from(&line).unwrap();
+        assert!(matches!(parsed.verb, Verb::Launch(parsed) if parsed == args));
+        assert_eq!(LaunchArgs::from_plain(&line), Some(args));
+
+        let mut other = line.clone();
+        other[7] = "0".into();
+        assert_eq!(LaunchArgs::from_plain(&other), None, "refused in words by the parser");
+        assert_eq!(LaunchArgs::from_plain(&line[..6]), None);
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -4,7 +4,6 @@
 //! It outlives the agent: with no agent it starts Envoy from the static snapshot. It must stay small
 //! (4 MB resident): one thread, no store, no gRPC.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use crate::layout::{ProxyDir, private_folder};
 mod admin;
 mod envoy;
 mod lock;
+mod log;
 mod machine;
 mod run;
 mod state;
@@ -37,12 +37,10 @@ pub(crate) struct Config {
 
 /// Runs `skerry-agent launch` to its end.
 pub(crate) fn main(args: LaunchArgs) -> ExitCode {
-    let log = tracing_subscriber::fmt().with_target(false).with_writer(std::io::stderr);
-    log.with_ansi(std::io::stderr().is_terminal()).init();
     match prepare(args).and_then(|config| launch(&config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            log::say(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    skerry_agent::args::Args::parse().run()
+    skerry_agent::args::main(std::env::args_os().collect())
 }

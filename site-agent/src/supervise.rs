@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::args::LaunchArgs;
 use crate::config::OnExit;
 use crate::launcher::{LauncherState, holder};
 use crate::layout::{Layout, ProxyDir};
@@ -156,12 +157,11 @@ impl Supervisor {
         let mut options = std::fs::OpenOptions::new();
         let log = options.append(true).create(true).mode(0o600).open(folder.launcher_log())?;
         fs_err::write(folder.supervised(), b"")?;
-        let drain = if drain == 0 { DRAIN_SECONDS.0 } else { drain.min(DRAIN_SECONDS.1) };
+        let drain_seconds = if drain == 0 { DRAIN_SECONDS.0 } else { drain.min(DRAIN_SECONDS.1) };
+        let line = LaunchArgs { proxy_dir: folder.path().into(), envoy: envoy.into(), drain_seconds };
         let mut command = Command::new(&self.program);
         command
-            .args(["launch".as_ref(), "--proxy-dir".as_ref(), folder.path().as_os_str()])
-            .args(["--envoy".as_ref(), envoy.as_os_str()])
-            .args(["--drain-seconds", &drain.to_string()])
+            .args(line.to_plain())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

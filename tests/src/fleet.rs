@@ -14,5 +14,5 @@ pub use agent::{Agent, XdsMode};
 pub use binaries::Binaries;
 pub use core::Core;
 pub use envoy::StaticEnvoy;
-pub use status::{FleetView, hex};
+pub use status::FleetView;
 pub use workload::{Sidecar, Workload};

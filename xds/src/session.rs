@@ -197,7 +197,7 @@ impl<V: Variant> Session<V> {
         match phase {
             Phase::Update(ResourceKind::Cluster | ResourceKind::Endpoint) => true,
             Phase::Update(ResourceKind::Listener | ResourceKind::Route) => self.has_clusters(),
-            Phase::Remove(kind) => self.has_updates() && self.has_removed_before(kind),
+            Phase::Remove(kind) => self.has_updates() && self.knows_listeners() && self.has_removed_before(kind),
         }
     }
 
@@ -212,6 +212,12 @@ impl<V: Variant> Session<V> {
             && self.is_settled(ResourceKind::Listener)
             && self.is_settled(ResourceKind::Route)
             && self.is_complete(ResourceKind::Listener, ResourceKind::Route)
+    }
+
+    /// A client that kept clusters from an earlier stream may have listeners that lead to them, and has
+    /// yet to say so.
+    fn knows_listeners(&self) -> bool {
+        self.feed(ResourceKind::Listener).is_open() || !self.feed(ResourceKind::Cluster).has_kept()
     }
 
     fn has_removed_before(&self, kind: ResourceKind) -> bool {

@@ -56,9 +56,7 @@ async fn a_core_without_its_remote_goes_on_serving() {
     let hidden = repository.hide();
 
     core.notify().await;
-    let status =
-        core.status_when("the error", |status| !status.source.as_ref().unwrap().error.is_empty()).await;
-    let source = status.source.unwrap();
+    let source = core.source_when("the error", |source| !source.error.is_empty()).await;
     assert!(!source.revision.is_empty() && !source.error_help.is_empty(), "{source:?}");
     core.stop().await;
 

@@ -6,6 +6,7 @@ mod blame;
 mod catalog;
 mod error_text;
 mod fetch;
+mod flawed;
 mod folder;
 mod guard;
 mod http_remote;

@@ -15,7 +15,9 @@ use skerry_gitops::snapshot::file::SourceFile;
 use skerry_gitops::snapshot::load::load_revision;
 use skerry_gitops::snapshot::{Aging, SourceTree};
 
-use crate::repository::{MAIN, State, TestRepo, UNREADABLE, file, id, key, refused, route, route_key, service};
+use crate::repository::{
+    MAIN, State, TestRepo, UNREADABLE, file, id, key, refused, route, route_key, service,
+};
 
 const PATHS: [&str; 4] = ["a.yaml", "b.yaml", "deep/c.yaml", "deep/d.yml"];
 const NAMES: [&str; 5] = ["ads", "cart", "mail", "pay", "ship"];

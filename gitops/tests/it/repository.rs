@@ -142,7 +142,7 @@ pub(crate) fn route(name: &str, port: u16, state: State) -> String {
     let rest = match state {
         State::Good => "",
         State::Warned => ", filters: [{type: ExtensionRef, extensionRef: {group: g, kind: K, name: x}}]",
-        State::Flawed => ", filters: [{type: RequestMagic}]",
+        State::Flawed => ", filters: [{type: URLRewrite}]",
         State::Refused => ", timeouts: many",
     };
     format!(

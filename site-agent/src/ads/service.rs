@@ -172,7 +172,7 @@ where
                     self.speaker.tell(News::Refused(hash, format!("{kind} {names}{more}: {detail}"))).await?;
                 }
                 Heard::NodeKnown(node) => {
-                    tracing::debug!(proxy = %self.speaker.proxy, node = node.id, "connected")
+                    tracing::debug!(proxy = %self.speaker.proxy, node = node.id, "connected");
                 }
                 Heard::Acked { .. } => {}
             }

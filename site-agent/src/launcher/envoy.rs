@@ -64,7 +64,11 @@ fn arguments(folder: &ProxyDir, epoch: u32, mode: Mode, base: Base, drain: Durat
     ];
     match base {
         Base::Free => {
-            arguments.extend([text("--use-dynamic-base-id"), text("--base-id-path"), folder.base_id().into()])
+            arguments.extend([
+                text("--use-dynamic-base-id"),
+                text("--base-id-path"),
+                folder.base_id().into(),
+            ]);
         }
         Base::Of(id) => arguments.extend([text("--base-id"), text(&id.to_string())]),
     }

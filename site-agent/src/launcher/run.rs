@@ -7,11 +7,10 @@ use tokio::net::UnixStream;
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tracing::{info, warn};
 
 use super::machine::{Command, Machine, Mode, Probe};
 use super::state::LauncherState;
-use super::{Config, admin, envoy};
+use super::{Config, admin, envoy, log};
 use crate::clock::{Clock, share};
 
 /// How long the agent's socket may take to accept.
@@ -71,13 +70,16 @@ impl<'a> Launcher<'a> {
                 Command::Start { epoch, mode } => self.start(epoch, mode),
                 Command::AskLive { epoch } => {
                     if admin::is_live(&self.config.folder.admin_socket(epoch)).await {
-                        info!(epoch, "Envoy is live");
+                        log::say(format_args!("Envoy {epoch} is live"));
                         self.machine.handle_live(self.clock.now(), epoch);
                     }
                 }
                 Command::Drain { epoch } => {
                     let asked = admin::drain(&self.config.folder.admin_socket(epoch)).await;
-                    info!(epoch, asked, "draining");
+                    log::say(format_args!(
+                        "Envoy {epoch} drains: {}",
+                        if asked { "asked to" } else { "does not answer" }
+                    ));
                 }
                 Command::AskIdle { epoch } => {
                     if admin::connections(&self.config.folder.admin_socket(epoch)).await == Some(0) {
@@ -104,7 +106,7 @@ impl<'a> Launcher<'a> {
     fn start(&mut self, epoch: u32, mode: Mode) {
         match envoy::spawn(self.config, epoch, mode) {
             Ok((child, process)) => {
-                info!(epoch, ?mode, pid = process.pid, "started Envoy");
+                log::say(format_args!("started Envoy {epoch} ({mode:?}), process {}", process.pid));
                 self.state.processes.insert(0, process);
                 self.ends.spawn(wait(epoch, child));
                 self.save();
@@ -114,7 +116,7 @@ impl<'a> Launcher<'a> {
     }
 
     fn handle_exit(&mut self, epoch: u32, words: String) {
-        info!(epoch, "Envoy ended: {words}");
+        log::say(format_args!("Envoy {epoch} ended: {words}"));
         self.machine.handle_exit(self.clock.now(), epoch, share());
         self.state.processes.retain(|process| process.epoch != epoch);
         self.state.restarts = self.machine.restarts();
@@ -126,13 +128,13 @@ impl<'a> Launcher<'a> {
         let process = self.state.processes.iter().find(|process| process.epoch == epoch);
         let pid = process.filter(|process| process.is_alive()).and_then(|process| Pid::from_raw(process.pid));
         if let Some(Err(error)) = pid.map(|pid| kill_process(pid, signal)) {
-            warn!(epoch, "cannot signal Envoy: {error}");
+            log::say(format_args!("cannot signal Envoy {epoch}: {error}"));
         }
     }
 
     fn save(&self) {
         if let Err(error) = self.state.save(&self.config.folder.state()) {
-            warn!("cannot write state.json: {error}");
+            log::say(format_args!("cannot write state.json: {error}"));
         }
     }
 }

@@ -89,7 +89,7 @@ impl Site {
         while let Some(command) = self.machine.poll_command() {
             match command {
                 Command::Publish(Which::Candidate) => {
-                    self.publish(self.candidate.expect("only while one is tried"))
+                    self.publish(self.candidate.expect("only while one is tried"));
                 }
                 Command::Publish(Which::Current) => self.publish(self.current),
                 step if self.disk_full => self.machine.handle_not_kept(self.now, step),

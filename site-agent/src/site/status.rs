@@ -44,7 +44,12 @@ impl Site {
             revision: manifest.revision,
             proxies: self.proxies(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            workload_problems: self.lacks_envoy().into_iter().chain(problems).take(MAX_WORKLOAD_PROBLEMS).collect(),
+            workload_problems: self
+                .lacks_envoy()
+                .into_iter()
+                .chain(problems)
+                .take(MAX_WORKLOAD_PROBLEMS)
+                .collect(),
             workloads: u32::try_from(self.workloads.len()).unwrap_or(u32::MAX),
         }
     }

@@ -64,7 +64,8 @@ impl Published {
 
     fn offer(&self) -> Mail {
         let list = v1::FragmentList::decode(&*self.contents.list).unwrap();
-        let fragments = self.contents.fragments.iter().map(|fragment| encode_fragment(fragment, None)).collect();
+        let fragments =
+            self.contents.fragments.iter().map(|fragment| encode_fragment(fragment, None)).collect();
         let list = ListDelta { upserts: list.fragments, ..Default::default() };
         let offer = Offer { manifest: self.manifest.clone(), list: Some(list), fragments };
         Mail::Link(LinkEvent::Offer(Box::new(offer)))
@@ -263,7 +264,10 @@ fn a_candidate_that_ends_the_agent_again_and_again_is_dropped() {
     let mut site = bench.boot(&["a"]);
     assert!(site.candidate.is_none());
     site.handle(publish(2).offer());
-    assert_eq!(bench.answers(), [(publish(2).digest(), "the agent ended 3 times while it tried it".to_owned())]);
+    assert_eq!(
+        bench.answers(),
+        [(publish(2).digest(), "the agent ended 3 times while it tried it".to_owned())]
+    );
     assert_eq!(bench.generation(), 1);
 }
 
@@ -281,7 +285,11 @@ fn a_damaged_current_bundle_gives_way_to_the_one_before() {
 
     bench.boot(&["a"]);
     assert_eq!(bench.served("a"), first);
-    assert!(bench.events()[1].starts_with("RolledBack: the bundle that ran is damaged"), "{:?}", bench.events());
+    assert!(
+        bench.events()[1].starts_with("RolledBack: the bundle that ran is damaged"),
+        "{:?}",
+        bench.events()
+    );
 }
 
 #[test]

@@ -33,12 +33,11 @@ pub(crate) struct Plan {
     pub(crate) path: &'static str,
     /// How many more services there are.
     pub(crate) more: u32,
-    pub(crate) first: Option<&'static str>,
 }
 
 /// A bundle with one service, `shop/echo`, for every path.
 pub(crate) fn plan(generation: u64) -> Plan {
-    Plan { site: "store-1", generation, supervision: Supervision::External, path: "/", more: 0, first: None }
+    Plan { site: "store-1", generation, supervision: Supervision::External, path: "/", more: 0 }
 }
 
 impl Plan {
@@ -57,7 +56,7 @@ impl Plan {
             trust_domain: "mesh.local".into(),
             supervision: self.supervision.into(),
             drain_seconds: 1,
-            outbound_cidr: String::new(),
+            ..Default::default()
         };
         let mut fragments = vec![Arc::new(EncodedFragment::settings(settings))];
         fragments.push(Arc::new(EncodedFragment::service(self.service("echo", 1))));
@@ -86,10 +85,9 @@ impl Plan {
             weight: 1,
             ..Default::default()
         };
-        let path = self.first.filter(|_| name == "echo").unwrap_or(self.path);
-        let kind = match path.strip_prefix('~') {
+        let kind = match self.path.strip_prefix('~') {
             Some(regex) => v1::path_match::Kind::Regex(regex.into()),
-            None => v1::path_match::Kind::Prefix(path.into()),
+            None => v1::path_match::Kind::Prefix(self.path.into()),
         };
         let route = v1::Route {
             name: "default".into(),

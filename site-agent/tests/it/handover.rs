@@ -42,7 +42,8 @@ async fn an_envoy_from_the_snapshot_is_handed_over_without_a_failed_request() {
     }
     site.start();
     assert_eq!(site.await_mode("client-1", "ads").await, 1);
-    let base_id: u64 = fs_err::read_to_string(site.proxy("client-1").join("base-id")).unwrap().trim().parse().unwrap();
+    let base_id: u64 =
+        fs_err::read_to_string(site.proxy("client-1").join("base-id")).unwrap().trim().parse().unwrap();
     let shared_memory = format!("/dev/shm/envoy_shared_memory_{}", base_id * 10);
     assert!(std::path::Path::new(&shared_memory).exists());
     envoy::await_connected(&site.admin("client-1", 1)).await;

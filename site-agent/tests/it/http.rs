@@ -40,11 +40,25 @@ async fn exchange(
     let request =
         format!("{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).await?;
+    let bytes = read_answer(&mut stream).await?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let broken = || std::io::Error::other(format!("not an answer: {text:?}"));
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(broken)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
     Ok(Answer { status, body: body.to_owned() })
+}
+
+/// Reads to the end of the body where the head tells its length, else to the end of the stream: Envoy
+/// leaves a connection open for a second after it has said all.
+async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while stream.read_buf(&mut bytes).await? > 0 {
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        if length.is_some_and(|length: usize| body.len() >= length) {
+            break;
+        }
+    }
+    Ok(bytes)
 }

@@ -18,4 +18,3 @@ mod durability;
 mod handover;
 mod link;
 mod supervision;
-mod measure;

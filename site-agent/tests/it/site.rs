@@ -58,7 +58,7 @@ impl Site {
 
     /// The command line of the agent.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(bin());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-agent"));
         command.args(&self.arguments).arg("--data-dir").arg(self.data());
         command.arg("--workloads").arg(self.folder.path().join("workloads"));
         command.env_remove("ENVOY");
@@ -90,7 +90,6 @@ impl Site {
         }
     }
 
-    pub(crate) fn pid(&self) -> u32 { self.agent.as_ref().unwrap().id() }
     /// What the agent said.
     pub(crate) fn log(&self) -> String {
         fs_err::read_to_string(self.folder.path().join("agent.log")).unwrap_or_default()
@@ -133,7 +132,7 @@ impl Site {
 
     /// What `show` says.
     pub(crate) fn show(&self) -> Value {
-        let mut command = Command::new(bin());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-agent"));
         let output = command.args(["show", "-o", "json", "--data-dir"]).arg(self.data()).output().unwrap();
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
@@ -182,5 +181,3 @@ fn end(pid: &Value, folder: &std::path::Path) {
         let _gone_already = kill_process(pid, Signal::KILL);
     }
 }
-
-fn bin() -> String { std::env::var("AGENT_BIN").unwrap_or(env!("CARGO_BIN_EXE_skerry-agent").to_owned()) }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::process::Seen;
+use crate::signals::EndSignal;
 
 /// The column at which times begin.
 const WIDTH: usize = 92;
@@ -94,8 +95,8 @@ impl Narrator {
     }
 
     /// Tells that a signal ended the demo.
-    pub(super) fn interrupted(&self, signal: &str) {
-        eprintln!("ended by {signal}");
+    pub(super) fn interrupted(&self, signal: EndSignal) {
+        eprintln!("ended by {}", signal.name());
     }
 
     /// Tells that everything was ended, or what was not.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Parser;
@@ -12,10 +13,7 @@ use super::steps;
 use crate::fleet::Binaries;
 use crate::process;
 use crate::run::Run;
-use crate::signals;
-
-/// Exit code of a program that was ended by Ctrl-C, as shells have it: 128 and the signal's number.
-const INTERRUPTED: u8 = 130;
+use crate::signals::{self, EndSignal};
 
 /// Shows Skerry's main job from end to end: three sites, real Git, real Envoys.
 #[derive(Debug, Parser)]
@@ -38,15 +36,14 @@ pub struct Args {
 /// How the demo ended.
 enum End {
     Shown,
-    Interrupted(&'static str),
+    Interrupted(EndSignal),
     Failed(anyhow::Error),
 }
 
 /// Runs the demo and returns the exit code: 0 when all was as told, 1 when something was not.
 pub async fn run(args: Args) -> ExitCode {
     let narrator = Narrator::new(args.check);
-    let binaries = Binaries::new(args.bin_dir.clone(), Some(args.envoy.clone()));
-    let run = match Run::new(binaries) {
+    let run = match start_run(&args) {
         Ok(run) => run,
         Err(error) => {
             narrator.fail(&error);
@@ -68,15 +65,20 @@ pub async fn run(args: Args) -> ExitCode {
     match end {
         End::Interrupted(signal) => {
             narrator.interrupted(signal);
-            ExitCode::from(INTERRUPTED)
+            ExitCode::from(signal.exit_code())
         }
         End::Shown if left.is_empty() => ExitCode::SUCCESS,
         End::Shown | End::Failed(_) => ExitCode::FAILURE,
     }
 }
 
+fn start_run(args: &Args) -> Result<Arc<Run>> {
+    let (folder, envoy) = (std::path::absolute(&args.bin_dir)?, std::path::absolute(&args.envoy)?);
+    Run::new(Binaries::new(folder, Some(envoy)))
+}
+
 /// Sets up, shows every step, and waits for ever if the stage is to be kept.
-async fn show(run: &std::sync::Arc<Run>, narrator: &Narrator, keep: bool) -> Result<()> {
+async fn show(run: &Arc<Run>, narrator: &Narrator, keep: bool) -> Result<()> {
     let mut stage =
         narrator.quietly("starting a core, three sites and their services", Stage::set_up(run)).await?;
     steps::show_all(&mut stage, narrator).await?;

@@ -59,8 +59,3 @@ impl FleetView {
         Ok(())
     }
 }
-
-/// Prints bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

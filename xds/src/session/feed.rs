@@ -68,6 +68,8 @@ pub(super) struct Feed {
     /// Names to be answered though the client may have them: it asked for them just now, or needs
     /// them again. May hold names that the client has not asked for yet.
     owed: BTreeSet<String>,
+    /// Whether the client kept something from an earlier stream.
+    has_kept: bool,
     /// SotW: whether the client has something of an earlier stream that we know nothing about.
     is_unknown: bool,
     /// Whether an answer is due even if there is nothing in it: the first to a client that takes
@@ -90,6 +92,7 @@ impl Feed {
             held: BTreeMap::new(),
             refused: BTreeMap::new(),
             owed: BTreeSet::new(),
+            has_kept: false,
             is_unknown: false,
             owes_answer: false,
             window: usize::MAX,
@@ -205,6 +208,7 @@ impl Feed {
 
     /// A client that kept something is not waiting for a first answer.
     fn keep(&mut self, initial: BTreeMap<String, String>) {
+        self.has_kept = !initial.is_empty();
         self.owes_answer &= initial.is_empty();
         let kept = initial.into_iter().filter(|(name, _)| self.interest.covers(name));
         self.held = kept.map(|(name, version)| (name, Held { version, resource: None, is_certain: true })).collect();
@@ -226,8 +230,11 @@ impl Feed {
         let is_first = self.interest.open();
         let was_wildcard = self.interest.is_wildcard();
         let new = self.interest.replace(self.kind, names);
-        let interest = &self.interest;
+        let (interest, before) = (&self.interest, self.held.len());
         self.held.retain(|name, _| interest.covers(name));
+        // What it names to the next session must not stand for something that it dropped.
+        self.owes_answer |= self.held.len() < before;
+        self.has_kept |= is_first && !version.is_empty();
         if is_first && !version.is_empty() && version == version_of(self.covered(wanted)) {
             self.held = self.covered(wanted).map(|(name, resource)| (name.clone(), Held::of(resource))).collect();
             return;
@@ -354,6 +361,10 @@ impl Feed {
 
     pub(super) fn is_open(&self) -> bool {
         self.interest.is_open()
+    }
+
+    pub(super) fn has_kept(&self) -> bool {
+        self.has_kept
     }
 
     /// Says whether the client has this version for certain.

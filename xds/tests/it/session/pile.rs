@@ -5,6 +5,8 @@ use envoy_types::pb::envoy::config::cluster::v3::cluster::EdsClusterConfig;
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
+use envoy_types::pb::google::protobuf::Any;
+use prost::Message as _;
 use skerry_xds::resource::{Resource, ResourceKind, ResourceSet};
 
 /// A set of resources in the making.
@@ -38,6 +40,16 @@ impl Pile {
 pub(super) fn edition(kind: ResourceKind, name: &str, version: &str) -> u32 {
     let is_version = |edition: &u32| version_of(kind, name, *edition) == version;
     (0..100).find(is_version).expect("tests have fewer editions")
+}
+
+/// The edition of a packed cluster or listener.
+pub(super) fn edition_of(any: &Any) -> Option<u32> {
+    let text = match ResourceKind::from_type_url(&any.type_url)? {
+        ResourceKind::Cluster => Cluster::decode(any.value.as_slice()).unwrap().eds_cluster_config?.service_name,
+        ResourceKind::Listener => Listener::decode(any.value.as_slice()).unwrap().stat_prefix,
+        ResourceKind::Endpoint | ResourceKind::Route => return None,
+    };
+    Some(text.parse().unwrap())
 }
 
 /// The version of a resource in an edition.
