@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use skerry_core::id::NamespacedName;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -61,7 +62,7 @@ fn start(args: RunArgs) -> anyhow::Result<()> {
     tracing_subscriber::registry().with(filter).with(layer).init();
     trouble.map_or(Ok(()), Err)?;
     let config = Config::resolve(args, std::env::current_exe()?)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let cancel = CancellationToken::new();
         let app = App::build(config, cancel.clone())?;
@@ -229,9 +230,10 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let (done, outcome) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("site".to_owned()).spawn(move || {
-        let _nobody_waits = done.send(runtime.block_on(work(cancel)));
+        let runtime = Builder::new_current_thread().enable_time().build_local(LocalOptions::default());
+        let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(work(cancel)));
+        let _nobody_waits = done.send(result);
     })?;
     outcome.await.context("the thread panicked")?
 }

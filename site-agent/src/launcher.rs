@@ -2,11 +2,13 @@
 //! hands it over to the agent when that is back, and drains it at the end.
 //!
 //! It outlives the agent: with no agent it starts Envoy from the static snapshot. It must stay small
-//! (4 MB resident): one thread, no store, no gRPC.
+//! (4 MB resident): one thread, no store, no gRPC, a runtime that can have no workers.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
 
 use crate::args::LaunchArgs;
 use crate::clock;
@@ -58,6 +60,6 @@ fn prepare(args: LaunchArgs) -> anyhow::Result<Config> {
 
 fn launch(config: &Config) -> anyhow::Result<()> {
     let _lock = lock::take(&config.folder.lock())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(run::run(config, clock::Clock::start()))
 }

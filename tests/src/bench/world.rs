@@ -67,7 +67,7 @@ pub(super) fn route(at: usize, version: usize) -> Value {
 fn policy(at: usize) -> Value {
     let mut spec = json!({"targetRefs": [{"group": "", "kind": "Service", "name": format!("svc-{at}")}],
                           "timeouts": {"request": format!("{}s", 1 + at % 20)}});
-    if at % 40 == 0 {
+    if at.is_multiple_of(40) {
         spec["sites"] = json!({"matchLabels": {"half": format!("h{}", (at / 40) % 5)}});
     }
     ours("TrafficPolicy", &format!("policy-{at}"), &spec)
