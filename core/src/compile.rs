@@ -78,24 +78,32 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
     CompiledService { fragment, diagnostics }
 }
 
-/// A service that is over the limit is left without its routes, and says so: no agent would take it whole.
+/// A service that is over the limit is left without consumers' routes, and if that is not enough without
+/// any, and says so: no agent would take it whole.
 fn encode_bounded(
-    service: v1::Service,
+    mut service: v1::Service,
     object: &Object,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> EncodedFragment {
-    let without_routes = v1::Service { tables: Vec::new(), ..service.clone() };
-    let fragment = EncodedFragment::service(service);
-    if fragment.bytes.len() <= MAX_FRAGMENT_BYTES {
-        return fragment;
+    let whole = EncodedFragment::service(service.clone());
+    if whole.bytes.len() <= MAX_FRAGMENT_BYTES {
+        return whole;
     }
-    let message = format!("compiles to {} bytes; the limit is {MAX_FRAGMENT_BYTES}", fragment.bytes.len());
+    service.tables.retain(|table| table.client_namespace.is_empty());
+    let mut fragment = EncodedFragment::service(service.clone());
+    let mut left_out = "until then consumers' routes are left out";
+    if fragment.bytes.len() > MAX_FRAGMENT_BYTES {
+        service.tables.clear();
+        fragment = EncodedFragment::service(service);
+        left_out = "until then its HTTP ports answer 404";
+    }
+    let message = format!("compiles to {} bytes; the limit is {MAX_FRAGMENT_BYTES}", whole.bytes.len());
     diagnostics.push(
         Diagnostic::error(Code::BudgetExceeded, object.document.location.clone(), message)
             .object(object.key.clone())
-            .help("attach fewer routes to the Service, or split it; until then its HTTP ports answer 404"),
+            .help(format!("attach fewer routes to the Service, or split it; {left_out}")),
     );
-    EncodedFragment::service(without_routes)
+    fragment
 }
 
 /// Compiles what holds for a whole site.

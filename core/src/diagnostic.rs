@@ -57,8 +57,6 @@ pub enum Code {
     MatchesNothing,
     /// An unreadable document; the object keeps its last good version.
     Held,
-    /// A compiled bundle that breaks a rule of `verify`: a bug in the compiler, not of the user.
-    Internal,
 }
 
 impl fmt::Display for Code {

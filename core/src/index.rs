@@ -223,8 +223,11 @@ impl Index {
             self.classes.all().map(|(id, key)| (id, key.clone())).collect();
         self.cells.retain(|id, _| self.classes.has(*id));
         self.refresh_variants(&classes);
+        let mesh = check::chosen_mesh(self.objects.values().map(|slot| &slot.aged))
+            .map(|aged| aged.object.key.clone());
         for (id, key) in &classes {
-            self.compile_class(*id, key, &services, &dirty);
+            let mesh = self.mesh(key, mesh.as_ref());
+            self.compile_class((*id, key), &mesh, &services, &dirty);
         }
         self.memo.retain(|_, compiled| Arc::strong_count(compiled) > 1);
         Arc::new(self.result())
@@ -232,8 +235,8 @@ impl Index {
 
     fn compile_class(
         &mut self,
-        id: ClassId,
-        class: &ClassKey,
+        (id, class): (ClassId, &ClassKey),
+        mesh: &Mesh,
         services: &[NamespacedName],
         dirty: &BTreeSet<NamespacedName>,
     ) {
@@ -251,7 +254,7 @@ impl Index {
                 None => cell.services.remove(service).is_some(),
             };
         }
-        let settings = compile_settings(&self.mesh(class), &class.data_plane());
+        let settings = compile_settings(mesh, &class.data_plane());
         if cell.settings.as_ref().is_none_or(|before| before.id != settings.id) {
             cell.settings = Some(Arc::new(settings));
             changed = true;
@@ -264,11 +267,9 @@ impl Index {
         self.cells.insert(id, cell);
     }
 
-    /// The effective `Mesh` of a class: of several the oldest, then the first by name.
-    fn mesh(&mut self, class: &ClassKey) -> Mesh {
-        let first = check::chosen_mesh(self.objects.values().map(|slot| &slot.aged))
-            .map(|aged| aged.object.key.clone());
-        let variant = first.and_then(|key| self.variant(class, &key));
+    /// The `Mesh` as a class has it.
+    fn mesh(&mut self, class: &ClassKey, chosen: Option<&ObjectKey>) -> Mesh {
+        let variant = chosen.and_then(|key| self.variant(class, key));
         match variant.as_ref().map(|variant| &variant.aged.object.spec) {
             Some(Spec::Mesh(mesh)) => mesh.clone(),
             _ => Mesh::default(),

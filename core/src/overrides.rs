@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Severity, has_errors};
 use crate::document::{Document, field_path};
 use crate::id::ObjectKey;
 use crate::policy::site_override::{Change, OperationKind, Patch};
@@ -135,7 +135,10 @@ fn apply(base: &Object, layer: &Layer<'_>, decode: Decode) -> Result<Object, Box
         apply_patch(&mut document.value, patch).map_err(|reason| invalid(layer, &patch.pointer, &reason))?;
     }
     match decode(&document) {
-        Decoded::Object(object, _) if object.key == base.key => Ok(*object),
+        Decoded::Object(object, found) if object.key == base.key => {
+            let errors = new_errors(found, base, decode);
+            if errors.is_empty() { Ok(*object) } else { Err(refused(layer, &errors)) }
+        }
         Decoded::Object(..) | Decoded::Foreign { .. } => {
             Err(invalid(layer, "/spec/patches", "it changes what the object is (kind, name or namespace)"))
         }
@@ -143,14 +146,31 @@ fn apply(base: &Object, layer: &Layer<'_>, decode: Decode) -> Result<Object, Box
     }
 }
 
+/// The errors that the patched object has and the base had not.
+fn new_errors(found: Vec<Diagnostic>, base: &Object, decode: Decode) -> Vec<Diagnostic> {
+    if !has_errors(&found) {
+        return Vec::new();
+    }
+    let known = match decode(&base.document) {
+        Decoded::Object(_, diagnostics) => diagnostics,
+        Decoded::Foreign { .. } | Decoded::Refused { .. } => Vec::new(),
+    };
+    let is_new = |error: &Diagnostic| {
+        error.severity == Severity::Error
+            && known.iter().all(|old| (&old.field, &old.message) != (&error.field, &error.message))
+    };
+    found.into_iter().filter(is_new).collect()
+}
+
 /// Blames the field of the override that made the object invalid, as far as it can be told.
 fn refused(layer: &Layer<'_>, diagnostics: &[Diagnostic]) -> Box<Diagnostic> {
     let touched = layer.touched();
     let blame = |found: &Diagnostic| {
-        touched
-            .iter()
-            .find(|(target, _)| field_path(target).starts_with(&found.field))
-            .map(|(_, own)| own.as_str())
+        let concerns = |target: &str| {
+            let target = field_path(target);
+            target.starts_with(&found.field) || found.field.starts_with(&target)
+        };
+        touched.iter().find(|(target, _)| concerns(target)).map(|(_, own)| own.as_str())
     };
     let worst = diagnostics.iter().max_by_key(|found| (blame(found).is_some(), found.field.len()));
     let Some(found) = worst else {

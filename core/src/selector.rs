@@ -42,13 +42,6 @@ impl Selector {
         Self(requirements.into_iter().collect())
     }
 
-    /// Builds a selector that asks for these labels.
-    pub fn of_labels(labels: &Labels) -> Self {
-        Self::new(
-            labels.iter().map(|(key, value)| Requirement::In(key.clone(), BTreeSet::from([value.clone()]))),
-        )
-    }
-
     /// Says whether all requirements hold.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0.iter().all(|requirement| requirement.matches(labels))

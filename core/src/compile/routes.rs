@@ -1,6 +1,9 @@
 //! The ports of a service and the route table of each: producers' and consumers' (GEP-1294).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+
+use prost::Message;
 
 use crate::bundle::v1;
 use crate::bundle::v1::route::Action as Act;
@@ -29,7 +32,10 @@ pub(super) fn compile_ports(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<v1::ServicePort>, Vec<v1::RouteTable>) {
     let mut tables: BTreeMap<TableKey, Vec<Entry>> = BTreeMap::new();
-    for &route in &inputs.routes {
+    let namespace = &inputs.object.key.namespace;
+    let (producers, consumers): (Vec<RouteInput<'_>>, Vec<RouteInput<'_>>) =
+        inputs.routes.iter().partition(|route| route.aged.object.key.namespace == *namespace);
+    for route in producers.into_iter().chain(consumers) {
         attach(inputs, route, &mut tables, diagnostics);
     }
     let ports: Vec<_> = inputs.service.ports.iter().map(|port| (port, protocol(port, &tables))).collect();
@@ -46,7 +52,7 @@ pub(super) fn compile_ports(
 }
 
 fn protocol(port: &Port, tables: &BTreeMap<TableKey, Vec<Entry>>) -> v1::Protocol {
-    let routed = || tables.keys().any(|(number, _)| *number == port.port);
+    let routed = || tables.contains_key(&(port.port, String::new()));
     port.protocol.unwrap_or_else(|| if routed() { v1::Protocol::Http } else { v1::Protocol::Tcp })
 }
 
@@ -68,7 +74,7 @@ fn attach(
     let service = inputs.object.key.namespaced_name();
     let mut ports = std::collections::BTreeSet::new();
     for parent in route.route.parents.iter().filter(|parent| parent.service == service) {
-        ports.extend(attached_ports(inputs, route, parent, diagnostics));
+        ports.extend(attached_ports(inputs, route, parent, tables, diagnostics));
     }
     if ports.is_empty() {
         return;
@@ -92,13 +98,20 @@ fn attach(
     }
 }
 
+/// A port that does not say what it speaks becomes HTTP by a producer's route, never by a consumer's: that
+/// one holds for the clients of its own namespace alone.
 fn attached_ports(
     inputs: &ServiceInputs<'_>,
     route: RouteInput<'_>,
     parent: &ParentRef,
+    tables: &BTreeMap<TableKey, Vec<Entry>>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<u16> {
-    let is_http = |port: &&Port| port.protocol != Some(v1::Protocol::Tcp);
+    let is_producer = route.aged.object.key.namespace == inputs.object.key.namespace;
+    let is_http = |port: &&Port| match port.protocol {
+        Some(protocol) => protocol != v1::Protocol::Tcp,
+        None => is_producer || tables.contains_key(&(port.port, String::new())),
+    };
     let Some(number) = parent.port else {
         return inputs.service.ports.iter().filter(is_http).map(|port| port.port).collect();
     };
@@ -225,9 +238,14 @@ fn finish(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> v1::RouteTable {
     entries.sort_by(|a, b| a.order.cmp(&b.order));
-    for pair in entries.windows(2) {
-        if let [winner, loser] = pair {
-            diagnostics.extend(tie(inputs, winner, loser));
+    let mut first: BTreeMap<Vec<u8>, &Entry> = BTreeMap::new();
+    for entry in &entries {
+        let matched = entry.route.r#match.as_ref().map(Message::encode_to_vec).unwrap_or_default();
+        match first.entry(matched) {
+            Slot::Vacant(slot) => {
+                slot.insert(entry);
+            }
+            Slot::Occupied(winner) => diagnostics.extend(tie(inputs, winner.get(), entry)),
         }
     }
     let routes = entries.into_iter().map(|entry| entry.route).collect();
@@ -237,7 +255,7 @@ fn finish(
 /// Two routes with one match: the later one is never reached. Decided by age it is a warning;
 /// decided by nothing but the names it is an error, since a rename would turn it round.
 fn tie(inputs: &ServiceInputs<'_>, winner: &Entry, loser: &Entry) -> Option<Diagnostic> {
-    if winner.route.r#match != loser.route.r#match || winner.order.name == loser.order.name {
+    if winner.order.name == loser.order.name {
         return None;
     }
     let input =

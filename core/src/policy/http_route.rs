@@ -68,7 +68,7 @@ impl Default for Action {
 /// One backend of a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackendRef {
-    /// The service, or why it cannot be one (another kind, a namespace without `ReferenceGrant`, …).
+    /// The service, or why it cannot be one (another kind, a port that is none, …).
     pub target: Result<BackendTarget, InvalidBackend>,
     /// Its share, 0 to 1,000,000.
     pub weight: u32,

@@ -72,6 +72,19 @@ fn overrides_of_one_rank_for_different_sites_do_not_meet() {
 }
 
 #[test]
+fn an_override_that_brings_an_error_into_a_route_is_left_out_and_named() {
+    let route = crate::builder::route_yaml(
+        "r",
+        "{parentRefs: [{group: '', kind: Service, name: cart}], rules: [{backendRefs: [{name: cart, port: 80}]}]}",
+    );
+    let wrong = "apiVersion: skerry.dev/v1alpha1\nkind: SiteOverride\nmetadata: {name: a, namespace: shop}\n\
+        spec: {patches: [{target: {kind: HTTPRoute, name: r}, \
+        json: [{op: add, path: /spec/rules/0/filters, value: [{type: RequestMirror, requestMirror: {backendRef: {name: cart, port: 80}}}]}]}]}\n---\n";
+    assert_eq!(timeout_at(&(route.clone() + wrong), "s1"), 1000, "the rule still forwards");
+    insta::assert_snapshot!(said(&(route + wrong)));
+}
+
+#[test]
 fn an_override_that_does_not_fit_is_named_and_the_others_hold() {
     let wrong = over("a", "precedence: 2", "merge: {spec: {timeouts: {request: soon}}}")
         + &over("b", "precedence: 3", "json: [{op: replace, path: /spec/nothing/here, value: 1}]")

@@ -64,6 +64,39 @@ fn a_tie_that_only_names_decide_is_an_error_and_one_that_age_decides_a_warning()
 }
 
 #[test]
+fn a_tie_is_found_whatever_stands_between_the_two() {
+    let spec = |path: &str| {
+        format!("{{{PARENT}, rules: [{}]}}", rule(&format!("{{path: {{type: Exact, value: {path}}}}}")))
+    };
+    let world = site_yaml("s1", "")
+        + &service_yaml("cart")
+        + &route_yaml("a", &spec("/a"))
+        + &route_yaml("b", &spec("/b"))
+        + &route_yaml("c", &spec("/a"));
+    let ties: Vec<String> = compile(&world).diagnostics.iter().map(|found| found.message.clone()).collect();
+    assert_eq!(ties.len(), 1, "{ties:?}");
+    assert!(ties[0].starts_with("ties with a match of HTTPRoute shop/a"), "{ties:?}");
+}
+
+#[test]
+fn a_consumer_route_does_not_turn_a_port_that_says_nothing_to_http() {
+    let plain = "apiVersion: v1\nkind: Service\nmetadata: {name: store, namespace: shop}\nspec: {ports: [{port: 6379}]}\n---\n";
+    let route = |namespace: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: mine, namespace: {namespace}}}\n\
+         spec: {{parentRefs: [{{group: '', kind: Service, name: store, namespace: shop, port: 6379}}], \
+         rules: [{{backendRefs: [{{name: store, namespace: shop, port: 6379}}]}}]}}\n---\n"
+        )
+    };
+    let consumer = compile(&(site_yaml("s1", "") + plain + &route("office")));
+    let store = service(&consumer, "s1", "shop/store");
+    assert_eq!((store.tables.len(), store.ports[0].protocol), (0, 0));
+    assert!(text(&consumer.diagnostics).contains("an HTTPRoute cannot attach to it"));
+    let both = compile(&(site_yaml("s1", "") + plain + &route("office") + &route("shop")));
+    assert_eq!(service(&both, "s1", "shop/store").tables.len(), 2);
+}
+
+#[test]
 fn consumer_routes_are_a_table_of_their_own_and_leave_the_producers_alone() {
     let consumer = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n\
         metadata: {name: mine, namespace: office}\n\

@@ -110,7 +110,7 @@ fn filters(filters: &[Filter], pointer: &str, findings: &mut Findings<'_>) -> Fi
                 converted.is_unusable = true;
                 let message = "a backend takes header modifiers only; its share is answered 500";
                 let help = "a filter must not be skipped (Gateway API): remove it, or put it on the rule";
-                findings.warning(Code::Unsupported, &pointer, message, help);
+                findings.error(Code::Unsupported, &pointer, message, help);
                 false
             }
         };

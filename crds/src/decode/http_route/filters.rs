@@ -86,7 +86,7 @@ fn apply(filter: &HttpRouteRulesFilters, pointer: &str, filters: &mut Filters, f
             filters.is_unusable = true;
             let message = format!("a filter of type {name} is not supported; the rule answers 500");
             let help = "a filter must not be skipped (Gateway API): remove it";
-            findings.warning(Code::Unsupported, pointer, message, help);
+            findings.error(Code::Unsupported, pointer, message, help);
         }
     }
 }
