@@ -39,7 +39,7 @@ pub struct MeshSpec {
     #[schemars(regex(pattern = super::OUTBOUND_CIDR), extend("default" = "127.65.0.0/16"))]
     pub outbound_cidr: Option<String>,
     /// A change that would remove more than this share of a site's services is held until it is
-    /// confirmed: percent.
+    /// confirmed: percent. Checked and carried; nothing is held by it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100), extend("default" = 50))]
     pub max_removal_percent: Option<i32>,

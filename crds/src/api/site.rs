@@ -73,11 +73,11 @@ pub struct Coordinates {
 #[serde(rename_all = "camelCase")]
 pub struct Uplink {
     /// `Broadband`: always on, not metered. `Metered`: paid by the byte. `Satellite`: long delay, metered.
-    /// `Intermittent`: up for moments, so that the agent pulls instead of holding a stream.
+    /// `Intermittent`: up for moments. Recorded; the agent's own `--link` decides how it talks for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "Broadband"))]
     pub class: Option<UplinkClass>,
-    /// Budget of the link, both ways: bytes each day. Without it there is no limit.
+    /// Budget of the link, both ways: bytes each day. Without it there is no limit. Recorded; nothing is held back by it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub bytes_per_day: Option<i64>,

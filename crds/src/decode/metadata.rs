@@ -95,6 +95,12 @@ fn text(pointer: &str, findings: &mut Findings<'_>) -> Result<Option<String>, ()
     }
 }
 
+/// The longest label value (Kubernetes: "Labels and Selectors").
+pub(crate) const MAX_LABEL_VALUE: usize = 63;
+
+/// The longest label key: a prefix of 253 characters, `/`, and a name of 63.
+pub(crate) const MAX_LABEL_KEY: usize = 317;
+
 /// Reads `metadata.labels`; refuses values that are not text, as the Kubernetes API does.
 pub(crate) fn read_labels(findings: &mut Findings<'_>) -> Labels {
     let mut labels = BTreeMap::new();
@@ -109,6 +115,11 @@ pub(crate) fn read_labels(findings: &mut Findings<'_>) -> Labels {
     };
     for (key, value) in map {
         match value {
+            Value::String(value) if key.len() > MAX_LABEL_KEY || value.len() > MAX_LABEL_VALUE => {
+                let pointer = below("/metadata/labels", key);
+                let help = format!("a key has at most {MAX_LABEL_KEY} characters, a value {MAX_LABEL_VALUE}");
+                findings.error(Code::InvalidMetadata, &pointer, "the label is too long", help);
+            }
             Value::String(value) if placeholder(value).is_none() => {
                 labels.insert(key.clone(), value.clone());
             }

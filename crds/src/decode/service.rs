@@ -15,6 +15,7 @@ use skerry_core::policy::service::{Port, Service};
 use crate::findings::{Findings, below};
 use crate::shape::{self, Shape};
 
+use super::metadata::{MAX_LABEL_KEY, MAX_LABEL_VALUE};
 use super::{Body, dns, invalid, sites, spec};
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_type::<ServiceSpec>);
@@ -32,9 +33,16 @@ pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
         let message = "session affinity is not supported; it has no effect";
         findings.warning(Code::Unsupported, "/spec/sessionAffinity", message, "remove it");
     }
+    let selector = spec.selector.unwrap_or_default();
+    for (key, value) in &selector {
+        if key.len() > MAX_LABEL_KEY || value.len() > MAX_LABEL_VALUE {
+            let help = format!("a key has at most {MAX_LABEL_KEY} characters, a value {MAX_LABEL_VALUE}");
+            invalid(findings, &below("/spec/selector", key), "the label is too long", help);
+        }
+    }
     let service = Service {
         cluster_ip: cluster_ip(spec.cluster_ip.as_deref(), findings),
-        selector: spec.selector.unwrap_or_default(),
+        selector,
         ports: ports(&spec.ports.unwrap_or_default(), findings),
     };
     Some(Body { spec: Spec::Service(service), sites: sites.ok()? })
@@ -51,9 +59,17 @@ fn cluster_ip(text: Option<&str>, findings: &mut Findings<'_>) -> Option<IpAddr>
     address
 }
 
+/// The most ports of a service, so that its fragment stays far below its limit without routes.
+const MAX_PORTS: usize = 250;
+
 fn ports(ports: &[ServicePort], findings: &mut Findings<'_>) -> Vec<Port> {
     let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
     let mut converted = Vec::new();
+    if ports.len() > MAX_PORTS {
+        let message = format!("the service has {} ports; at most {MAX_PORTS} are taken", ports.len());
+        invalid(findings, "/spec/ports", message, "split the service");
+        return converted;
+    }
     for (at, port) in ports.iter().enumerate() {
         let pointer = format!("/spec/ports/{at}");
         check_name(port, ports.len(), &mut names, &pointer, findings);
