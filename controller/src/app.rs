@@ -3,11 +3,12 @@
 //! Must not decide anything. The first task that ends by itself ends the core, and a cancelled
 //! token ends all of them.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use skerry_core::id::Epoch;
 use skerry_core::index::Index;
 use skerry_core::ledger::{Ledger, Terms};
@@ -60,13 +61,13 @@ impl App {
         fs_err::create_dir_all(data_dir)?;
         let first_epoch = Epoch(clock.now().0 / 1000);
         let store = RedbStore::open(&data_dir.join("state.redb"), first_epoch)
-            .map_err(|error| anyhow::anyhow!("{error} (help: {})", error.help()))?;
+            .map_err(|error| with_help(&error, error.help()))?;
         let mirror = Mirror::open_or_create(&data_dir.join("mirror"), &config.source.remote)
-            .map_err(|error| anyhow::anyhow!("{error} (help: {})", error.help()))?;
+            .map_err(|error| with_help(&error, &error.help()))?;
         let listener = bind(config.listen, &data_dir.join("listen")).await?;
         let webhook_listener = bind(config.webhook_listen, &data_dir.join("webhook")).await?;
         let store = Arc::new(store);
-        let restored = store.restore()?;
+        let restored = store.restore().map_err(|error| with_help(&error, error.help()))?;
         info!(epoch = restored.epoch.0, generation = %restored.generation, sites = restored.rows.len(), "restored");
         Ok(wire(config, (store, restored), mirror, (listener, webhook_listener), clock, cancel))
     }
@@ -141,6 +142,10 @@ fn wire(
     let streams = Arc::new(Semaphore::new(MAX_STREAMS));
     let core = Arc::new(Core { published, presence, store, reports, source, board, clock, streams, cancel });
     App { follower, inbox, planner, core, queue, webhook, listener, webhook_listener }
+}
+
+fn with_help(error: &dyn fmt::Display, help: &str) -> anyhow::Error {
+    anyhow!("{error} (help: {help})")
 }
 
 fn to_view(config: &Config) -> SourceView {

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use skerry_core::diagnostic::Diagnostic;
+use tracing_subscriber::EnvFilter;
 
 use crate::args::Args;
 use crate::source::config::SourceConfig;
@@ -41,6 +42,13 @@ pub enum ConfigError {
         /// What the system says.
         reason: String,
     },
+    /// A log filter that is not one.
+    LogFilter {
+        /// The filter.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An address that others can reach.
     NotLoopback {
         /// The option.
@@ -62,6 +70,9 @@ impl fmt::Display for ConfigError {
                 "{}: cannot be read: {reason} (help: name a YAML file with one PolicySource by --source)",
                 path.display()
             ),
+            Self::LogFilter { filter, reason } => {
+                write!(f, "--log {filter}: {reason} (help: write error, warn, info, debug or trace)")
+            }
             Self::NotLoopback { option, address } => write!(
                 f,
                 "{option} {address}: only loopback addresses are served as long as there is no mutual TLS \
@@ -81,6 +92,10 @@ impl Config {
     pub fn resolve(args: Args, read: impl Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Self, ConfigError> {
         check_loopback("--listen", args.listen)?;
         check_loopback("--webhook-listen", args.webhook_listen)?;
+        EnvFilter::try_new(&args.log).map_err(|error| ConfigError::LogFilter {
+            filter: args.log.clone(),
+            reason: error.to_string(),
+        })?;
         let bytes = read(&args.source).map_err(|error| ConfigError::Unreadable {
             path: args.source.clone(),
             reason: error.to_string(),

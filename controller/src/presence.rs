@@ -127,7 +127,8 @@ impl Presence {
 
 impl Contact {
     fn see(&mut self, now: Timestamp) {
-        self.last_seen = self.last_seen.max(now);
+        // Not the later of the two: a clock that was set back would leave a time that never comes.
+        self.last_seen = now;
         self.is_new = true;
     }
 }

@@ -115,9 +115,14 @@ impl Session {
         &self.site
     }
 
-    /// Says whether the site was told to come back later: nothing follows the last message.
+    /// Says whether the site is told to come back later: nothing follows the next message.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    /// Says whether the site was told to come back later: nothing follows.
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Over) && self.next.is_none()
+        self.is_ending() && self.next.is_none()
     }
 
     /// Takes the list of fragments that the site lacks. What is not part of the offer is passed

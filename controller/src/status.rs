@@ -9,7 +9,7 @@ use skerry_core::id::{SiteId, Timestamp};
 use skerry_core::selector::Labels;
 use skerry_proto::diagnostic::to_wire;
 use skerry_proto::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_BYTES};
-use skerry_proto::v1::{EventRow, FragmentRow, SiteSummary, SourceStatus};
+use skerry_proto::v1::{Diagnostic as WireDiagnostic, EventRow, FragmentRow, SiteSummary, SourceStatus};
 
 use crate::presence::Seen;
 use crate::publish::shards::Entry;
@@ -20,6 +20,9 @@ use crate::source::status::SourceView;
 /// How long the sites of one page may be together: three quarters of a message, so that diagnostics
 /// of the source fit beside them.
 pub const MAX_PAGE_BYTES: usize = MAX_MESSAGE_BYTES / 4 * 3;
+
+/// How long the diagnostics of the source may be together: the rest of a message, less what else is in it.
+const MAX_DIAGNOSTICS_BYTES: usize = MAX_MESSAGE_BYTES / 8;
 
 /// What is known of a site, from wherever it is kept.
 #[derive(Debug, Default)]
@@ -38,11 +41,15 @@ pub struct SiteFacts {
 
 /// Describes a site in one row.
 pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> SiteSummary {
+    let last_seen = match facts.seen.last_seen {
+        Timestamp(0) => facts.stored_seen.unwrap_or_default(),
+        since_start => since_start,
+    };
     let mut summary = SiteSummary {
         site: site.to_string(),
         labels: facts.labels,
         connected: facts.seen.connected,
-        last_seen_ms: facts.seen.last_seen.max(facts.stored_seen.unwrap_or_default()).0,
+        last_seen_ms: last_seen.0,
         ..SiteSummary::default()
     };
     if let Some(entry) = facts.entry {
@@ -77,12 +84,24 @@ pub fn to_source_status(view: SourceView, world: Option<&World>) -> SourceStatus
         let count = |severity| world.diagnostics.iter().filter(|one| one.severity == severity).count();
         status.revision = world.revision.to_string();
         status.compiled_at_ms = world.compiled_at.0;
-        status.diagnostics = world.diagnostics.iter().take(MAX_DIAGNOSTICS).map(to_wire).collect();
+        status.diagnostics = first_diagnostics(world);
         status.errors = u32::try_from(count(Severity::Error)).unwrap_or(u32::MAX);
         status.warnings = u32::try_from(count(Severity::Warning)).unwrap_or(u32::MAX);
         status.foreign = world.foreign.clone();
     }
     status
+}
+
+/// The first diagnostics by place, as many as may be and fit.
+fn first_diagnostics(world: &World) -> Vec<WireDiagnostic> {
+    let mut room = MAX_DIAGNOSTICS_BYTES;
+    let all = world.diagnostics.iter().take(MAX_DIAGNOSTICS).map(to_wire);
+    all.take_while(|diagnostic| {
+        let length = diagnostic.encoded_len();
+        room = room.saturating_sub(length);
+        room > 0
+    })
+    .collect()
 }
 
 /// Lists the fragments of a site's bundle.

@@ -66,6 +66,12 @@ pub enum CodecError {
         /// BLAKE3 of the bytes that came.
         found: Digest,
     },
+    /// A chunk of another fragment.
+    #[error("fragment {id}: a chunk is of another fragment")]
+    OtherFragment {
+        /// The fragment that is being put together.
+        id: Digest,
+    },
     /// A chunk that does not go on where the ones before it end.
     #[error("fragment {id}: a chunk starts at {offset}, {expected} was asked for")]
     Gap {

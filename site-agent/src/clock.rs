@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use skerry_core::id::Digest;
+
 /// The time since the process began to count: what every state machine takes as `now`.
 pub(crate) type Now = Duration;
 
@@ -39,12 +41,25 @@ pub(crate) fn wall_ms() -> u64 {
 
 /// The id of this run of the agent: 16 random bytes.
 pub(crate) fn boot_id() -> [u8; 16] {
-    rand::random()
+    random()
 }
 
 /// A random share, 0 (inclusive) to 1 (exclusive): the jitter that the state machines take.
 pub(crate) fn share() -> f64 {
-    rand::random()
+    f64::from(u32::from_ne_bytes(random())) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// Asks the kernel: a generator of our own would be code and memory in every launcher, for a few
+/// bytes an hour. Where there is no such device, the time has to do.
+fn random<const N: usize>() -> [u8; N] {
+    use std::io::Read as _;
+    let mut bytes = [0; N];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut device| device.read_exact(&mut bytes));
+    if read.is_err() {
+        let now = Digest::of(format!("{} {:?}", wall_ms(), Instant::now()).as_bytes());
+        bytes.iter_mut().zip(now.as_bytes()).for_each(|(byte, random)| *byte = *random);
+    }
+    bytes
 }
 
 /// Trusted time: never behind the persisted floor or a signed time that was seen; advanced by the
@@ -78,6 +93,14 @@ impl TrustedTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_lie_between_nothing_and_one_and_differ() {
+        let shares: Vec<f64> = (0..100).map(|_| share()).collect();
+        assert!(shares.iter().all(|share| (0.0..1.0).contains(share)));
+        assert!(shares.windows(2).any(|pair| pair[0] != pair[1]));
+        assert_ne!(boot_id(), boot_id());
+    }
 
     #[test]
     fn trusted_time_only_moves_forward() {

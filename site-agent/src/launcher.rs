@@ -20,6 +20,7 @@ mod lock;
 mod log;
 mod machine;
 mod run;
+mod socket;
 mod state;
 
 pub(crate) use lock::holder;

@@ -128,7 +128,7 @@ fn keep_message(message: &mut DescriptorProto, scope: &str, reached: &BTreeSet<S
         message.field.clear();
         message.oneof_decl.clear();
     }
-    let is_map = message.options.as_ref().is_some_and(|options| options.map_entry());
+    let is_map = message.options.as_ref().is_some_and(MessageOptions::map_entry);
     message.options = is_map.then(|| MessageOptions { map_entry: Some(true), ..Default::default() });
     for field in &mut message.field {
         let packed = field.options.as_ref().and_then(|options| options.packed);
@@ -139,7 +139,7 @@ fn keep_message(message: &mut DescriptorProto, scope: &str, reached: &BTreeSet<S
 }
 
 fn keep_enum(kept: &mut EnumDescriptorProto, scope: &str, reached: &BTreeSet<String>) -> bool {
-    let has_alias = kept.options.as_ref().is_some_and(|options| options.allow_alias());
+    let has_alias = kept.options.as_ref().is_some_and(EnumOptions::allow_alias);
     kept.options = has_alias.then(|| EnumOptions { allow_alias: Some(true), ..Default::default() });
     kept.value.iter_mut().for_each(|value| value.options = None);
     reached.contains(&format!("{scope}.{}", kept.name()))

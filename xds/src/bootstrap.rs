@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 use skerry_core::id::{NamespacedName, SiteId};
 
-pub use crate::envoy::bootstrap::Bootstrap;
 use crate::envoy::bootstrap::Admin;
+pub use crate::envoy::bootstrap::Bootstrap;
 use crate::envoy::{core, pipe};
 
 mod ads;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::bootstrap::to_manager;
 use crate::envoy::core::Address;
 use crate::envoy::core::address::Address as Kind;
 use crate::envoy::core::socket_address::PortSpecifier;
@@ -14,7 +15,6 @@ use crate::envoy::route::route_action::ClusterSpecifier;
 use crate::envoy::route::{RouteAction, RouteConfiguration};
 use crate::envoy::tcp_proxy::TcpProxy;
 use crate::envoy::tcp_proxy::tcp_proxy::ClusterSpecifier as TcpCluster;
-use crate::bootstrap::to_manager;
 use crate::lower::name::INVALID_CLUSTER;
 use crate::resource::{ResourceKind, ResourceSet};
 
@@ -22,15 +22,19 @@ use crate::resource::{ResourceKind, ResourceSet};
 pub fn check(set: &ResourceSet) -> Vec<String> {
     let mut findings = endpoints(set);
     findings.extend(listeners(set));
-    let routes = set.routes().flat_map(|routes| clusters_of_routes(&format!("route `{}`", routes.name), &routes));
+    let routes =
+        set.routes().flat_map(|routes| clusters_of_routes(&format!("route `{}`", routes.name), &routes));
     findings.extend(dangling(set, routes));
     findings.extend(addresses(set));
     findings
 }
 
 fn endpoints(set: &ResourceSet) -> Vec<String> {
-    let by_eds: BTreeSet<String> =
-        set.clusters().filter(|cluster| cluster.eds_cluster_config.is_some()).map(|cluster| cluster.name).collect();
+    let by_eds: BTreeSet<String> = set
+        .clusters()
+        .filter(|cluster| cluster.eds_cluster_config.is_some())
+        .map(|cluster| cluster.name)
+        .collect();
     let given = set.of(ResourceKind::Endpoint);
     let missing = by_eds.iter().filter(|name| !given.contains_key(*name));
     let unused = given.keys().filter(|name| !by_eds.contains(*name));
@@ -53,7 +57,9 @@ fn listeners(set: &ResourceSet) -> Vec<String> {
                     }
                     named.insert(name);
                 }
-                Target::Inline(routes) => findings.extend(dangling(set, clusters_of_routes(&subject, &routes))),
+                Target::Inline(routes) => {
+                    findings.extend(dangling(set, clusters_of_routes(&subject, &routes)));
+                }
                 Target::Cluster(cluster) => findings.extend(dangling(set, vec![(subject.clone(), cluster)])),
                 Target::Unknown => findings.push(format!("{subject} has a filter that leads nowhere")),
             }
@@ -121,7 +127,9 @@ fn dangling(set: &ResourceSet, references: impl IntoIterator<Item = Reference>) 
         cluster != INVALID_CLUSTER && !set.of(ResourceKind::Cluster).contains_key(cluster)
     };
     let missing = references.into_iter().filter(is_missing);
-    missing.map(|(subject, cluster)| format!("{subject} names cluster `{cluster}`, which does not exist")).collect()
+    missing
+        .map(|(subject, cluster)| format!("{subject} names cluster `{cluster}`, which does not exist"))
+        .collect()
 }
 
 fn addresses(set: &ResourceSet) -> Vec<String> {
@@ -134,7 +142,8 @@ fn addresses(set: &ResourceSet) -> Vec<String> {
         };
         let text = format!("{}, port {}", at.1, at.2);
         if let Some(owner) = owners.insert(at, listener.name.clone()) {
-            findings.push(format!("listeners `{owner}` and `{}` have the same address {text}", listener.name));
+            findings
+                .push(format!("listeners `{owner}` and `{}` have the same address {text}", listener.name));
         }
     }
     findings

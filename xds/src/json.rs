@@ -39,8 +39,11 @@ pub fn to_json(bootstrap: &Bootstrap) -> Result<String, JsonError> {
 pub fn resources_to_json(set: &ResourceSet) -> Result<String, JsonError> {
     let mut object = Map::new();
     for kind in ResourceKind::ALL {
-        let values: Result<Map<_, _>, JsonError> =
-            set.of(kind).iter().map(|(name, resource)| Ok((name.clone(), any_to_value(resource.any())?))).collect();
+        let values: Result<Map<_, _>, JsonError> = set
+            .of(kind)
+            .iter()
+            .map(|(name, resource)| Ok((name.clone(), any_to_value(resource.any())?)))
+            .collect();
         object.insert(format!("{kind}s"), Value::Object(values?));
     }
     Ok(print(&Value::Object(object)))
@@ -52,7 +55,8 @@ fn any_to_value(any: &Any) -> Result<Value, JsonError> {
 
 fn to_value(type_name: &str, bytes: &[u8]) -> Result<Value, JsonError> {
     let fail = |reason: String| JsonError { type_name: type_name.to_owned(), reason };
-    let descriptor = DESCRIPTORS.get_message_by_name(type_name).ok_or_else(|| fail("unknown type".to_owned()))?;
+    let descriptor =
+        DESCRIPTORS.get_message_by_name(type_name).ok_or_else(|| fail("unknown type".to_owned()))?;
     let message = DynamicMessage::decode(descriptor, bytes).map_err(|error| fail(error.to_string()))?;
     serde_json::to_value(&message).map_err(|error| fail(error.to_string()))
 }

@@ -94,7 +94,11 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn resolve(bundle: &'a Bundle, workloads: &'a [Workload], name: &NamespacedName) -> Result<Self, LowerError> {
+    fn resolve(
+        bundle: &'a Bundle,
+        workloads: &'a [Workload],
+        name: &NamespacedName,
+    ) -> Result<Self, LowerError> {
         let workloads: BTreeMap<_, _> = workloads.iter().map(|workload| (&workload.name, workload)).collect();
         let owner = workloads.get(name).copied().ok_or_else(|| LowerError::UnknownWorkload(name.clone()))?;
         let proxy = owner.proxy.as_ref().ok_or_else(|| LowerError::NoProxy(name.clone()))?;

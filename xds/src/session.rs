@@ -152,7 +152,9 @@ impl<V: Variant> Session<V> {
         let feed = &mut self.feeds[kind as usize];
         match feed.handle_ask(ask, self.set.of(kind)) {
             Some(Outcome::Acked { nonce }) => self.report(Event::Acked { kind, nonce }),
-            Some(Outcome::Nacked { resources, detail }) => self.report(Event::Nacked { kind, resources, detail }),
+            Some(Outcome::Nacked { resources, detail }) => {
+                self.report(Event::Nacked { kind, resources, detail });
+            }
             None => {}
         }
     }
@@ -169,12 +171,18 @@ impl<V: Variant> Session<V> {
         let (kind, batch) = PHASES.into_iter().find_map(|phase| self.poll_phase(phase, &nonce))?;
         if kind == ResourceKind::Cluster {
             // Trap: a changed cluster waits for its endpoints without asking for them again.
-            let with_endpoints = batch.new.iter().filter(|(name, _)| self.set.of(ResourceKind::Endpoint).contains_key(name));
+            let with_endpoints =
+                batch.new.iter().filter(|(name, _)| self.set.of(ResourceKind::Endpoint).contains_key(name));
             for (name, _) in with_endpoints {
                 self.feeds[ResourceKind::Endpoint as usize].owe(name);
             }
         }
-        Some(Answer { type_url: kind.type_url().to_owned(), nonce, system_version: self.digest.short(), batch })
+        Some(Answer {
+            type_url: kind.type_url().to_owned(),
+            nonce,
+            system_version: self.digest.short(),
+            batch,
+        })
     }
 
     fn poll_phase(&mut self, phase: Phase, nonce: &str) -> Option<(ResourceKind, Batch)> {
@@ -197,7 +205,9 @@ impl<V: Variant> Session<V> {
         match phase {
             Phase::Update(ResourceKind::Cluster | ResourceKind::Endpoint) => true,
             Phase::Update(ResourceKind::Listener | ResourceKind::Route) => self.has_clusters(),
-            Phase::Remove(kind) => self.has_updates() && self.knows_listeners() && self.has_removed_before(kind),
+            Phase::Remove(kind) => {
+                self.has_updates() && self.knows_listeners() && self.has_removed_before(kind)
+            }
         }
     }
 
@@ -221,8 +231,12 @@ impl<V: Variant> Session<V> {
     }
 
     fn has_removed_before(&self, kind: ResourceKind) -> bool {
-        let order = [ResourceKind::Listener, ResourceKind::Route, ResourceKind::Cluster, ResourceKind::Endpoint];
-        order.into_iter().take_while(|other| *other != kind).all(|other| self.feed(other).has_removed(self.set.of(other)))
+        let order =
+            [ResourceKind::Listener, ResourceKind::Route, ResourceKind::Cluster, ResourceKind::Endpoint];
+        order
+            .into_iter()
+            .take_while(|other| *other != kind)
+            .all(|other| self.feed(other).has_removed(self.set.of(other)))
     }
 
     fn is_settled(&self, kind: ResourceKind) -> bool {
@@ -263,7 +277,8 @@ impl<V: Variant> Session<V> {
             let wanted = self.set.of(kind);
             if is_proxy { self.feed(kind).has_exactly(wanted) } else { self.feed(kind).is_current(wanted) }
         };
-        let takes_lists = [ResourceKind::Cluster, ResourceKind::Listener].iter().all(|kind| self.feed(*kind).is_open());
+        let takes_lists =
+            [ResourceKind::Cluster, ResourceKind::Listener].iter().all(|kind| self.feed(*kind).is_open());
         (takes_lists || !is_proxy)
             && self.feeds.iter().any(Feed::is_open)
             && ResourceKind::ALL.into_iter().all(is_current)

@@ -82,6 +82,9 @@ fn what_is_wrong_is_told_with_its_place() {
         let error = resolve(&text).unwrap_err().to_string();
         assert!(error.contains(words) && error.contains("help: "), "{error}");
     }
+    let filtered =
+        Config::resolve(Args { log: "loud=very".to_owned(), ..args() }, |_| Ok(vec![])).unwrap_err();
+    assert!(filtered.to_string().starts_with("--log loud=very: "), "{filtered}");
     let missing = Config::resolve(args(), |_| Err(io::ErrorKind::NotFound.into())).unwrap_err().to_string();
     assert!(missing.starts_with("conf/source.yaml: cannot be read"), "{missing}");
 }

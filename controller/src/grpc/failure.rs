@@ -21,6 +21,8 @@ pub(super) enum Failure {
     NotFound(String),
     /// The site is not in the policy repository.
     UnknownSite(String),
+    /// The core has not read its source yet, so it knows no sites.
+    Starting,
     /// The store cannot be used.
     Store(StoreError),
     /// The confirmation has no effect.
@@ -44,6 +46,7 @@ impl From<Failure> for Status {
             Failure::UnknownSite(site) => {
                 Self::failed_precondition(format!("site {site} is not in the policy repository"))
             }
+            Failure::Starting => Self::unavailable("the core has not read its policy source yet"),
             Failure::Store(error) => {
                 error!(%error, help = error.help(), "a request fails");
                 Self::unavailable(error.to_string())

@@ -39,17 +39,24 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let hello =
             tokio::time::timeout(HELLO_DEADLINE, incoming.message()).await.map_err(|_| Failure::Silent)?;
         let hello = to_hello(hello?)?;
-        let session = Session::handle_hello(&hello, &core.published).map_err(Failure::from)?;
+        let mut session = Session::handle_hello(&hello, &core.published).map_err(Failure::from)?;
+        if session.is_ending() {
+            self.touch(session.site());
+            return Ok(Response::new(super::stream::once(session.poll_response(&core.published))));
+        }
         let connection = core.presence.connect(session.site(), core.clock.now());
-        Ok(Response::new(
-            Line { core: Arc::clone(core), session, incoming, connection, permit }.into_stream(),
-        ))
+        // What was published since the hello was looked at has woken nobody.
+        session.handle_published();
+        let line = Line { core: Arc::clone(core), session, incoming, connection, permit };
+        Ok(Response::new(line.into_stream()))
     }
 
     async fn pull(&self, request: Request<PullRequest>) -> Result<Response<PullResponse>, Status> {
         let request = request.into_inner();
         let response = session::pull(&request, &self.0.published).map_err(Failure::from)?;
-        self.touch(request.hello.as_ref());
+        if let Some(Ok(site)) = request.hello.map(|hello| SiteId::new(hello.site)) {
+            self.touch(&site);
+        }
         Ok(Response::new(response))
     }
 
@@ -62,16 +69,11 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
 }
 
 impl<S: StateStore> SiteSyncService<S> {
-    /// Notes that a site pulled, if it is one of the repository.
-    fn touch(&self, hello: Option<&Hello>) {
-        let site = hello.and_then(|hello| SiteId::new(hello.site.clone()).ok());
-        if let Some(site) = site.filter(|site| self.is_known(site)) {
-            self.0.presence.touch(&site, self.0.clock.now());
+    /// Notes that a site was heard from, if it is one of the repository: anybody may claim a name.
+    fn touch(&self, site: &SiteId) {
+        if !matches!(self.0.published.lookup(site), Lookup::Unknown | Lookup::Starting(None)) {
+            self.0.presence.touch(site, self.0.clock.now());
         }
-    }
-
-    fn is_known(&self, site: &SiteId) -> bool {
-        !matches!(self.0.published.lookup(site), Lookup::Unknown | Lookup::Starting(None))
     }
 
     /// Checks reports against the caps; those of a site that nobody knows are not kept.
@@ -93,8 +95,10 @@ impl<S: StateStore> SiteSyncService<S> {
                 "report {seq} has {length} bytes, over the limit of {MAX_REPORT_BYTES}"
             )));
         }
-        if !self.is_known(&site) {
-            return Err(Failure::UnknownSite(site.to_string()));
+        match self.0.published.lookup(&site) {
+            Lookup::Unknown => return Err(Failure::UnknownSite(site.to_string())),
+            Lookup::Starting(None) => return Err(Failure::Starting),
+            Lookup::Starting(Some(_)) | Lookup::Known(_) => {}
         }
         let received_at = self.0.clock.now();
         Ok(ReportBatch { site, boot: request.boot, reports: request.reports, received_at })

@@ -46,8 +46,12 @@ pub(super) struct Line<S> {
 pub(super) fn busy() -> SyncStream {
     let retry =
         RetryAfter { seconds: BUSY_RETRY, reason: "the core has no room for another stream".to_owned() };
-    let response = SyncResponse { message: Some(sync_response::Message::RetryAfter(retry)) };
-    stream::iter([Ok(response)]).boxed()
+    once(Some(SyncResponse { message: Some(sync_response::Message::RetryAfter(retry)) }))
+}
+
+/// Answers with one message and hangs up.
+pub(super) fn once(response: Option<SyncResponse>) -> SyncStream {
+    stream::iter(response.map(Ok)).boxed()
 }
 
 impl<S: StateStore> Line<S> {

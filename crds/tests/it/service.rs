@@ -92,3 +92,21 @@ fn other_transports_are_left_out_with_a_warning() {
         "apiVersion: v1\nkind: Service\nmetadata: {name: dns}\nspec:\n  sessionAffinity: ClientIP\n  ports:\n  - {name: tcp, port: 53}\n  - {name: udp, port: 53, protocol: UDP}\n"
     ));
 }
+
+#[test]
+fn labels_and_ports_are_bounded() {
+    let long = "x".repeat(64);
+    let ports: String = (1..=251).map(|port| format!("{{name: p{port}, port: {port}}},")).collect();
+    let cases = [
+        (format!("{{selector: {{app: {long}}}}}"), "the label is too long"),
+        (format!("{{ports: [{ports}]}}"), "the service has 251 ports; at most 250 are taken"),
+    ];
+    for (spec, expected) in cases {
+        let text = format!("apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {spec}\n");
+        assert!(explain(&text).contains(expected), "{expected}");
+    }
+    let label = format!(
+        "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {{name: a, labels: {{b: {long}}}}}\n"
+    );
+    assert!(explain(&label).contains("the label is too long"));
+}

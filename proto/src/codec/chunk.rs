@@ -58,9 +58,12 @@ impl Assembly {
     /// Takes the next chunk; returns the checked fragment with the last one.
     ///
     /// # Errors
-    /// After any error but [`CodecError::Gap`] what is there is worth nothing, and it is dropped:
-    /// `want` asks from the start.
+    /// After [`CodecError::OtherFragment`] and [`CodecError::Gap`] all is as before. After any other what
+    /// is there is worth nothing, and it is dropped: `want` asks from the start.
     pub fn accept(&mut self, chunk: &Chunk) -> Result<Option<Vec<u8>>, CodecError> {
+        if chunk.id != self.id.as_bytes() {
+            return Err(CodecError::OtherFragment { id: self.id });
+        }
         let expected = self.encoded.len() as u64;
         if chunk.offset != expected {
             return Err(CodecError::Gap { id: self.id, offset: chunk.offset, expected });

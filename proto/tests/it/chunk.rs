@@ -41,6 +41,8 @@ fn a_chunk_out_of_turn_changes_nothing() {
     let again = assembly.accept(&chunk_at(&fragment.id, &encoded, 0, 100));
 
     assert!(matches!(again, Err(CodecError::Gap { offset: 0, expected: 100, .. })));
+    let other = assembly.accept(&chunk_at(&service(1, 1).id, &encoded, 100, 100));
+    assert!(matches!(other, Err(CodecError::OtherFragment { .. })));
     assert_eq!(assembly.want().offset, 100);
 }
 

@@ -1,32 +1,30 @@
 //! Three questions to Envoy's admin interface, over its Unix socket.
 
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+use super::socket;
 
-/// How long an answer may take.
+/// How long each part of an answer may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The longest answer that is read: each one is a line or a few.
 const MAX_ANSWER: u64 = 16 << 10;
 
 /// Says whether the server is live: it has its configuration and serves it.
-pub(super) async fn is_live(socket: &Path) -> bool {
-    ask(socket, "GET", "/ready").await.is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+pub(super) fn is_live(admin: &Path) -> bool {
+    ask(admin, "GET", "/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 /// Begins a graceful drain: listeners discourage new requests and close when the drain time is over.
-pub(super) async fn drain(socket: &Path) -> bool {
-    ask(socket, "POST", "/drain_listeners?graceful")
-        .await
-        .is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+pub(super) fn drain(admin: &Path) -> bool {
+    ask(admin, "POST", "/drain_listeners?graceful").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 /// Says how many downstream connections are open; `None` when the server does not answer.
-pub(super) async fn connections(socket: &Path) -> Option<u64> {
-    let answer = ask(socket, "GET", "/stats?filter=downstream_cx_active$").await?;
+pub(super) fn connections(admin: &Path) -> Option<u64> {
+    let answer = ask(admin, "GET", "/stats?filter=downstream_cx_active$")?;
     answer.starts_with("HTTP/1.1 200").then(|| count_connections(&answer))
 }
 
@@ -37,17 +35,19 @@ fn count_connections(answer: &str) -> u64 {
     values.filter_map(|(_, value)| value.trim().parse::<u64>().ok()).fold(0, u64::saturating_add)
 }
 
-async fn ask(socket: &Path, method: &str, path: &str) -> Option<String> {
-    tokio::time::timeout(DEADLINE, exchange(socket, method, path)).await.ok()?.ok()
+fn ask(admin: &Path, method: &str, path: &str) -> Option<String> {
+    exchange(admin, method, path).ok()
 }
 
-async fn exchange(socket: &Path, method: &str, path: &str) -> std::io::Result<String> {
-    let mut stream = UnixStream::connect(socket).await?;
+fn exchange(admin: &Path, method: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = socket::connect(admin)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.set_write_timeout(Some(DEADLINE))?;
     let request =
         format!("{method} {path} HTTP/1.1\r\nHost: envoy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer).await?;
+    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::Config;
@@ -25,11 +25,7 @@ pub(super) enum Base {
 }
 
 /// Starts Envoy in a process group of its own, so that a Ctrl-C meant for the launcher lets it drain.
-pub(super) fn spawn(
-    config: &Config,
-    epoch: u32,
-    mode: Mode,
-) -> std::io::Result<(tokio::process::Child, Process)> {
+pub(super) fn spawn(config: &Config, epoch: u32, mode: Mode) -> std::io::Result<(Child, Process)> {
     let base = if epoch == 0 { Base::Free } else { Base::Of(read_base_id(&config.folder)?) };
     prepare_folder(&config.folder, epoch)?;
     let mut command = Command::new(&config.envoy);
@@ -40,8 +36,8 @@ pub(super) fn spawn(
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0);
-    let child = tokio::process::Command::from(command).spawn()?;
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
+    let child = command.spawn()?;
+    let pid = i32::try_from(child.id()).unwrap_or_default();
     let started = start_time(pid).unwrap_or_default();
     Ok((child, Process { pid, started, epoch, mode, since_ms: wall_ms() }))
 }

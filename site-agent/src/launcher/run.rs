@@ -1,43 +1,40 @@
 //! The loop around the launcher's machine: starts processes, waits for ends, signals and timers.
+//!
+//! Sockets are local and calls on them short, so they block; only signals and time are waited for.
 
-use std::time::Duration;
+use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::net::UnixStream;
-use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 
-use super::machine::{Command, Machine, Mode, Probe};
+use super::machine::{Command, Machine, Probe};
 use super::state::LauncherState;
-use super::{Config, admin, envoy, log};
+use super::{Config, Mode, admin, envoy, log, socket};
 use crate::clock::{Clock, share};
-
-/// How long the agent's socket may take to accept.
-const CONNECT_DEADLINE: Duration = Duration::from_millis(500);
 
 struct Launcher<'a> {
     config: &'a Config,
     clock: Clock,
     machine: Machine,
     state: LauncherState,
-    /// One waiter for each Envoy; it ends with that one's epoch and last words.
-    ends: JoinSet<(u32, String)>,
+    /// The Envoys by epoch.
+    children: Vec<(u32, Child)>,
 }
 
 /// Runs until it is asked to end and every Envoy has ended.
 pub(super) async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut child = signal(SignalKind::child())?;
     let mut launcher = Launcher::new(config, clock);
     loop {
-        if launcher.execute().await {
+        if launcher.execute() {
             return Ok(envoy::clear(&config.folder)?);
         }
         let timer = launcher.machine.poll_timeout();
         let sleep = tokio::time::sleep_until(clock.instant(timer.unwrap_or_default()));
         tokio::select! {
-            Some(Ok((epoch, words))) = launcher.ends.join_next() => launcher.handle_exit(epoch, words),
+            _ = child.recv() => launcher.reap(),
             _ = terminate.recv() => launcher.machine.handle_stop(clock.now()),
             _ = interrupt.recv() => launcher.machine.handle_stop(clock.now()),
             () = sleep, if timer.is_some() => launcher.machine.handle_timeout(clock.now()),
@@ -53,36 +50,36 @@ impl<'a> Launcher<'a> {
         let launcher = i32::try_from(std::process::id()).unwrap_or_default();
         let state = LauncherState { launcher, processes: Vec::new(), ..before };
         let machine = Machine::new(clock.now(), config.drain, state.restarts);
-        let launcher = Self { config, clock, machine, state, ends: JoinSet::new() };
+        let launcher = Self { config, clock, machine, state, children: Vec::new() };
         launcher.save();
         launcher
     }
 
     /// Executes what the machine asks for; true when all is over.
-    async fn execute(&mut self) -> bool {
+    fn execute(&mut self) -> bool {
         while let Some(command) = self.machine.poll_command() {
             let now = self.clock.now();
             match command {
                 Command::Probe => {
-                    let probe = self.probe().await;
+                    let probe = self.probe();
                     self.machine.handle_probe(now, probe);
                 }
                 Command::Start { epoch, mode } => self.start(epoch, mode),
                 Command::AskLive { epoch } => {
-                    if admin::is_live(&self.config.folder.admin_socket(epoch)).await {
+                    if admin::is_live(&self.config.folder.admin_socket(epoch)) {
                         log::say(format_args!("Envoy {epoch} is live"));
                         self.machine.handle_live(self.clock.now(), epoch);
                     }
                 }
                 Command::Drain { epoch } => {
-                    let asked = admin::drain(&self.config.folder.admin_socket(epoch)).await;
+                    let asked = admin::drain(&self.config.folder.admin_socket(epoch));
                     log::say(format_args!(
                         "Envoy {epoch} drains: {}",
                         if asked { "asked to" } else { "does not answer" }
                     ));
                 }
                 Command::AskIdle { epoch } => {
-                    if admin::connections(&self.config.folder.admin_socket(epoch)).await == Some(0) {
+                    if admin::connections(&self.config.folder.admin_socket(epoch)) == Some(0) {
                         self.machine.handle_idle(self.clock.now());
                     }
                 }
@@ -94,12 +91,9 @@ impl<'a> Launcher<'a> {
         false
     }
 
-    async fn probe(&self) -> Probe {
+    fn probe(&self) -> Probe {
         let folder = &self.config.folder;
-        let agent = folder.ads_bootstrap().is_file() && {
-            let connect = UnixStream::connect(folder.ads_socket());
-            matches!(tokio::time::timeout(CONNECT_DEADLINE, connect).await, Ok(Ok(_)))
-        };
+        let agent = folder.ads_bootstrap().is_file() && socket::connect(&folder.ads_socket()).is_ok();
         Probe { agent, snapshot: folder.static_bootstrap().is_file() }
     }
 
@@ -108,11 +102,28 @@ impl<'a> Launcher<'a> {
             Ok((child, process)) => {
                 log::say(format_args!("started Envoy {epoch} ({mode:?}), process {}", process.pid));
                 self.state.processes.insert(0, process);
-                self.ends.spawn(wait(epoch, child));
+                self.children.push((epoch, child));
                 self.save();
             }
             Err(error) => self.handle_exit(epoch, format!("{}: {error}", self.config.envoy.display())),
         }
+    }
+
+    /// Takes the ends of all that ended: several may share one signal.
+    fn reap(&mut self) {
+        let mut ended = Vec::new();
+        self.children.retain_mut(|(epoch, child)| match child.try_wait() {
+            Ok(None) => true,
+            Ok(Some(status)) => {
+                ended.push((*epoch, status.to_string()));
+                false
+            }
+            Err(error) => {
+                ended.push((*epoch, error.to_string()));
+                false
+            }
+        });
+        ended.into_iter().for_each(|(epoch, words)| self.handle_exit(epoch, words));
     }
 
     fn handle_exit(&mut self, epoch: u32, words: String) {
@@ -137,12 +148,4 @@ impl<'a> Launcher<'a> {
             log::say(format_args!("cannot write state.json: {error}"));
         }
     }
-}
-
-async fn wait(epoch: u32, mut child: Child) -> (u32, String) {
-    let words = match child.wait().await {
-        Ok(status) => status.to_string(),
-        Err(error) => error.to_string(),
-    };
-    (epoch, words)
 }

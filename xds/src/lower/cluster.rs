@@ -10,7 +10,8 @@ use crate::envoy::cluster::cluster::{ClusterDiscoveryType, DiscoveryType, EdsClu
 use crate::envoy::cluster::{CircuitBreakers, Cluster};
 use crate::envoy::upstream_http::HttpProtocolOptions;
 use crate::envoy::upstream_http::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig, explicit_http_config::ProtocolConfig,
+    ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
+    explicit_http_config::ProtocolConfig,
 };
 use crate::envoy::{UInt32Value, core, from_ads, millis, pack, value};
 
@@ -111,8 +112,12 @@ pub(crate) fn http_options(upstream: Upstream) -> std::collections::HashMap<Stri
     };
     let options = match upstream {
         Upstream::Tcp => return std::collections::HashMap::new(),
-        Upstream::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(core::Http1ProtocolOptions::default())),
-        Upstream::Http2 => explicit(ProtocolConfig::Http2ProtocolOptions(core::Http2ProtocolOptions::default())),
+        Upstream::Http1 => {
+            explicit(ProtocolConfig::HttpProtocolOptions(core::Http1ProtocolOptions::default()))
+        }
+        Upstream::Http2 => {
+            explicit(ProtocolConfig::Http2ProtocolOptions(core::Http2ProtocolOptions::default()))
+        }
         Upstream::LikeDownstream => {
             UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
                 http_protocol_options: Some(core::Http1ProtocolOptions::default()),

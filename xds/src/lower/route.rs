@@ -68,12 +68,8 @@ fn table<'a>(service: &'a Service, port: u32, namespace: &str) -> &'a [v1::Route
 
 /// The address says which service is meant, so the host decides nothing (GEP-1294).
 fn to_configuration(name: &str, routes: Vec<Route>) -> RouteConfiguration {
-    let host = VirtualHost {
-        name: "all".to_owned(),
-        domains: vec!["*".to_owned()],
-        routes,
-        ..Default::default()
-    };
+    let host =
+        VirtualHost { name: "all".to_owned(), domains: vec!["*".to_owned()], routes, ..Default::default() };
     RouteConfiguration {
         name: name.to_owned(),
         virtual_hosts: vec![host],

@@ -1,6 +1,8 @@
 //! Incremental ADS: `DeltaDiscoveryRequest` and `DeltaDiscoveryResponse`.
 
-use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource,
+};
 
 use super::variant::{Answer, Ask, Change, Variant, private, to_node_id};
 use crate::bootstrap::AdsMode;

@@ -73,7 +73,8 @@ impl Interest {
         self.was_named |= !names.is_empty();
         let is_implicit = names.is_empty() && !self.was_named && is_listed(kind);
         self.wildcard = is_implicit || names.iter().any(|name| name == WILDCARD);
-        let names: BTreeSet<String> = names.into_iter().filter(|name| name != WILDCARD).take(MAX_NAMES).collect();
+        let names: BTreeSet<String> =
+            names.into_iter().filter(|name| name != WILDCARD).take(MAX_NAMES).collect();
         let new = names.difference(&self.names).cloned().collect();
         self.names = names;
         new

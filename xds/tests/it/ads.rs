@@ -1,4 +1,4 @@
 //! A real Envoy on a session: delta and SotW, over a Unix socket.
 
-mod agent;
+pub(crate) mod agent;
 mod proxy;

@@ -89,7 +89,8 @@ fn converse(
             Reply::Close => return,
             Reply::Hang => drop(reader.read_to_end(&mut Vec::new())),
             Reply::Status(status) => {
-                let head = format!("HTTP/1.1 {status} Scripted\r\nbackend: {name}\r\nserver: stub\r\nx-old: 1\r\n");
+                let head =
+                    format!("HTTP/1.1 {status} Scripted\r\nbackend: {name}\r\nserver: stub\r\nx-old: 1\r\n");
                 let _ = write!(stream, "{head}content-length: {}\r\n\r\n{name}", name.len());
             }
         }

@@ -61,7 +61,9 @@ impl Envoy {
 
     /// Waits until all of the first configuration is served.
     pub(crate) fn wait_until_ready(&self) {
-        self.wait_until("it is ready", |envoy| envoy.admin("/ready").is_some_and(|answer| answer.contains("LIVE")));
+        self.wait_until("it is ready", |envoy| {
+            envoy.admin("/ready").is_some_and(|answer| answer.contains("LIVE"))
+        });
     }
 
     /// Polls until something holds; panics with Envoy's log after the deadline.
@@ -80,11 +82,6 @@ impl Envoy {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         Some(answer)
-    }
-
-    /// The socket of the admin interface.
-    pub(crate) fn admin_socket(&self) -> &Path {
-        &self.admin
     }
 
     /// What Envoy wrote so far.

@@ -7,7 +7,8 @@ use skerry_core::bundle::v1;
 use crate::backend::Backend;
 use crate::envoy::{Envoy, free_cidr};
 use crate::site::{
-    RouteBuilder as _, ServiceBuilder as _, Site, WorkloadBuilder as _, backend, route, service, site, workload,
+    RouteBuilder as _, ServiceBuilder as _, Site, WorkloadBuilder as _, backend, route, service, site,
+    workload,
 };
 
 mod failures;

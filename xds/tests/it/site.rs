@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 
-use skerry_core::bundle::v1::{self, Protocol, service_port::Target};
 use skerry_core::bundle::Bundle;
+use skerry_core::bundle::v1::{self, Protocol, service_port::Target};
 use skerry_core::id::{Digest, NamespacedName};
 use skerry_core::workload::{Proxy, ProxyRole, Workload, WorkloadPort};
 use skerry_xds::lower::{LowerOptions, lower};
@@ -83,8 +83,11 @@ pub(crate) trait ServiceBuilder: Sized {
 impl ServiceBuilder for v1::Service {
     fn http(self, port: u32, target: u32) -> Self {
         let itself = format!("{}/{}", self.namespace, self.name);
-        self.port("", port, Target::TargetNumber(target), Protocol::Http)
-            .routes(port, "", vec![route("default").to(&[backend(&itself, port)])])
+        self.port("", port, Target::TargetNumber(target), Protocol::Http).routes(
+            port,
+            "",
+            vec![route("default").to(&[backend(&itself, port)])],
+        )
     }
 
     fn port(mut self, name: &str, port: u32, target: Target, protocol: Protocol) -> Self {
@@ -256,4 +259,3 @@ impl WorkloadBuilder for Workload {
         self
     }
 }
-

@@ -12,15 +12,26 @@ use skerry_proto::list_delta::from_wire;
 
 use super::*;
 
-/// What happens next.
+/// What happens next. Messages are under way in between, in both directions.
 #[derive(Debug, Clone, Copy)]
 enum Event {
-    /// These versions of three services are published, in this generation.
+    /// These versions of three services are published, in the next generation.
     Publish([u32; 3]),
-    /// The site takes a message if there is one.
-    Deliver,
-    /// The site answers what it got.
+    /// The core sends a message if it has one.
+    Send,
+    /// The site takes what was sent first.
+    Take,
+    /// The site answers what it has.
     Answer,
+    /// The core takes what was answered first.
+    Hear,
+}
+
+/// An answer of the site.
+#[derive(Debug)]
+enum Word {
+    Need(Need),
+    Applied(Applied),
 }
 
 /// A site that keeps whatever fragment it ever got.
@@ -38,7 +49,8 @@ impl Agent {
         match message {
             Message::Offer(offer) => self.take_offer(offer),
             Message::Chunk(chunk) => {
-                let assembly = self.assembly.as_mut().expect("a chunk comes only when it was asked for");
+                // One of an offer that was replaced is passed over.
+                let Some(assembly) = self.assembly.as_mut() else { return };
                 if let Some(bytes) = assembly.accept(&chunk).expect("chunks fit together") {
                     self.fragments.insert(Digest::of(&bytes), bytes.into());
                     (self.assembly, self.has_answered) = (None, false);
@@ -69,26 +81,28 @@ impl Agent {
         (self.candidate, self.assembly, self.has_answered) = (Some((offer, list)), None, false);
     }
 
-    fn answer(&mut self, session: &mut Session) {
-        let Some((offer, list)) = self.candidate.as_ref().filter(|_| !self.has_answered) else { return };
+    fn answer(&mut self) -> Option<Word> {
+        let (offer, list) = self.candidate.as_ref().filter(|_| !self.has_answered)?;
         let has = |id: &[u8]| self.fragments.contains_key(&Digest::from_slice(id).unwrap());
         self.has_answered = true;
         if let Some(missing) = list.fragments.iter().find(|fragment| !has(&fragment.id)) {
             let assembly = Assembly::resume(Digest::from_slice(&missing.id).unwrap(), vec![]);
-            session.handle_need(&Need { fragments: vec![assembly.want()] }).unwrap();
+            let need = Need { fragments: vec![assembly.want()] };
             self.assembly = Some(assembly);
+            Some(Word::Need(need))
         } else {
-            session.handle_applied(&applied(offer, ""));
+            let applied = applied(offer, "");
             self.list = list.clone();
             self.candidate = None;
+            Some(Word::Applied(applied))
         }
     }
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let publish = [0_u32..4, 0..4, 0..4].prop_map(Event::Publish);
-    let event = prop_oneof![1 => publish, 3 => Just(Event::Deliver), 2 => Just(Event::Answer)];
-    proptest::collection::vec(event, 0..60)
+    let moves = proptest::sample::select(vec![Event::Send, Event::Take, Event::Answer, Event::Hear]);
+    proptest::collection::vec(prop_oneof![1 => publish, 6 => moves], 0..100)
 }
 
 /// Version 0 of a service is none; the second service is too long for an offer.
@@ -111,8 +125,8 @@ proptest! {
         let mut generation = 1;
         publish(&published, "s1", generation, Some(&newest));
         let mut session = Session::handle_hello(&hello("s1"), &published).unwrap();
-        let mut agent = Agent::default();
-        let quiet = [Event::Deliver, Event::Answer].into_iter().cycle().take(60);
+        let (mut agent, mut down, mut up) = (Agent::default(), VecDeque::new(), VecDeque::new());
+        let quiet = [Event::Send, Event::Take, Event::Answer, Event::Hear].into_iter().cycle().take(120);
         for event in events.into_iter().chain(quiet) {
             match event {
                 Event::Publish(versions) => {
@@ -123,12 +137,14 @@ proptest! {
                         session.handle_published();
                     }
                 }
-                Event::Deliver => {
-                    if let Some(message) = next(&mut session, &published) {
-                        agent.take(message);
-                    }
-                }
-                Event::Answer => agent.answer(&mut session),
+                Event::Send => down.extend(next(&mut session, &published)),
+                Event::Take => down.pop_front().into_iter().for_each(|message| agent.take(message)),
+                Event::Answer => up.extend(agent.answer()),
+                Event::Hear => match up.pop_front() {
+                    Some(Word::Need(need)) => session.handle_need(&need).unwrap(),
+                    Some(Word::Applied(applied)) => drop(session.handle_applied(&applied)),
+                    None => {}
+                },
             }
         }
         prop_assert_eq!(Digest::of(&prost::Message::encode_to_vec(&agent.list)), newest.digest);

@@ -6,8 +6,8 @@
 use std::net::SocketAddr;
 
 use crate::envoy::core::TrafficDirection;
-use crate::envoy::dns_filter::dns_filter_config::{ServerContextConfig, server_context_config::ConfigSource};
 use crate::envoy::dns_filter::DnsFilterConfig;
+use crate::envoy::dns_filter::dns_filter_config::{ServerContextConfig, server_context_config::ConfigSource};
 use crate::envoy::dns_table::DnsTable;
 use crate::envoy::dns_table::dns_table::{
     AddressList, DnsEndpoint, DnsVirtualDomain, dns_endpoint::EndpointConfig,
@@ -55,7 +55,8 @@ pub(crate) fn lower(scope: &Scope<'_>, draft: &mut Draft) {
 
 fn virtual_domains(scope: &Scope<'_>) -> Vec<DnsVirtualDomain> {
     let services = scope.bundle.services.values();
-    let addressed = services.filter_map(|service| Some((service, address::of_service(service, scope.cidr).ok()?)));
+    let addressed =
+        services.filter_map(|service| Some((service, address::of_service(service, scope.cidr).ok()?)));
     addressed
         .map(|(service, address)| DnsVirtualDomain {
             name: format!("{}.{}.svc.cluster.local", service.name, service.namespace),

@@ -30,12 +30,19 @@ fn lower_port(scope: &Scope<'_>, port: NonZeroU16, draft: &mut Draft) -> Result<
     let workload = SocketAddr::new(scope.owner.address, port.get());
     let at = scope.owner.endpoint(port);
     if at == workload {
-        return Err(format!("port {port} is not behind the proxy: the inbound ports run into it or end at 65535"));
+        return Err(format!(
+            "port {port} is not behind the proxy: the inbound ports run into it or end at 65535"
+        ));
     }
     if let Some(other) = scope.owner.ports.iter().find(|other| other.port.get() == at.port()) {
-        return Err(format!("port {port} is not behind the proxy: its inbound port is the workload's own {}", other.port));
+        return Err(format!(
+            "port {port} is not behind the proxy: its inbound port is the workload's own {}",
+            other.port
+        ));
     }
-    draft.claim(at, &name).map_err(|owner| format!("port {port} is not behind the proxy: {at} is that of `{owner}`"))?;
+    draft
+        .claim(at, &name)
+        .map_err(|owner| format!("port {port} is not behind the proxy: {at} is that of `{owner}`"))?;
     let upstream = upstream(scope, port);
     draft.set.add_cluster(&cluster::to_workload(&name, workload, upstream));
     draft.set.add_listener(&to_listener(&name, at, TrafficDirection::Inbound, to_filter(&name, upstream)));

@@ -1,4 +1,7 @@
 //! Outbound listeners: one for each port of each service, at its virtual address.
+//!
+//! Envoy checks each changed listener against those that run: two services that swap addresses in
+//! one step are refused. Indexes never move, so only a `clusterIP` can do that.
 
 use std::net::{IpAddr, SocketAddr};
 

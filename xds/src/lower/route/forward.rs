@@ -8,7 +8,9 @@ use super::path::PathChange;
 use super::timeout::Limits;
 use super::{Context, answer, retry};
 use crate::envoy::route::route::Action;
-use crate::envoy::route::route_action::{ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier};
+use crate::envoy::route::route_action::{
+    ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier,
+};
 use crate::envoy::route::weighted_cluster::{ClusterWeight, cluster_weight};
 use crate::envoy::route::{RouteAction, WeightedCluster};
 use crate::envoy::{Duration, UInt32Value, millis};
@@ -70,7 +72,10 @@ impl Share {
         let service = NamespacedName::new(backend.namespace.clone(), backend.name.clone());
         let is_known = context.scope.service_port(&service, backend.port).is_some();
         if !backend.invalid && !is_known {
-            context.note(format!("backend {service} port {} is not in the bundle: its share is answered 500", backend.port));
+            context.note(format!(
+                "backend {service} port {} is not in the bundle: its share is answered 500",
+                backend.port
+            ));
         }
         let is_usable = !backend.invalid && is_known;
         let cluster = if is_usable {
@@ -98,7 +103,9 @@ impl Share {
             request_headers_to_remove: request.to_remove,
             response_headers_to_add: response.to_add,
             response_headers_to_remove: response.to_remove,
-            host_rewrite_specifier: request.host.map(cluster_weight::HostRewriteSpecifier::HostRewriteLiteral),
+            host_rewrite_specifier: request
+                .host
+                .map(cluster_weight::HostRewriteSpecifier::HostRewriteLiteral),
             ..Default::default()
         }
     }

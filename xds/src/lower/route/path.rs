@@ -26,9 +26,15 @@ impl PathChange {
     ///
     /// `ReplacePrefixMatch` needs a prefix match (the API's CEL rule); with an exact match the whole
     /// path is the prefix, with an expression nothing is changed.
-    pub(super) fn of(modifier: Option<&PathModifier>, path: Option<&PathMatch>, context: &mut Context<'_>) -> Self {
+    pub(super) fn of(
+        modifier: Option<&PathModifier>,
+        path: Option<&PathMatch>,
+        context: &mut Context<'_>,
+    ) -> Self {
         let kind = modifier.and_then(|modifier| modifier.kind.as_ref());
-        let (Some(Kind::Full(text) | Kind::Prefix(text)), Some(kind)) = (kind, kind) else { return Self::Keep };
+        let (Some(Kind::Full(text) | Kind::Prefix(text)), Some(kind)) = (kind, kind) else {
+            return Self::Keep;
+        };
         if !is_value(text) {
             context.note("the new path has a line break; the path is kept");
             return Self::Keep;

@@ -6,7 +6,9 @@ use super::Context;
 use super::header::{Changes, is_value};
 use super::path::PathChange;
 use crate::envoy::route::RedirectAction;
-use crate::envoy::route::redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier};
+use crate::envoy::route::redirect_action::{
+    PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
+};
 use crate::envoy::route::route::Action;
 
 /// Takes the port out of a location that has one. Envoy can replace the port of the client's `Host`
@@ -39,7 +41,8 @@ pub(super) fn to_action(
         port_redirect: port.to_number(),
         host_redirect,
         response_code: to_code(redirect.status_code).into(),
-        scheme_rewrite_specifier: scheme.map(|scheme| SchemeRewriteSpecifier::SchemeRedirect(scheme.to_owned())),
+        scheme_rewrite_specifier: scheme
+            .map(|scheme| SchemeRewriteSpecifier::SchemeRedirect(scheme.to_owned())),
         path_rewrite_specifier: to_path(change),
         ..Default::default()
     })

@@ -30,7 +30,11 @@ impl Limits {
             Some(milliseconds) => limit(milliseconds),
             None => default(protocol).map(|default| default.max(per_try.unwrap_or(0) * tries)),
         };
-        if tries > 1 { Self { whole, per_try } } else { Self { whole: smaller(whole, per_try), per_try: None } }
+        if tries > 1 {
+            Self { whole, per_try }
+        } else {
+            Self { whole: smaller(whole, per_try), per_try: None }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The least agent: an ADS server around a session, that can be ended and started again.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -13,9 +14,10 @@ use envoy_types::pb::envoy::service::discovery::v3::{
 };
 use skerry_xds::resource::ResourceSet;
 use skerry_xds::session::{Delta, Event, Session, Sotw, Variant};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream, UnixListenerStream};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -23,32 +25,45 @@ use crate::envoy::DEADLINE;
 
 /// What was seen on all streams so far.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub(super) responses: usize,
     pub(super) events: Vec<Event>,
 }
 
 /// A running server; ends with its value.
-pub(super) struct Agent {
-    sets: watch::Sender<Arc<ResourceSet>>,
+pub(crate) struct Agent {
+    sets: Sets,
     pub(super) seen: Arc<Mutex<Seen>>,
-    _runtime: tokio::runtime::Runtime,
+    _runtime: Runtime,
 }
 
 impl Agent {
     /// Serves a set at a socket; one that is left from an earlier life is removed.
     pub(super) fn start(socket: &Path, set: &ResourceSet) -> Self {
         let _ = fs_err::remove_file(socket);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (runtime, sets, seen, service) = Self::prepare(set);
+        let listener = runtime.block_on(async { UnixListener::bind(socket) }).unwrap();
+        runtime.spawn(server().add_service(service).serve_with_incoming(UnixListenerStream::new(listener)));
+        Self { sets, seen, _runtime: runtime }
+    }
+
+    /// Serves a set on a TCP port of its own: any gRPC service.
+    pub(crate) fn start_tcp(set: &ResourceSet) -> (Self, SocketAddr) {
+        let (runtime, sets, seen, service) = Self::prepare(set);
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(server().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
+        (Self { sets, seen, _runtime: runtime }, address)
+    }
+
+    fn prepare(
+        set: &ResourceSet,
+    ) -> (Runtime, Sets, Arc<Mutex<Seen>>, AggregatedDiscoveryServiceServer<Ads>) {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (sets, watched) = watch::channel(Arc::new(set.clone()));
         let seen = Arc::<Mutex<Seen>>::default();
-        let service = Ads { sets: watched, seen: Arc::clone(&seen) };
-        let listener = runtime.block_on(async { UnixListener::bind(socket) }).unwrap();
-        runtime.spawn(async move {
-            let server = tonic::transport::Server::builder().add_service(AggregatedDiscoveryServiceServer::new(service));
-            server.serve_with_incoming(UnixListenerStream::new(listener)).await
-        });
-        Self { sets, seen, _runtime: runtime }
+        let service = AggregatedDiscoveryServiceServer::new(Ads { sets: watched, seen: Arc::clone(&seen) });
+        (runtime, sets, seen, service)
     }
 
     /// Serves another set.
@@ -79,6 +94,12 @@ impl Agent {
     }
 }
 
+type Sets = watch::Sender<Arc<ResourceSet>>;
+
+fn server() -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+}
+
 struct Ads {
     sets: watch::Receiver<Arc<ResourceSet>>,
     seen: Arc<Mutex<Seen>>,
@@ -107,15 +128,15 @@ impl AggregatedDiscoveryService for Ads {
 }
 
 impl Ads {
-    fn converse<V: Variant>(&self, requests: Streaming<V::Request>) -> Responses<V::Response>
+    fn converse<V>(&self, requests: Streaming<V::Request>) -> Responses<V::Response>
     where
         V::Request: Send + 'static,
         V::Response: Send + 'static,
-        V: Send + 'static,
+        V: Variant + Send + 'static,
     {
         let (sender, receiver) = mpsc::channel(1);
         let (sets, seen) = (self.sets.clone(), Arc::clone(&self.seen));
-        tokio::runtime::Handle::current().spawn(drive::<V>(requests, sets, seen, sender));
+        Handle::current().spawn(drive::<V>(requests, sets, seen, sender));
         Box::pin(ReceiverStream::new(receiver))
     }
 }

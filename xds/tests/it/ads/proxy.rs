@@ -16,7 +16,8 @@ use crate::backend::Backend;
 use crate::client::get;
 use crate::envoy::{Envoy, Format, free_cidr, node};
 use crate::site::{
-    RouteBuilder as _, ServiceBuilder as _, Site, WorkloadBuilder as _, backend, route, service, site, workload,
+    RouteBuilder as _, ServiceBuilder as _, Site, WorkloadBuilder as _, backend, route, service, site,
+    workload,
 };
 
 /// Envoy waits 15 s for something that does not come; everything that works is far quicker.
@@ -51,8 +52,9 @@ impl Stage {
             .workload(workload("shop/a-1").at(self.a.address))
             .workload(workload("shop/b-1").at(self.b.address));
         for name in services {
-            let port = if *name == "shop/a" { self.a.address.port() } else { self.b.address.port() };
-            site = site.service(service(name).http(8080, port.into()));
+            // Indexes are given once and never moved.
+            let (index, to) = if *name == "shop/a" { (2, &self.a) } else { (3, &self.b) };
+            site = site.service(v1::Service { index, ..service(name).http(8080, to.address.port().into()) });
         }
         site
     }
@@ -68,8 +70,7 @@ impl Stage {
 }
 
 fn in_both_modes(test: fn(AdsMode)) {
-    test(AdsMode::Delta);
-    test(AdsMode::Sotw);
+    [AdsMode::Delta, AdsMode::Sotw].into_iter().for_each(test);
 }
 
 #[test]
@@ -117,9 +118,8 @@ fn ask_on(at: SocketAddr) -> (Arc<AtomicBool>, Arc<AtomicUsize>, std::thread::Jo
 fn no_request_fails_while_a_route_moves_and_services_come_and_go() {
     in_both_modes(|mode| {
         let stage = Stage::new();
-        let only = |name: &str| {
-            stage.site(route("web").to(&[backend(name, 8080)]), &[name]).lower("shop/client-1")
-        };
+        let only =
+            |name: &str| stage.site(route("web").to(&[backend(name, 8080)]), &[name]).lower("shop/client-1");
         let (only_a, only_b) = (only("shop/a"), only("shop/b"));
         let agent = Agent::start(&stage.socket, &only_a);
         let envoy = stage.envoy(mode);
@@ -173,7 +173,9 @@ fn sets_that_follow_each_other_quickly_end_with_the_last() {
         let stage = Stage::new();
         let sets: Vec<ResourceSet> = [&["shop/a"][..], &[], &["shop/b"], &["shop/a", "shop/b"]]
             .iter()
-            .map(|services| stage.site(route("web").to(&[backend("shop/a", 8080)]), services).lower("shop/client-1"))
+            .map(|services| {
+                stage.site(route("web").to(&[backend("shop/a", 8080)]), services).lower("shop/client-1")
+            })
             .collect();
         let agent = Agent::start(&stage.socket, &sets[0]);
         let _envoy = stage.envoy(mode);
@@ -197,8 +199,10 @@ fn what_envoy_refuses_hurts_nothing_else_and_is_named() {
         let _envoy = stage.envoy(mode);
         agent.wait_for("sync", 0, |event| *event == Event::Synced(good.digest()));
         // An expression that only RE2 finds wrong, and a change elsewhere.
-        let mut site = stage.site(route("web").regex("/(").to(&[backend("shop/a", 8080)]), &["shop/a", "shop/b"]);
-        let moved = service("shop/b").http(8080, 1).routes(8080, "", vec![route("b").to(&[backend("shop/a", 8080)])]);
+        let mut site =
+            stage.site(route("web").regex("/(").to(&[backend("shop/a", 8080)]), &["shop/a", "shop/b"]);
+        let moved =
+            service("shop/b").http(8080, 1).routes(8080, "", vec![route("b").to(&[backend("shop/a", 8080)])]);
         site = site.service(v1::Service { index: 3, ..moved });
         let from = agent.events();
         agent.set(&site.lower("shop/client-1"));
@@ -234,7 +238,8 @@ fn a_listener_takes_the_address_of_one_that_goes() {
     in_both_modes(|mode| {
         let stage = Stage::new();
         let named = |name: &str, target: &str| {
-            let web = service(name).http(8080, 1).routes(8080, "", vec![route("x").to(&[backend(target, 8080)])]);
+            let web =
+                service(name).http(8080, 1).routes(8080, "", vec![route("x").to(&[backend(target, 8080)])]);
             let site = stage.site(route("web").to(&[backend("shop/a", 8080)]), &["shop/a", "shop/b"]);
             site.service(v1::Service { index: 77, ..web })
         };

@@ -20,7 +20,11 @@ fn changed(mut backend: Backend, request: HeaderModifier, response: HeaderModifi
 
 #[test]
 fn headers_are_set_added_and_removed_both_ways() {
-    let request = headers(&[("x-set", "new"), ("X-Case", "100%"), ("x-op", "%REQ(:path)%")], &[("x-add", "b")], &["x-gone"]);
+    let request = headers(
+        &[("x-set", "new"), ("X-Case", "100%"), ("x-op", "%REQ(:path)%")],
+        &[("x-add", "b")],
+        &["x-gone"],
+    );
     let response = headers(&[("x-old", "2")], &[("x-new", "50%")], &["backend"]);
     let stage = Stage::of(vec![with(to_a().prefix("/"), request, response)]);
     let sent = [("host", "svc"), ("x-set", "old"), ("x-add", "a"), ("x-gone", "1"), ("x-kept", "1")];
@@ -40,9 +44,17 @@ fn headers_are_set_added_and_removed_both_ways() {
 
 #[test]
 fn a_backends_changes_are_its_own_and_win_over_its_routes() {
-    let special = changed(backend("shop/a", 80), headers(&[("x-who", "a")], &[], &[]), headers(&[("x-by", "a")], &[], &[]));
+    let special = changed(
+        backend("shop/a", 80),
+        headers(&[("x-who", "a")], &[], &[]),
+        headers(&[("x-by", "a")], &[], &[]),
+    );
     let both = route("both").prefix("/").to(&[special, backend("shop/b", 80)]);
-    let stage = Stage::of(vec![with(both, headers(&[("x-who", "route")], &[], &[]), headers(&[("x-by", "route")], &[], &[]))]);
+    let stage = Stage::of(vec![with(
+        both,
+        headers(&[("x-who", "route")], &[], &[]),
+        headers(&[("x-by", "route")], &[], &[]),
+    )]);
     for _ in 0..40 {
         let answer = send(stage.web, "GET", "/", &[("host", "svc")]);
         let expected = if answer.backend() == "a" { "a" } else { "route" };
@@ -55,9 +67,17 @@ fn a_backends_changes_are_its_own_and_win_over_its_routes() {
 
 #[test]
 fn a_host_that_is_set_as_a_header_is_rewritten() {
-    let on_backend = changed(backend("shop/b", 80), headers(&[("host", "backend.example")], &[], &[]), HeaderModifier::default());
+    let on_backend = changed(
+        backend("shop/b", 80),
+        headers(&[("host", "backend.example")], &[], &[]),
+        HeaderModifier::default(),
+    );
     let stage = Stage::of(vec![
-        with(to_a().prefix("/route"), headers(&[("Host", "route.example")], &[], &[]), HeaderModifier::default()),
+        with(
+            to_a().prefix("/route"),
+            headers(&[("Host", "route.example")], &[], &[]),
+            HeaderModifier::default(),
+        ),
         route("backend").prefix("/backend").to(&[on_backend]),
     ]);
     send(stage.web, "GET", "/route", &[("host", "svc")]);

@@ -7,7 +7,10 @@ use crate::backend::{Backend, Reply};
 use crate::client::{get, send};
 use crate::site::RouteBuilder as _;
 
-fn stage(routes: Vec<skerry_core::bundle::v1::Route>, reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Stage {
+fn stage(
+    routes: Vec<skerry_core::bundle::v1::Route>,
+    reply: impl Fn(usize) -> Reply + Send + Sync + 'static,
+) -> Stage {
     Stage::with(routes, Backend::script("a", reply), Backend::start("b"))
 }
 

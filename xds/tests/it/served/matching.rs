@@ -41,7 +41,8 @@ fn headers_query_and_method_must_all_match_and_the_first_route_wins() {
         to_a().prefix("/q").query("animal", regex("wh[a-z]*e")),
         to_b().prefix("/"),
     ]);
-    let cases: [(&str, &str, &[(&str, &str)], &str); 11] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let cases: [(&str, &str, Headers, &str); 11] = [
         ("POST", "/?q=1", &[("version", "v1")], "a"),
         ("POST", "/?q=1", &[("Version", "v1")], "a"),
         ("GET", "/?q=1", &[("version", "v1")], "b"),
@@ -56,7 +57,11 @@ fn headers_query_and_method_must_all_match_and_the_first_route_wins() {
     ];
     for (method, path, headers, expected) in cases {
         let headers = [&[("host", "svc"), ("content-length", "0")], headers].concat();
-        assert_eq!(send(stage.web, method, path, &headers).backend(), expected, "{method} {path} {headers:?}");
+        assert_eq!(
+            send(stage.web, method, path, &headers).backend(),
+            expected,
+            "{method} {path} {headers:?}"
+        );
     }
 }
 

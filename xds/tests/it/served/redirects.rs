@@ -7,7 +7,9 @@ use skerry_core::bundle::v1::{PathModifier, Redirect, Route};
 
 use crate::client::{get, send};
 use crate::envoy::{Envoy, free_cidr};
-use crate::site::{RouteBuilder as _, ServiceBuilder as _, WorkloadBuilder as _, route, service, site, workload};
+use crate::site::{
+    RouteBuilder as _, ServiceBuilder as _, WorkloadBuilder as _, route, service, site, workload,
+};
 
 fn redirect(scheme: &str, hostname: &str, port: u32, path: Option<Kind>, status_code: u32) -> Redirect {
     let path = path.map(|kind| PathModifier { kind: Some(kind) });
@@ -90,6 +92,9 @@ fn the_location_has_the_right_path_and_status() {
     for (_, _, status, request, expected) in &cases {
         let answer = get(web, request);
         let location = answer.header("location").unwrap();
-        assert_eq!((u32::from(answer.status), location), (*status, format!("http://example.org{expected}").as_str()));
+        assert_eq!(
+            (u32::from(answer.status), location),
+            (*status, format!("http://example.org{expected}").as_str())
+        );
     }
 }

@@ -104,7 +104,14 @@ fn what_changed_while_the_agent_was_away_is_sent_and_removed() {
     talk.ask(kept(Listener, &[], &[("in", 1), ("old", 1)]));
     talk.ask(kept(Route, &["in", "old"], &[("in", 1), ("old", 1)]));
     talk.ask(subscribe(Endpoint, &["c"]));
-    talk.ack(Endpoint).ack(Endpoint).ack(Cluster).ack(Listener).ack(Route).ack(Route).ack(Cluster).ack(Endpoint);
+    talk.ack(Endpoint)
+        .ack(Endpoint)
+        .ack(Cluster)
+        .ack(Listener)
+        .ack(Route)
+        .ack(Route)
+        .ack(Cluster)
+        .ack(Endpoint);
     assert_snapshot!(talk.text());
 }
 
@@ -119,7 +126,13 @@ fn endpoints_are_sent_again_after_their_cluster_changed() {
 fn what_goes_goes_last_and_in_turn() {
     let mut talk = synced(&pile());
     let next = Pile::default().service("a", 1).service("c", 1).with(Listener, "in", 1).with(Route, "in", 2);
-    talk.set(&next).ask(subscribe(Endpoint, &["c"])).ack(Endpoint).ack(Cluster).ack(Route).ack(Cluster).ack(Endpoint);
+    talk.set(&next)
+        .ask(subscribe(Endpoint, &["c"]))
+        .ack(Endpoint)
+        .ack(Cluster)
+        .ack(Route)
+        .ack(Cluster)
+        .ack(Endpoint);
     assert_snapshot!(talk.text());
 }
 
@@ -149,7 +162,8 @@ fn a_refused_version_is_not_sent_again_and_hurts_no_other_kind() {
 fn one_bad_resource_among_many_is_found_and_the_others_arrive() {
     let mut talk = Talk::<Delta>::new(&Pile::default());
     talk.ask(subscribe(Listener, &[])).ack(Listener);
-    let many = ["a", "b", "c", "d", "e"].iter().fold(Pile::default(), |pile, name| pile.with(Listener, name, 1));
+    let many =
+        ["a", "b", "c", "d", "e"].iter().fold(Pile::default(), |pile, name| pile.with(Listener, name, 1));
     talk.set(&many).nack(Listener, "c is bad");
     talk.ack(Listener).nack(Listener, "c is bad").nack(Listener, "c is bad").ack(Listener);
     talk.ack(Listener);
@@ -164,7 +178,8 @@ fn a_client_that_never_acknowledges_makes_nothing_pile_up() {
         talk.set(&Pile::default().service("a", edition).way("in", edition));
     }
     // Slow, not dead: it gets the newest and nothing in between.
-    talk.ack(Cluster).ack(Listener).ask(subscribe(Endpoint, &["a"])).ack(Endpoint).ack(Cluster).ack(Cluster);
+    talk.ack(Cluster).ack(Listener).ask(subscribe(Endpoint, &["a"])).ack(Endpoint).ack(Cluster);
+    talk.ack(Listener).ask(subscribe(Route, &["in"])).ack(Route).ack(Cluster);
     let text = talk.text().replace("= new set\n= new set\n", "");
     assert_snapshot!(text);
 }
@@ -176,7 +191,8 @@ fn unknown_types_are_answered_with_nothing() {
         type_url: "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret".to_owned(),
         ..subscribe(Cluster, names)
     };
-    talk.ask(secrets(&["cert", "root"])).ask(DeltaDiscoveryRequest { response_nonce: "1".to_owned(), ..secrets(&[]) });
+    talk.ask(secrets(&["cert", "root"]))
+        .ask(DeltaDiscoveryRequest { response_nonce: "1".to_owned(), ..secrets(&[]) });
     assert_snapshot!(talk.text());
 }
 

@@ -48,7 +48,11 @@ impl Plan {
         let mut pile = Pile::default();
         for (name, (cluster, endpoints)) in &self.clusters {
             let name = format!("c{name}");
-            pile = pile.with(ResourceKind::Cluster, &name, *cluster).with(ResourceKind::Endpoint, &name, *endpoints);
+            pile = pile.with(ResourceKind::Cluster, &name, *cluster).with(
+                ResourceKind::Endpoint,
+                &name,
+                *endpoints,
+            );
         }
         let targets: Vec<&u8> = self.clusters.keys().collect();
         for (name, (listener, routes, target)) in self.ways.iter().filter(|_| !targets.is_empty()) {
@@ -139,7 +143,9 @@ where
     fn poll(&mut self) {
         while let Some(event) = self.session.poll_event() {
             match event {
-                Event::Acked { kind, .. } | Event::Nacked { kind, .. } => *self.open.entry(kind).or_default() -= 1,
+                Event::Acked { kind, .. } | Event::Nacked { kind, .. } => {
+                    *self.open.entry(kind).or_default() -= 1;
+                }
                 Event::Synced(digest) => self.synced = Some(digest),
                 Event::NodeKnown(_) => {}
             }
@@ -167,7 +173,8 @@ where
 
     /// The versions of what should be there and of what is.
     fn compare(&self, kind: ResourceKind) -> (BTreeMap<&str, String>, BTreeMap<&str, String>) {
-        let wanted = self.set.of(kind).iter().map(|(name, resource)| (name.as_str(), resource.version().to_owned()));
+        let wanted =
+            self.set.of(kind).iter().map(|(name, resource)| (name.as_str(), resource.version().to_owned()));
         let has = self.proxy.has[&kind].iter().map(|(name, any)| (name.as_str(), version(any)));
         (wanted.collect(), has.collect())
     }
@@ -213,7 +220,10 @@ where
         // A SotW session does not know what it would take away by leaving out what was refused, so after
         // a broken stream it leaves the whole alone.
         let may_linger = V::MODE == AdsMode::Sotw && steps.iter().any(|step| matches!(step, Step::Reconnect));
-        assert!(may_linger || has.keys().all(|name| wanted.contains_key(name)), "{kind}: {has:?} of {wanted:?}");
+        assert!(
+            may_linger || has.keys().all(|name| wanted.contains_key(name)),
+            "{kind}: {has:?} of {wanted:?}"
+        );
     }
     assert_eq!(world.synced.is_some(), bad == 0);
 }

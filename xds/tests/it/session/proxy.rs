@@ -103,7 +103,9 @@ impl<V: Wire> Proxy<V> {
         for (name, any) in payload.new.iter().filter(is_taken) {
             self.add(payload.kind, name, any);
         }
-        let gone = |name: &String| payload.removed.contains(name) || (payload.is_whole && !payload.new.contains_key(name));
+        let gone = |name: &String| {
+            payload.removed.contains(name) || (payload.is_whole && !payload.new.contains_key(name))
+        };
         if payload.kind == ResourceKind::Endpoint {
             // To be told that there are none is an answer too.
             self.warming.retain(|name| !payload.removed.contains(name));
@@ -135,7 +137,10 @@ impl<V: Wire> Proxy<V> {
     fn remove(&mut self, kind: ResourceKind, name: &str) {
         if kind == ResourceKind::Cluster {
             let routes = self.has[&ResourceKind::Route].values();
-            assert!(!self.is_in_order || routes.clone().all(|route| target(route) != name), "a live cluster goes");
+            assert!(
+                !self.is_in_order || routes.clone().all(|route| target(route) != name),
+                "a live cluster goes"
+            );
             self.warming.remove(name);
         }
         self.has.get_mut(&kind).unwrap().remove(name);
@@ -149,13 +154,15 @@ impl<V: Wire> Proxy<V> {
 
     fn check_target(&self, route: &Any) {
         let target = target(route);
-        let is_there = self.has[&ResourceKind::Cluster].contains_key(&target) && !self.warming.contains(&target);
+        let is_there =
+            self.has[&ResourceKind::Cluster].contains_key(&target) && !self.warming.contains(&target);
         assert!(is_there || !self.is_in_order, "a route leads to `{target}`, which is not there");
     }
 
     fn ask(&mut self, kind: ResourceKind, names: BTreeSet<String>) {
-        let before = self.asked.insert(kind, names.clone()).unwrap_or_default();
+        let before = self.asked.get(&kind).cloned().unwrap_or_default();
         let request = self.say(kind, &before, &names, None);
+        self.asked.insert(kind, names);
         self.outbox.push_back(request);
     }
 

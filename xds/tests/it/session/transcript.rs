@@ -177,10 +177,19 @@ impl Conversation for Delta {
         part("#", request.response_nonce.clone(), request.response_nonce.is_empty());
         let error = request.error_detail.as_ref().map(|status| status.message.clone());
         part("refused: ", error.clone().unwrap_or_default(), error.is_none());
-        part("subscribe ", request.resource_names_subscribe.join(" "), request.resource_names_subscribe.is_empty());
-        part("unsubscribe ", request.resource_names_unsubscribe.join(" "), request.resource_names_unsubscribe.is_empty());
+        part(
+            "subscribe ",
+            request.resource_names_subscribe.join(" "),
+            request.resource_names_subscribe.is_empty(),
+        );
+        part(
+            "unsubscribe ",
+            request.resource_names_unsubscribe.join(" "),
+            request.resource_names_unsubscribe.is_empty(),
+        );
         let kind = ResourceKind::from_type_url(&request.type_url);
-        let kept = initial.iter().map(|(name, version)| format!("{name}@{}", edition(kind.unwrap(), name, version)));
+        let kept =
+            initial.iter().map(|(name, version)| format!("{name}@{}", edition(kind.unwrap(), name, version)));
         part("has ", kept.collect::<Vec<_>>().join(" "), initial.is_empty());
         line
     }
@@ -190,7 +199,11 @@ impl Conversation for Delta {
         let mut line = format!("{} #{}", short(&response.type_url), response.nonce);
         for resource in &response.resources {
             assert_eq!(name_of(resource.resource.as_ref().unwrap()), resource.name);
-            line.push_str(&format!(" +{}@{}", resource.name, edition(kind.unwrap(), &resource.name, &resource.version)));
+            line.push_str(&format!(
+                " +{}@{}",
+                resource.name,
+                edition(kind.unwrap(), &resource.name, &resource.version)
+            ));
         }
         for name in &response.removed_resources {
             line.push_str(&format!(" -{name}"));
@@ -202,7 +215,11 @@ impl Conversation for Delta {
         (response.type_url.clone(), response.nonce.clone())
     }
 
-    fn settle(response: &DeltaDiscoveryResponse, _: &[String], reason: Option<&str>) -> DeltaDiscoveryRequest {
+    fn settle(
+        response: &DeltaDiscoveryResponse,
+        _: &[String],
+        reason: Option<&str>,
+    ) -> DeltaDiscoveryRequest {
         DeltaDiscoveryRequest {
             type_url: response.type_url.clone(),
             response_nonce: response.nonce.clone(),

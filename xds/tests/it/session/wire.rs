@@ -41,8 +41,6 @@ pub(super) struct Say<'a> {
 pub(super) trait Wire: Variant<Request: Clone> {
     fn say(say: &Say<'_>) -> Self::Request;
     fn read(response: Self::Response) -> Payload;
-    /// The kind of a request, and the nonce that it answers.
-    fn answered(request: &Self::Request) -> (ResourceKind, String);
 }
 
 fn status(message: &str) -> Status {
@@ -74,10 +72,6 @@ impl Wire for Delta {
             is_whole: false,
         }
     }
-
-    fn answered(request: &DeltaDiscoveryRequest) -> (ResourceKind, String) {
-        (ResourceKind::from_type_url(&request.type_url).unwrap(), request.response_nonce.clone())
-    }
 }
 
 impl Wire for Sotw {
@@ -102,9 +96,5 @@ impl Wire for Sotw {
             removed: BTreeSet::new(),
             is_whole: matches!(kind, ResourceKind::Cluster | ResourceKind::Listener),
         }
-    }
-
-    fn answered(request: &DiscoveryRequest) -> (ResourceKind, String) {
-        (ResourceKind::from_type_url(&request.type_url).unwrap(), request.response_nonce.clone())
     }
 }

@@ -1,0 +1,101 @@
+//! What a client is sent next, and what its state is while that is under way.
+
+use std::sync::Arc;
+
+use super::{Batch, Feed, InFlight, version_of};
+use crate::bootstrap::AdsMode;
+use crate::lower::endpoint;
+use crate::resource::{Resource, ResourceKind, Resources};
+use crate::session::interest::is_listed;
+
+impl Feed {
+    /// Returns what is new for the client, if it is ready for it.
+    pub(in crate::session) fn poll_update(&mut self, wanted: &Resources, nonce: &str) -> Option<Batch> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let updates = self.updates(wanted).take(self.window);
+        let mut new: Vec<_> = updates.map(|(name, resource)| (name.clone(), Arc::clone(resource))).collect();
+        let mut removed = self.take_absent(wanted);
+        if !self.can_remove() {
+            new.extend(removed.drain(..).filter_map(|name| self.stand_in(name)));
+        }
+        if self.kind == ResourceKind::Listener {
+            removed.extend(
+                self.removals(wanted).filter(|name| !removed.contains(*name)).cloned().collect::<Vec<_>>(),
+            );
+        }
+        if new.is_empty() && removed.is_empty() && !self.owes_answer {
+            return None;
+        }
+        self.owes_answer = false;
+        for (name, _) in &new {
+            self.owed.remove(name);
+        }
+        Some(self.send(Batch { new, removed, ..Default::default() }, nonce))
+    }
+
+    /// Returns what the client has and shall no longer have, if it is ready for it.
+    pub(in crate::session) fn poll_removal(&mut self, wanted: &Resources, nonce: &str) -> Option<Batch> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let removed: Vec<String> = self.removals(wanted).cloned().collect();
+        if !self.can_remove() {
+            removed.iter().for_each(|name| drop(self.held.remove(name)));
+            return None;
+        }
+        (!removed.is_empty()).then(|| self.send(Batch { removed, ..Default::default() }, nonce))
+    }
+
+    /// SotW has no message for endpoints or routes that do not exist; a client drops them with what
+    /// named them.
+    fn can_remove(&self) -> bool {
+        self.mode == AdsMode::Delta || is_listed(self.kind)
+    }
+
+    /// Envoy holds back what it has to say about clusters while one waits for endpoints, so where it
+    /// cannot be told that there are none, it is given an empty list of them.
+    fn stand_in(&self, name: String) -> Option<(String, Arc<Resource>)> {
+        (self.kind == ResourceKind::Endpoint).then(|| {
+            let empty = Resource::of(&endpoint::assignment_at(&name, Vec::new()));
+            (name, Arc::new(empty))
+        })
+    }
+
+    fn send(&mut self, mut batch: Batch, nonce: &str) -> Batch {
+        if self.mode == AdsMode::Sotw {
+            self.fill_whole(&mut batch);
+        }
+        self.last_nonce = nonce.to_owned();
+        let (nonce, new, removed) = (nonce.to_owned(), batch.new.clone(), batch.removed.clone());
+        self.in_flight = Some(InFlight { nonce, new, removed });
+        batch
+    }
+
+    /// All that the client has, with what is new and without what is gone. What it shall lose later is
+    /// still in it, and what it refused is there as it was.
+    fn fill_whole(&self, batch: &mut Batch) {
+        let mut whole: Resources = self
+            .held
+            .iter()
+            .filter_map(|(name, held)| Some((name.clone(), Arc::clone(held.resource.as_ref()?))))
+            .collect();
+        whole.extend(batch.new.iter().cloned());
+        whole.retain(|name, _| !batch.removed.contains(name));
+        batch.version = version_of(whole.iter());
+        batch.whole = if is_listed(self.kind) {
+            whole.into_values().collect()
+        } else {
+            batch.new.iter().map(|(_, resource)| Arc::clone(resource)).collect()
+        };
+    }
+
+    fn take_absent(&mut self, wanted: &Resources) -> Vec<String> {
+        let absent: Vec<String> = self.absent(wanted).cloned().collect();
+        for name in &absent {
+            self.owed.remove(name);
+        }
+        absent
+    }
+}
