@@ -19,6 +19,7 @@ use crate::store::StateStore;
 pub mod config;
 pub mod event;
 pub mod failure;
+mod folder;
 pub mod follower;
 pub mod login;
 pub mod status;
@@ -109,20 +110,22 @@ pub fn run<S: StateStore>(
     let runtime = Handle::current();
     // Nobody takes events any more when the core stops.
     let send = |event: SourceEvent| drop(runtime.block_on(cancel.run_until_cancelled(events.send(event))));
-    if let Some(event) = follower.restore() {
-        send(event);
-    }
+    follower.restore();
+    follower.take_events().into_iter().for_each(send);
     let mut step = Step::Poll;
     loop {
         match step {
             Step::Stop => return,
-            Step::Poll => match follower.poll() {
-                Ok(event) => event.into_iter().for_each(send),
-                Err(failure) => warn!(error = %failure.error, help = failure.help, "the source is not read"),
-            },
+            Step::Poll => {
+                if let Err(failure) = follower.poll() {
+                    warn!(error = %failure.error, help = failure.help, "the source is not read");
+                }
+                follower.take_events().into_iter().for_each(send);
+            }
             Step::Confirm(Confirmation { revision, reply }) => {
                 info!(%revision, "confirmation");
-                let answer = follower.confirm(&revision).map(|event| event.into_iter().for_each(send));
+                let answer = follower.confirm(&revision);
+                follower.take_events().into_iter().for_each(send);
                 // The caller may have given up.
                 reply.send(answer).ok();
             }

@@ -11,6 +11,7 @@ pub use crate::envoy::bootstrap::Bootstrap;
 use crate::envoy::{core, pipe};
 
 mod ads;
+mod runtime;
 mod snapshot;
 
 pub(crate) use snapshot::to_manager;

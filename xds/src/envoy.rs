@@ -20,7 +20,8 @@ pub(crate) use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::
 pub(crate) use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream_http;
 pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
 pub(crate) use envoy_types::pb::envoy::r#type::v3 as value;
-pub(crate) use envoy_types::pb::google::protobuf::{Any, BoolValue, Duration, UInt32Value};
+pub(crate) use envoy_types::pb::google::protobuf::value::Kind::NumberValue as Number;
+pub(crate) use envoy_types::pb::google::protobuf::{Any, BoolValue, Duration, Struct, UInt32Value, Value};
 
 /// Packs a message with its type URL.
 pub(crate) fn pack<M: Message + Name>(message: &M) -> Any {

@@ -1,10 +1,10 @@
-//! Canonical protobuf JSON (proto3 JSON mapping) of resources and start files, with every `Any`
-//! written out under its `@type`: what `envoy -c FILE.json` reads and people too.
+//! Protobuf JSON (proto3 JSON mapping) of resources and start files, with every `Any` written out under
+//! its `@type` and fields named as in the .proto files and in Envoy's documentation: what `envoy -c FILE.json` reads and people too.
 
 use std::sync::LazyLock;
 
 use prost::{Message, Name};
-use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use serde_json::{Map, Value};
 
 use crate::envoy::{Any, bootstrap::Bootstrap};
@@ -58,7 +58,9 @@ fn to_value(type_name: &str, bytes: &[u8]) -> Result<Value, JsonError> {
     let descriptor =
         DESCRIPTORS.get_message_by_name(type_name).ok_or_else(|| fail("unknown type".to_owned()))?;
     let message = DynamicMessage::decode(descriptor, bytes).map_err(|error| fail(error.to_string()))?;
-    serde_json::to_value(&message).map_err(|error| fail(error.to_string()))
+    let options = SerializeOptions::new().use_proto_field_name(true);
+    let value = message.serialize_with_options(serde_json::value::Serializer, &options);
+    value.map_err(|error| fail(error.to_string()))
 }
 
 fn print(value: &Value) -> String {

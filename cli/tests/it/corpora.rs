@@ -99,6 +99,6 @@ fn routes_of_bookinfo_are_rendered_for_envoy() {
         let ran = skerry(folder.path(), &[policies.as_slice(), &proxy].concat());
         assert_eq!(ran.code, 0, "{route}: {ran}");
         let bootstrap: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert!(bootstrap["staticResources"]["listeners"].as_array().unwrap().len() > 1, "{route}");
+        assert!(bootstrap["static_resources"]["listeners"].as_array().unwrap().len() > 1, "{route}");
     }
 }

@@ -17,9 +17,9 @@ use tracing::warn;
 use super::NotConfirmed;
 use super::config::{Mode, SourceConfig};
 use super::event::{Scope, SourceEvent};
-use super::failure::Failure;
-use super::login;
+use super::failure::{Failure, Remedy};
 use super::status::SourceBoard;
+use super::{folder, login};
 use crate::clock::Clock;
 use crate::store::{Accepted, HeldHead, Pending, Restored, StateStore};
 
@@ -40,6 +40,14 @@ pub struct Follower<S> {
     /// Ages as they were stored; taken by the first tree.
     ages: Option<Ages>,
     pending: Pending,
+    /// `pending` is not in the store yet, since that failed.
+    is_unsaved: bool,
+    /// What to say of the head that was read last and may not be carried out: it is not read at each poll.
+    examined: Option<HeldHead>,
+    /// What was not taken yet. Outlives errors, since what comes later builds upon it.
+    events: Vec<SourceEvent>,
+    /// The mirror was thrown away, and no poll has gone well since: once is enough.
+    is_rebuilt: bool,
     failures: u32,
 }
 
@@ -52,9 +60,28 @@ impl<S: StateStore> Follower<S> {
         board: Arc<SourceBoard>,
         clock: Clock,
     ) -> Self {
-        let Restored { accepted, ages, pending, .. } = restored;
+        let Restored { accepted, ages, mut pending, .. } = restored;
         board.set_held(pending.held.clone());
-        Self { config, mirror, store, board, clock, accepted, tree: None, ages, pending, failures: 0 }
+        if accepted.as_ref().is_some_and(|accepted| !folder::is_same(&accepted.path, &config.path)) {
+            // It was given before the path changed, or while that was not carried out: asked for again.
+            pending.confirmed = None;
+        }
+        Self {
+            config,
+            mirror,
+            store,
+            board,
+            clock,
+            accepted,
+            tree: None,
+            ages,
+            pending,
+            is_unsaved: false,
+            examined: None,
+            events: Vec::new(),
+            is_rebuilt: false,
+            failures: 0,
+        }
     }
 
     /// Returns how often the repository is to be asked.
@@ -67,9 +94,23 @@ impl<S: StateStore> Follower<S> {
         self.failures
     }
 
+    /// Returns what happened since the last call, oldest first. Due after every step, failed ones too.
+    pub fn take_events(&mut self) -> Vec<SourceEvent> {
+        std::mem::take(&mut self.events)
+    }
+
     /// Reads the accepted revision from the mirror, without the remote: what is in force stays in force.
-    /// `None` when nothing was accepted yet, or when the mirror was lost and must be fetched first.
-    pub fn restore(&mut self) -> Option<SourceEvent> {
+    /// Nothing happens when nothing was accepted yet, or when the mirror was lost and must be fetched first.
+    pub fn restore(&mut self) {
+        let Some((advance, accepted)) = self.read_accepted() else { return };
+        for lost in &advance.lost {
+            warn!(object = %lost, "its last good version cannot be read any more, so it is gone");
+        }
+        self.events.push(SourceEvent::new(Scope::Whole, advance, accepted, None));
+    }
+
+    /// Makes the tree that of the accepted revision; on an error there is none.
+    fn read_accepted(&mut self) -> Option<(Advance, Accepted)> {
         let accepted = self.accepted.clone()?;
         let holds: BTreeMap<_, _> = accepted.holds.iter().cloned().collect();
         let ages = self.known_ages(&accepted.path);
@@ -77,53 +118,79 @@ impl<S: StateStore> Follower<S> {
         match SourceTree::restore(history, &accepted.path, accepted.commit, &holds, ages) {
             Ok((tree, advance)) => {
                 (self.tree, self.ages) = (Some(tree), None);
-                for lost in &advance.lost {
-                    warn!(object = %lost, "its last good version cannot be read any more, so it is gone");
-                }
-                Some(SourceEvent::new(Scope::Whole, advance, accepted, None))
+                Some((advance, accepted))
             }
             Err(error) => {
                 warn!(revision = %accepted.revision, %error, help = error.help(), "the revision in force is not read");
+                self.forget_tree();
                 None
             }
         }
     }
 
-    fn known_ages(&self, path: &str) -> Ages {
-        let known = self.tree.as_ref().and_then(SourceTree::ages).or(self.ages.as_ref());
-        let is_same_path = self.accepted.as_ref().is_some_and(|accepted| accepted.path == path);
-        known.filter(|_| is_same_path).cloned().unwrap_or_else(|| Ages::new(path))
+    /// Drops the objects; their ages are kept.
+    fn forget_tree(&mut self) {
+        if let Some(tree) = self.tree.take() {
+            self.ages = tree.ages().cloned();
+        }
     }
 
-    /// Fetches, and says what changed.
+    fn known_ages(&self, path: &str) -> Ages {
+        let known = self.tree.as_ref().and_then(SourceTree::ages).or(self.ages.as_ref());
+        known.map_or_else(|| Ages::new(path), |ages| folder::moved(ages, path))
+    }
+
+    /// Fetches and takes what changed, for [`Self::take_events`].
     ///
     /// # Errors
     /// The remote, its content, or the store: shown on the board too.
-    pub fn poll(&mut self) -> Result<Vec<SourceEvent>, Failure> {
+    pub fn poll(&mut self) -> Result<(), Failure> {
         let polled = match self.config.mode {
-            Mode::Suspended => Ok(Vec::new()),
-            Mode::Follow => self.fetch().and_then(|head| self.consider(&head)),
+            Mode::Suspended => Ok(()),
+            Mode::Follow => {
+                let polled = self.fetch().and_then(|head| self.consider(&head));
+                self.repair(polled)
+            }
         };
         self.failures = if polled.is_ok() { 0 } else { self.failures.saturating_add(1) };
         self.board.set_failure(polled.as_ref().err().cloned());
         polled
     }
 
-    /// Confirms the head that is held and carries it out.
+    /// Confirms the head that is held and carries it out, for [`Self::take_events`].
     ///
     /// # Errors
     /// It is not the one that is held, or it cannot be read.
-    pub fn confirm(&mut self, revision: &str) -> Result<Vec<SourceEvent>, NotConfirmed> {
+    pub fn confirm(&mut self, revision: &str) -> Result<(), NotConfirmed> {
         let held = self.pending.held.clone().ok_or(NotConfirmed::NothingHeld)?;
         let commit = held.commit.to_string();
         let is_abbreviation = revision.len() >= SHORTEST_ABBREVIATION && commit.starts_with(revision);
         if revision != held.revision.as_str() && !is_abbreviation {
             return Err(NotConfirmed::OtherHeld(held.revision));
         }
-        self.pending.confirmed = Some(held.commit);
+        let pending = Pending { confirmed: Some(held.commit), ..self.pending.clone() };
         let head = Head { commit: held.commit, revision: held.revision, received_bytes: 0 };
-        let carried_out = self.keep_pending().and_then(|()| self.consider(&head));
-        carried_out.map_err(NotConfirmed::Unreadable)
+        let carried_out = self.set_pending(pending).and_then(|()| self.consider(&head));
+        self.repair(carried_out).map_err(NotConfirmed::Unreadable)
+    }
+
+    /// Throws a damaged mirror away, fetches, and tries again, once until a poll goes well.
+    fn repair(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        let is_damaged = outcome.as_ref().is_err_and(|failure| failure.remedy == Remedy::Rebuild);
+        if !is_damaged || self.is_rebuilt {
+            self.is_rebuilt &= outcome.is_err();
+            return outcome;
+        }
+        warn!(error = ?outcome, "the mirror is damaged and built anew");
+        self.is_rebuilt = true;
+        self.forget_tree();
+        self.mirror.rebuild()?;
+        let head = self.fetch()?;
+        self.restore();
+        if let Some(tree) = &self.tree {
+            self.retain(tree.needed_commits());
+        }
+        self.consider(&head)
     }
 
     fn fetch(&mut self) -> Result<Head, Failure> {
@@ -134,44 +201,67 @@ impl<S: StateStore> Follower<S> {
     }
 
     /// Decides about a head and carries it out if it may be.
-    fn consider(&mut self, head: &Head) -> Result<Vec<SourceEvent>, Failure> {
-        let mut events = Vec::new();
+    fn consider(&mut self, head: &Head) -> Result<(), Failure> {
         if self.tree.is_none() {
-            events.extend(self.restore());
+            self.restore();
         }
         let last = self.accepted.as_ref().map(|accepted| accepted.commit);
         let change = guard::classify(self.mirror.history(), last, head.commit)?;
         if change == HeadChange::Same && self.tree.is_some() && self.is_same_path() {
-            self.hold(None)?;
-            return Ok(events);
+            return self.settle(head);
         }
         match guard::decide(change, head.commit, self.pending.confirmed) {
-            Decision::Hold(reason) => {
-                self.hold(Some(to_held(head, format!("{reason}; {}", reason.help()))))?;
-            }
-            Decision::Apply => events.extend(self.advance(head)?),
+            Decision::Hold(reason) => self.hold(to_held(head, format!("{reason}; {}", reason.help()))),
+            Decision::Apply => self.advance(head),
         }
-        Ok(events)
     }
 
     fn is_same_path(&self) -> bool {
-        self.accepted.as_ref().is_some_and(|accepted| accepted.path == self.config.path)
+        self.accepted.as_ref().is_some_and(|accepted| folder::is_same(&accepted.path, &self.config.path))
     }
 
-    /// Goes to a head. One that has no object at all, where there were some, is held.
-    fn advance(&mut self, head: &Head) -> Result<Option<SourceEvent>, Failure> {
+    /// Goes to a head, unless there is an objection that nobody has overruled.
+    fn advance(&mut self, head: &Head) -> Result<(), Failure> {
+        let is_confirmed = self.pending.confirmed == Some(head.commit);
+        if let Some(held) = self.examined.clone().filter(|held| held.commit == head.commit && !is_confirmed) {
+            return self.hold(held);
+        }
         let had_objects = match &self.tree {
-            Some(tree) => tree.objects().next().is_some(),
+            Some(tree) => has_objects(tree),
             None => self.accepted.is_some(),
         };
-        let (scope, advance) = self.read(head)?;
-        let tree = self.tree.as_ref().expect("a head that was read leaves its tree");
-        if had_objects && tree.objects().next().is_none() && self.pending.confirmed != Some(head.commit) {
-            // The state of the revision in force is in the store, as it was when that was accepted.
-            self.restore();
-            self.hold(Some(to_held(head, emptied(head, &self.config.path))))?;
-            return Ok(None);
+        let (anew, advance) = self.read(head)?;
+        let tree = anew.as_ref().or(self.tree.as_ref()).expect("a head that was read leaves its tree");
+        let objection = self.objection(head, tree, had_objects).filter(|_| !is_confirmed);
+        let Some(objection) = objection else { return self.accept(head, anew, advance) };
+        if anew.is_none() {
+            // The holds are those of the revision in force, and the planner has that one already.
+            self.read_accepted();
         }
+        let held = to_held(head, objection);
+        self.examined = Some(held.clone());
+        self.hold(held)
+    }
+
+    /// Says why a head that was read is not carried out unasked.
+    fn objection(&self, head: &Head, tree: &SourceTree, had_objects: bool) -> Option<String> {
+        let to = &self.config.path;
+        match &self.accepted {
+            Some(accepted) if !self.is_same_path() => {
+                Some(moved(head, &accepted.path, to, tree.objects().count()))
+            }
+            _ if had_objects && !has_objects(tree) => Some(emptied(head, to)),
+            _ => None,
+        }
+    }
+
+    /// Puts a head into force that was read: into a new tree, or else into the one that is there.
+    fn accept(&mut self, head: &Head, anew: Option<SourceTree>, advance: Advance) -> Result<(), Failure> {
+        let scope = if anew.is_some() { Scope::Whole } else { Scope::Changes };
+        if anew.is_some() {
+            (self.tree, self.ages) = (anew, None);
+        }
+        let tree = self.tree.as_ref().expect("a head that was read leaves its tree");
         let accepted = Accepted {
             commit: head.commit,
             revision: head.revision.clone(),
@@ -182,24 +272,25 @@ impl<S: StateStore> Follower<S> {
         let ages = tree.ages().filter(|_| is_news).cloned();
         self.retain(tree.needed_commits());
         self.accepted = Some(accepted.clone());
-        self.hold(None)?;
-        Ok(Some(SourceEvent::new(scope, advance, accepted, ages)))
+        self.examined = None;
+        self.events.push(SourceEvent::new(scope, advance, accepted, ages));
+        self.settle(head)
     }
 
-    /// Reads a head into the tree; on an error the tree is as it was.
-    fn read(&mut self, head: &Head) -> Result<(Scope, Advance), Failure> {
+    /// Reads a head: into the tree if that is of the same folder, else into a new one, which is returned.
+    /// On an error the tree is as it was.
+    fn read(&mut self, head: &Head) -> Result<(Option<SourceTree>, Advance), Failure> {
         let history = self.mirror.history();
         let is_same_path = self.is_same_path();
         if let Some(tree) = self.tree.as_mut().filter(|_| is_same_path) {
             let advance = tree.advance(history, head.commit)?;
             warn_of_rewritten(&advance);
-            return Ok((Scope::Changes, advance));
+            return Ok((None, advance));
         }
         let (path, ages) = (&self.config.path, self.known_ages(&self.config.path));
         let (tree, advance) = SourceTree::restore(history, path, head.commit, &BTreeMap::new(), ages)?;
         warn_of_rewritten(&advance);
-        (self.tree, self.ages) = (Some(tree), None);
-        Ok((Scope::Whole, advance))
+        Ok((Some(tree), advance))
     }
 
     /// Keeps commits from being forgotten by the mirror: those of the new state, and those of the state
@@ -213,21 +304,36 @@ impl<S: StateStore> Follower<S> {
         }
     }
 
-    fn hold(&mut self, held: Option<HeldHead>) -> Result<(), Failure> {
-        if self.pending.held != held {
-            if let Some(HeldHead { revision, reason, .. }) = &held {
-                warn!(%revision, reason, "held until confirmed");
-            }
-            self.board.set_held(held.clone());
-            self.pending.held = held;
-            self.keep_pending()?;
+    /// Notes that a head waits for a confirmation.
+    fn hold(&mut self, held: HeldHead) -> Result<(), Failure> {
+        if self.pending.held.as_ref() != Some(&held) {
+            warn!(revision = %held.revision, reason = held.reason, "held until confirmed");
+        }
+        self.set_pending(Pending { held: Some(held), ..self.pending.clone() })
+    }
+
+    /// Notes that a head is in force: nothing waits, and a confirmation of any other one is spent.
+    fn settle(&mut self, head: &Head) -> Result<(), Failure> {
+        let confirmed = self.pending.confirmed.filter(|confirmed| *confirmed == head.commit);
+        self.set_pending(Pending { held: None, confirmed })
+    }
+
+    /// Keeps what waits for a confirmation; what cannot be stored is tried again at the next step.
+    fn set_pending(&mut self, pending: Pending) -> Result<(), Failure> {
+        if self.pending != pending {
+            self.board.set_held(pending.held.clone());
+            (self.pending, self.is_unsaved) = (pending, true);
+        }
+        if self.is_unsaved {
+            self.store.keep_pending(&self.pending)?;
+            self.is_unsaved = false;
         }
         Ok(())
     }
+}
 
-    fn keep_pending(&self) -> Result<(), Failure> {
-        Ok(self.store.keep_pending(&self.pending)?)
-    }
+fn has_objects(tree: &SourceTree) -> bool {
+    tree.objects().next().is_some()
 }
 
 fn to_held(head: &Head, reason: String) -> HeldHead {
@@ -235,10 +341,18 @@ fn to_held(head: &Head, reason: String) -> HeldHead {
 }
 
 fn emptied(head: &Head, path: &str) -> String {
-    let (commit, folder) = (head.commit.short(), if path.is_empty() { "." } else { path });
+    let (commit, path) = (head.commit.short(), folder::shown(path));
     format!(
-        "{commit} has no object of ours below `{folder}`, and what is in force has some; \
+        "{commit} has no object of ours below `{path}`, and what is in force has some; \
          if that was meant, run `skerry source confirm {commit}`; else correct the path or bring the files back"
+    )
+}
+
+fn moved(head: &Head, from: &str, to: &str, objects: usize) -> String {
+    let (commit, from, to) = (head.commit.short(), folder::shown(from), folder::shown(to));
+    format!(
+        "the path was changed from `{from}` to `{to}`, which has {objects} objects of ours at {commit}; \
+         if that was meant, run `skerry source confirm {commit}`; else set the path back"
     )
 }
 
@@ -248,3 +362,6 @@ fn warn_of_rewritten(advance: &Advance) {
         warn!(%from, objects, "the history was rewritten; objects keep the age that they had");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::path::Path;
 use skerry_gitops::credentials::{Credentials, Secret};
 
 use super::config::Login;
-use super::failure::Failure;
+use super::failure::{Failure, Remedy};
 
 /// Reads credentials. A line break at the end of a file is no part of a secret.
 ///
@@ -30,6 +30,7 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
     let text = fs_err::read_to_string(path).map_err(|error| Failure {
         error: error.to_string(),
         help: "see that the file named in the PolicySource exists and may be read by the core".to_owned(),
+        remedy: Remedy::Wait,
     })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -63,8 +63,6 @@ impl SourceBoard {
 
     /// Notes that the store cannot be written, or that it can.
     pub fn set_store_error(&self, error: Option<&StoreError>) {
-        let to_failure =
-            |error: &StoreError| Failure { error: error.to_string(), help: error.help().to_owned() };
-        self.0.lock().store = error.map(to_failure);
+        self.0.lock().store = error.map(Failure::from);
     }
 }

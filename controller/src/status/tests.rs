@@ -63,7 +63,7 @@ fn the_source_is_shown_with_what_is_wrong_and_how_much_of_it() {
     let commit = "a".repeat(40).parse().unwrap();
     let view = SourceView {
         fetched_at: Timestamp(4),
-        failure: Some(Failure { error: "no".to_owned(), help: "do".to_owned() }),
+        failure: Some(Failure { error: "no".to_owned(), help: "do".to_owned(), ..Failure::default() }),
         held: Some(HeldHead {
             commit,
             revision: Revision::from_text("main@sha1:2"),

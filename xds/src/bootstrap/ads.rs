@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BootstrapOptions, NodeId, text};
+use super::{BootstrapOptions, NodeId, runtime, text};
 use crate::envoy::bootstrap::Bootstrap;
 use crate::envoy::bootstrap::bootstrap::{DynamicResources, StaticResources};
 use crate::envoy::cluster::Cluster;
@@ -51,6 +51,7 @@ pub fn ads_bootstrap(node: &NodeId, socket: &Path, mode: AdsMode, options: &Boot
         static_resources: Some(StaticResources { clusters: vec![agent], ..Default::default() }),
         dynamic_resources: Some(dynamic),
         admin: options.to_admin(),
+        layered_runtime: Some(runtime::layers()),
         ..Default::default()
     }
 }

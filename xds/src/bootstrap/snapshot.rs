@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use prost::Message as _;
 
-use super::{BootstrapOptions, NodeId};
+use super::{BootstrapOptions, NodeId, runtime};
 use crate::envoy::bootstrap::Bootstrap;
 use crate::envoy::bootstrap::bootstrap::StaticResources;
 use crate::envoy::cluster::Cluster;
@@ -33,6 +33,7 @@ pub fn static_bootstrap(set: &ResourceSet, node: &NodeId, options: &BootstrapOpt
         node: Some(node.to_node()),
         static_resources: Some(resources),
         admin: options.to_admin(),
+        layered_runtime: Some(runtime::layers()),
         ..Default::default()
     }
 }

@@ -41,15 +41,18 @@ impl Feed {
             return None;
         }
         let removed: Vec<String> = self.removals(wanted).cloned().collect();
-        if !self.can_remove() {
-            removed.iter().for_each(|name| drop(self.held.remove(name)));
+        if removed.is_empty() {
             return None;
         }
-        (!removed.is_empty()).then(|| self.send(Batch { removed, ..Default::default() }, nonce))
+        if self.can_remove() {
+            return Some(self.send(Batch { removed, ..Default::default() }, nonce));
+        }
+        removed.iter().for_each(|name| drop(self.held.remove(name)));
+        Some(self.send(Batch::default(), nonce))
     }
 
     /// SotW has no message for endpoints or routes that do not exist; a client drops them with what
-    /// named them.
+    /// named them. It is still sent the version of what is left, to name to the next session.
     fn can_remove(&self) -> bool {
         self.mode == AdsMode::Delta || is_listed(self.kind)
     }
