@@ -3,6 +3,9 @@
 //! Every figure carries the time at which it was true; nothing here says that a site is well. Must
 //! not read stores or clocks.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use skerry_core::diagnostic::Severity;
 use skerry_core::id::{SiteId, Timestamp};
@@ -23,6 +26,12 @@ pub const MAX_PAGE_BYTES: usize = MAX_MESSAGE_BYTES / 4 * 3;
 
 /// How long the diagnostics of the source may be together: the rest of a message, less what else is in it.
 const MAX_DIAGNOSTICS_BYTES: usize = MAX_MESSAGE_BYTES / 8;
+
+/// The most kinds of foreign documents that are told apart: 100 × (253 name + 10) B = 26 KiB.
+const MAX_FOREIGN_KINDS: usize = 100;
+
+/// The longest name of a foreign kind.
+const MAX_KIND_BYTES: usize = 253;
 
 /// What is known of a site, from wherever it is kept.
 #[derive(Debug, Default)]
@@ -87,7 +96,7 @@ pub fn to_source_status(view: SourceView, world: Option<&World>) -> SourceStatus
         status.diagnostics = first_diagnostics(world);
         status.errors = u32::try_from(count(Severity::Error)).unwrap_or(u32::MAX);
         status.warnings = u32::try_from(count(Severity::Warning)).unwrap_or(u32::MAX);
-        status.foreign = world.foreign.clone();
+        status.foreign = most_frequent(&world.foreign);
     }
     status
 }
@@ -102,6 +111,21 @@ fn first_diagnostics(world: &World) -> Vec<WireDiagnostic> {
         room > 0
     })
     .collect()
+}
+
+/// The kinds with the most documents, and how many documents there are of `other` ones.
+fn most_frequent(foreign: &BTreeMap<String, u32>) -> BTreeMap<String, u32> {
+    let mut kinds: Vec<(&str, u32)> = foreign.iter().map(|(kind, number)| (kind.as_str(), *number)).collect();
+    // Stable, so kinds with as many documents stay in the order of their names.
+    kinds.sort_by_key(|(_, number)| Reverse(*number));
+    let mut told = BTreeMap::new();
+    for (place, (kind, number)) in kinds.into_iter().enumerate() {
+        let name = if place < MAX_FOREIGN_KINDS { kind } else { "other" };
+        let name = &name[..name.floor_char_boundary(MAX_KIND_BYTES)];
+        let sum: &mut u32 = told.entry(name.to_owned()).or_default();
+        *sum = sum.saturating_add(number);
+    }
+    told
 }
 
 /// Lists the fragments of a site's bundle.

@@ -22,6 +22,8 @@ pub struct ServiceInputs<'a> {
     pub object: &'a Object,
     /// Its typed form.
     pub service: &'a Service,
+    /// Whether the address that it declares is its own; if not, it has one by index.
+    pub holds_address: bool,
     /// Its address index.
     pub index: u32,
     /// The routes that attach to it, in any order.
@@ -68,7 +70,7 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
         namespace: inputs.object.key.namespace.clone(),
         name: inputs.object.key.name.clone(),
         index: inputs.index,
-        cluster_ip: inputs.service.cluster_ip.map(|address| address.to_string()).unwrap_or_default(),
+        cluster_ip: cluster_ip(inputs),
         selector: inputs.service.selector.clone(),
         ports,
         tables,
@@ -76,6 +78,11 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
     };
     let fragment = Arc::new(encode_bounded(service, inputs.object, &mut diagnostics));
     CompiledService { fragment, diagnostics }
+}
+
+fn cluster_ip(inputs: &ServiceInputs<'_>) -> String {
+    let declared = inputs.service.cluster_ip.filter(|_| inputs.holds_address);
+    declared.map(|address| address.to_string()).unwrap_or_default()
 }
 
 /// A service that is over the limit is left without consumers' routes, and if that is not enough without

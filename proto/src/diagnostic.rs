@@ -17,7 +17,10 @@ pub struct UnknownValue {
     pub value: String,
 }
 
-/// Turns a diagnostic into its wire form.
+/// The longest text of a diagnostic on the wire, for each of field, message and help.
+pub const MAX_TEXT_BYTES: usize = 1 << 10;
+
+/// Turns a diagnostic into its wire form. Texts that are too long are cut.
 pub fn to_wire(diagnostic: &Diagnostic) -> v1::Diagnostic {
     v1::Diagnostic {
         file: diagnostic.location.file.clone(),
@@ -26,10 +29,14 @@ pub fn to_wire(diagnostic: &Diagnostic) -> v1::Diagnostic {
         severity: severity(diagnostic.severity).to_owned(),
         code: diagnostic.code.to_string(),
         object: diagnostic.object.as_ref().map(ToString::to_string).unwrap_or_default(),
-        field: diagnostic.field.clone(),
-        message: diagnostic.message.clone(),
-        help: diagnostic.help.clone(),
+        field: cut(&diagnostic.field),
+        message: cut(&diagnostic.message),
+        help: cut(&diagnostic.help),
     }
+}
+
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(MAX_TEXT_BYTES)].to_owned()
 }
 
 fn severity(severity: Severity) -> &'static str {

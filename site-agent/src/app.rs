@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::str::FromStr as _;
@@ -22,7 +23,7 @@ use tracing_subscriber::prelude::*;
 use crate::ads;
 use crate::args::RunArgs;
 use crate::clock::{Clock, boot_id};
-use crate::config::Config;
+use crate::config::{Config, Launcher};
 use crate::link::{self, Link};
 use crate::machine::Machine;
 use crate::mailbox::{self, Mail};
@@ -61,7 +62,7 @@ fn start(args: RunArgs) -> anyhow::Result<()> {
         .with_ansi(std::io::stderr().is_terminal());
     tracing_subscriber::registry().with(filter).with(layer).init();
     trouble.map_or(Ok(()), Err)?;
-    let config = Config::resolve(args, std::env::current_exe()?)?;
+    let config = Config::resolve(args, Launcher::beside(std::env::current_exe()?, Path::is_file))?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let cancel = CancellationToken::new();
@@ -186,7 +187,7 @@ impl Lines {
         Supervisor {
             layout: config.layout.clone(),
             envoy: config.envoy.clone(),
-            program: config.program.clone(),
+            launcher: config.launcher.clone(),
             on_exit: config.on_exit,
             desired: self.desired.1.clone(),
             mailbox: self.mailbox.clone(),

@@ -113,20 +113,19 @@ pub enum Output {
     Json,
 }
 
-/// Runs what the command line asks for and returns the process's exit code.
-pub fn main(line: Vec<OsString>) -> ExitCode {
-    match LaunchArgs::from_plain(&line) {
+/// Runs `skerry-launcher`, which has the arguments of `launch` and no verb.
+pub fn launcher_main(line: &[OsString]) -> ExitCode {
+    match LaunchArgs::from_plain(line) {
         Some(args) => launcher::main(args),
-        None => Args::parse_from(line).run(),
+        None => launcher::refuse("usage: skerry-launcher --proxy-dir DIR --envoy PATH --drain-seconds N"),
     }
 }
 
 impl LaunchArgs {
-    /// The line that the agent starts a launcher with.
-    pub(crate) fn to_plain(&self) -> [OsString; 7] {
+    /// The arguments that the agent starts a launcher with.
+    pub(crate) fn to_plain(&self) -> [OsString; 6] {
         let text = |text: &str| OsString::from(text);
         [
-            text("launch"),
             text("--proxy-dir"),
             self.proxy_dir.clone().into(),
             text("--envoy"),
@@ -136,20 +135,20 @@ impl LaunchArgs {
         ]
     }
 
-    /// Reads exactly that line, without the parser that all other lines need: its code would be half
-    /// a megabyte of what each launcher keeps resident.
+    /// Reads exactly those, without the parser that people need: its code would be a good part of
+    /// what each launcher keeps resident.
     fn from_plain(line: &[OsString]) -> Option<Self> {
-        let [_, verb, folder_is, folder, envoy_is, envoy, drain_is, drain] = line else { return None };
-        let names = [verb, folder_is, envoy_is, drain_is];
-        let is_plain =
-            names.iter().zip(["launch", "--proxy-dir", "--envoy", "--drain-seconds"]).all(|(a, b)| *a == b);
+        let [folder_is, folder, envoy_is, envoy, drain_is, drain] = line else { return None };
+        let names = [folder_is, envoy_is, drain_is];
+        let is_plain = names.iter().zip(["--proxy-dir", "--envoy", "--drain-seconds"]).all(|(a, b)| *a == b);
         let drain_seconds = drain.to_str()?.parse().ok().filter(|seconds| (1..=3600).contains(seconds))?;
         is_plain.then(|| Self { proxy_dir: folder.into(), envoy: envoy.into(), drain_seconds })
     }
 }
 
 impl Args {
-    fn run(self) -> ExitCode {
+    /// Runs the verb and returns the process's exit code.
+    pub fn run(self) -> ExitCode {
         match self.verb {
             Verb::Run(args) => app::main(args),
             Verb::Launch(args) => launcher::main(args),
@@ -167,15 +166,15 @@ mod tests {
     #[test]
     fn the_plain_line_of_a_launcher_says_the_same() {
         let args = LaunchArgs { proxy_dir: "/p".into(), envoy: "/e".into(), drain_seconds: 7 };
-        let line: Vec<OsString> = std::iter::once("skerry-agent".into()).chain(args.to_plain()).collect();
-        let parsed = Args::try_parse_from(&line).unwrap();
-        assert!(matches!(parsed.verb, Verb::Launch(parsed) if parsed == args));
-        assert_eq!(LaunchArgs::from_plain(&line), Some(args));
+        let plain = args.to_plain();
+        let line = ["skerry-agent".into(), "launch".into()].into_iter().chain(plain.clone());
+        assert!(matches!(Args::try_parse_from(line).unwrap().verb, Verb::Launch(parsed) if parsed == args));
+        assert_eq!(LaunchArgs::from_plain(&plain), Some(args));
 
-        let mut other = line.clone();
-        other[7] = "0".into();
-        assert_eq!(LaunchArgs::from_plain(&other), None, "refused in words by the parser");
-        assert_eq!(LaunchArgs::from_plain(&line[..6]), None);
+        let mut other = plain.clone();
+        other[5] = "0".into();
+        assert_eq!(LaunchArgs::from_plain(&other), None);
+        assert_eq!(LaunchArgs::from_plain(&plain[..4]), None);
     }
 
     #[test]

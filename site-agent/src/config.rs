@@ -1,7 +1,7 @@
 //! The resolved configuration of `run`: every rule about options is here, pure and tested.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use skerry_core::id::SiteId;
@@ -32,8 +32,30 @@ pub struct Config {
     pub confirm_deadline: Duration,
     /// Whether supervised proxies end with the agent.
     pub on_exit: OnExit,
-    /// The binary that launchers are started from.
+    /// What launchers are started with.
+    pub launcher: Launcher,
+}
+
+/// The command that a launcher is started with; the options of `launch` follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launcher {
+    /// The binary.
     pub program: PathBuf,
+    /// The verb, if it takes one.
+    pub verb: Option<&'static str>,
+}
+
+impl Launcher {
+    /// Takes the `skerry-launcher` beside the agent's own binary, else that binary itself.
+    /// `exists` says whether a file is there.
+    pub fn beside(agent: PathBuf, exists: impl Fn(&Path) -> bool) -> Self {
+        let small = agent.with_file_name("skerry-launcher");
+        if exists(&small) {
+            Self { program: small, verb: None }
+        } else {
+            Self { program: agent, verb: Some("launch") }
+        }
+    }
 }
 
 /// What becomes of supervised proxies when the agent ends.
@@ -73,8 +95,8 @@ pub enum ConfigError {
 pub const CONFIRM_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Config {
-    /// Resolves the options; `program` is the path of the running binary.
-    pub fn resolve(args: RunArgs, program: PathBuf) -> Result<Self, ConfigError> {
+    /// Resolves the options.
+    pub fn resolve(args: RunArgs, launcher: Launcher) -> Result<Self, ConfigError> {
         require_loopback(&args.core)?;
         let absolute =
             |name, path: PathBuf| std::path::absolute(path).map_err(|error| ConfigError::Path(name, error));
@@ -90,7 +112,7 @@ impl Config {
                 .ok_or(ConfigError::Duration(args.pull_interval))?,
             confirm_deadline: CONFIRM_DEADLINE,
             on_exit: if args.stop_proxies_on_exit { OnExit::StopProxies } else { OnExit::LeaveProxies },
-            program,
+            launcher,
         })
     }
 }
@@ -155,12 +177,21 @@ mod tests {
             ("127.0.0.1:7443", Some("not an address")),
             ("", Some("not an address")),
         ] {
-            let result = Config::resolve(args(core), "skerry-agent".into());
+            let result = Config::resolve(args(core), Launcher::beside("/bin/skerry-agent".into(), |_| true));
             match expected {
                 None => assert!(result.is_ok(), "{core}: {result:?}"),
                 Some(words) => assert!(result.unwrap_err().to_string().contains(words), "{core}"),
             }
         }
+    }
+
+    #[test]
+    fn a_launcher_is_the_small_binary_where_there_is_one() {
+        let small =
+            Launcher::beside("/bin/skerry-agent".into(), |path| path == Path::new("/bin/skerry-launcher"));
+        assert_eq!(small, Launcher { program: "/bin/skerry-launcher".into(), verb: None });
+        let own = Launcher::beside("/bin/skerry-agent".into(), |_| false);
+        assert_eq!(own, Launcher { program: "/bin/skerry-agent".into(), verb: Some("launch") });
     }
 
     #[test]

@@ -42,11 +42,14 @@ pub(crate) struct Config {
 pub(crate) fn main(args: LaunchArgs) -> ExitCode {
     match prepare(args).and_then(|config| launch(&config)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::say(format_args!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => refuse(&format!("error: {error:#}")),
     }
+}
+
+/// Says what is wrong and fails.
+pub(crate) fn refuse(words: &str) -> ExitCode {
+    log::say(format_args!("{words}"));
+    ExitCode::FAILURE
 }
 
 fn prepare(args: LaunchArgs) -> anyhow::Result<Config> {

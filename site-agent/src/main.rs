@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+
 fn main() -> ExitCode {
-    skerry_agent::args::main(std::env::args_os().collect())
+    skerry_agent::args::Args::parse().run()
 }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::args::LaunchArgs;
-use crate::config::OnExit;
+use crate::config::{Launcher, OnExit};
 use crate::launcher::{LauncherState, holder};
 use crate::layout::{Layout, ProxyDir};
 use crate::mailbox::{Mail, Sender};
@@ -40,8 +40,8 @@ pub(crate) struct Supervisor {
     pub(crate) layout: Layout,
     /// The Envoy to run.
     pub(crate) envoy: Option<PathBuf>,
-    /// The binary that launchers are started from.
-    pub(crate) program: PathBuf,
+    /// What launchers are started with.
+    pub(crate) launcher: Launcher,
     /// What becomes of the proxies when the agent ends.
     pub(crate) on_exit: OnExit,
     /// What shall run.
@@ -159,8 +159,9 @@ impl Supervisor {
         fs_err::write(folder.supervised(), b"")?;
         let drain_seconds = if drain == 0 { DRAIN_SECONDS.0 } else { drain.min(DRAIN_SECONDS.1) };
         let line = LaunchArgs { proxy_dir: folder.path().into(), envoy: envoy.into(), drain_seconds };
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.launcher.program);
         command
+            .args(self.launcher.verb)
             .args(line.to_plain())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

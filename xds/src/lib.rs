@@ -8,7 +8,7 @@
 //! * [`check`](check::check) looks at such a set from the outside: do all references hold?
 //! * [`bootstrap`] renders one self-contained start file, or one that subscribes to the agent.
 //! * [`session`] is delta and SotW ADS as a state machine.
-//! * [`json`] (feature `json`) prints any of it for people and for `envoy -c`.
+//! * `json` (the feature of that name) prints any of it for people and for `envoy -c`.
 
 pub mod bootstrap;
 pub mod check;

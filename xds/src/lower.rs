@@ -70,7 +70,10 @@ pub fn lower(
     scope.warn_of_shared_addresses(&mut draft);
     // The workload's own ports come first: a service must never take them.
     listener::inbound::lower(&scope, &mut draft);
-    for service in bundle.services.values() {
+    // An address that was given by index is never taken by a service that declares it as its own.
+    let (declared, given): (Vec<_>, Vec<_>) =
+        bundle.services.values().partition(|service| !service.cluster_ip.is_empty());
+    for service in given.into_iter().chain(declared) {
         cluster::lower(service, &mut draft);
         endpoint::lower(&scope, service, &mut draft);
         listener::outbound::lower(&scope, service, &mut draft);

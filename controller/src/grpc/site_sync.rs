@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message as _;
-use skerry_core::id::SiteId;
+use skerry_core::id::{SiteId, Timestamp};
 use skerry_proto::limits::{BOOT_BYTES, MAX_REPORT_BYTES, MAX_REPORTS};
 use skerry_proto::v1::site_sync_server::SiteSync;
 use skerry_proto::v1::{
@@ -15,7 +15,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Core;
 use super::failure::Failure;
 use super::stream::{Line, SyncStream};
-use crate::publish::Lookup;
+use crate::presence::{Connection, Presence};
+use crate::publish::{Lookup, Published};
 use crate::session::{self, Refusal, Session};
 use crate::store::{ReportBatch, StateStore};
 
@@ -39,14 +40,11 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let hello =
             tokio::time::timeout(HELLO_DEADLINE, incoming.message()).await.map_err(|_| Failure::Silent)?;
         let hello = to_hello(hello?)?;
-        let mut session = Session::handle_hello(&hello, &core.published).map_err(Failure::from)?;
-        if session.is_ending() {
-            self.touch(session.site());
+        let greeted = greet(&hello, &core.published, &core.presence, core.clock.now());
+        let (mut session, connection) = greeted.map_err(Failure::from)?;
+        let Some(connection) = connection else {
             return Ok(Response::new(super::stream::once(session.poll_response(&core.published))));
-        }
-        let connection = core.presence.connect(session.site(), core.clock.now());
-        // What was published since the hello was looked at has woken nobody.
-        session.handle_published();
+        };
         let line = Line { core: Arc::clone(core), session, incoming, connection, permit };
         Ok(Response::new(line.into_stream()))
     }
@@ -55,7 +53,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let request = request.into_inner();
         let response = session::pull(&request, &self.0.published).map_err(Failure::from)?;
         if let Some(Ok(site)) = request.hello.map(|hello| SiteId::new(hello.site)) {
-            self.touch(&site);
+            touch(&site, &self.0.published, &self.0.presence, self.0.clock.now());
         }
         Ok(Response::new(response))
     }
@@ -69,13 +67,6 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
 }
 
 impl<S: StateStore> SiteSyncService<S> {
-    /// Notes that a site was heard from, if it is one of the repository: anybody may claim a name.
-    fn touch(&self, site: &SiteId) {
-        if !matches!(self.0.published.lookup(site), Lookup::Unknown | Lookup::Starting(None)) {
-            self.0.presence.touch(site, self.0.clock.now());
-        }
-    }
-
     /// Checks reports against the caps; those of a site that nobody knows are not kept.
     fn to_batch(&self, request: ReportRequest) -> Result<ReportBatch, Failure> {
         let site = SiteId::new(request.site)?;
@@ -105,9 +96,37 @@ impl<S: StateStore> SiteSyncService<S> {
     }
 }
 
+/// Begins a session, and registers it if it goes on: else there is no connection, and one last word.
+fn greet(
+    hello: &Hello,
+    published: &Published,
+    presence: &Arc<Presence>,
+    now: Timestamp,
+) -> Result<(Session, Option<Connection>), Refusal> {
+    let mut session = Session::handle_hello(hello, published)?;
+    if session.is_ending() {
+        touch(session.site(), published, presence, now);
+        return Ok((session, None));
+    }
+    let connection = presence.connect(session.site(), now);
+    // What was published since the hello was looked at has woken nobody.
+    session.handle_published();
+    Ok((session, Some(connection)))
+}
+
+/// Notes that a site was heard from, if it is one of the repository: anybody may claim a name.
+fn touch(site: &SiteId, published: &Published, presence: &Presence, now: Timestamp) {
+    if !matches!(published.lookup(site), Lookup::Unknown | Lookup::Starting(None)) {
+        presence.touch(site, now);
+    }
+}
+
 fn to_hello(first: Option<SyncRequest>) -> Result<Hello, Failure> {
     match first.and_then(|request| request.message) {
         Some(Message::Hello(hello)) => Ok(hello),
         _ => Err(Refusal::Malformed("the first message is not `hello`".to_owned()).into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

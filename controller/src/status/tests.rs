@@ -83,6 +83,18 @@ fn the_source_is_shown_with_what_is_wrong_and_how_much_of_it() {
 }
 
 #[test]
+fn kinds_beyond_the_first_hundred_are_told_together() {
+    let long = "K".repeat(MAX_KIND_BYTES * 2);
+    let rare = (0..150).map(|number| (format!("Rare{number:03}"), 1));
+    let foreign = rare.chain([("Zebra".to_owned(), 7), (long.clone(), 3)]).collect();
+
+    let told = most_frequent(&foreign);
+
+    assert_eq!(told.len(), MAX_FOREIGN_KINDS + 1);
+    assert_eq!((told["Zebra"], told[&long[..MAX_KIND_BYTES]], told["Rare097"], told["other"]), (7, 3, 1, 52));
+}
+
+#[test]
 fn a_page_ends_at_its_limit_and_before_it_is_too_long() {
     let row = |problem: &str| SiteSummary {
         state: Some(SiteState { workload_problems: vec![problem.to_owned()], ..SiteState::default() }),

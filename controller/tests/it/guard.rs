@@ -1,9 +1,10 @@
 //! Invariant 6: moves of the branch that take something back are held until they are confirmed.
 
+use skerry_proto::v1::FleetStatus;
 use skerry_proto::v1::sync_response::Message;
 
 use crate::rig::core::{Home, TestCore};
-use crate::rig::policies::{SHOP, route};
+use crate::rig::policies::{SHOP, SITES, route};
 use crate::rig::repository::Repository;
 use crate::rig::site::TestSite;
 use crate::rig::until;
@@ -141,5 +142,26 @@ async fn another_repository_in_the_source_file_is_held_like_a_force_push() {
 
     held(&core, "the branch was rewritten").await;
     assert_eq!(core.status().await.sites.len(), 2);
+    core.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_path_in_the_source_file_is_held_until_it_is_confirmed() {
+    let lab = SITES.replace("s1", "lab1").replace("s2", "lab2");
+    let repository = Repository::with(&[("prod/sites.yaml", SITES), ("lab/sites.yaml", &lab)]);
+    let mut home = Home::with(repository.path(), "  path: prod\n");
+    home.start_ready().await.stop().await;
+
+    home.edit("path: prod", "path: lab");
+    let core = home.start_ready().await;
+
+    let hold = "the path was changed from `prod` to `lab`";
+    let source = core.source_when("the hold", |source| source.held_reason.contains(hold)).await;
+    let names = |status: FleetStatus| status.sites.into_iter().map(|site| site.site).collect::<Vec<_>>();
+    assert_eq!(names(core.status().await), ["s1", "s2"]);
+
+    core.confirm(&source.held_revision).await.unwrap();
+    until("the other sites", || async { (names(core.status().await) == ["lab1", "lab2"]).then_some(()) })
+        .await;
     core.stop().await;
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::bundle::v1::Supervision;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::document::field_path;
 use crate::id::SiteId;
 use crate::policy::site::DataPlane;
 use crate::policy::{Object, Spec};
@@ -235,13 +236,17 @@ impl Classes {
         if self.selectors.get(selector).is_some_and(|row| used.contains(&row.id)) {
             return None;
         }
-        let place = object.document.locate("/spec/sites");
+        let pointer = match object.spec {
+            Spec::Service(_) | Spec::HttpRoute(_) => "/metadata/annotations/skerry.dev~1sites",
+            _ => "/spec/sites",
+        };
+        let place = object.document.locate(pointer);
         let message = format!("selects sites with `{selector}`, and no site has such labels");
         let diagnostic = Diagnostic::warning(Code::MatchesNothing, place, message);
         Some(
             diagnostic
                 .object(object.key.clone())
-                .field("spec.sites")
+                .field(field_path(pointer))
                 .help("compare it with the labels of your sites"),
         )
     }

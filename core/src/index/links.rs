@@ -1,6 +1,7 @@
 //! Which object attaches to which, by the object attached to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::id::{Kind, NamespacedName, ObjectKey};
 use crate::overrides::{Layer, is_within};
@@ -18,6 +19,8 @@ pub(super) struct Links {
     policies_by_target: BTreeMap<Target, Keys>,
     /// Overrides by the object that they patch.
     overrides_by_target: BTreeMap<ObjectKey, Keys>,
+    /// Services by the address that they declare.
+    services_by_address: BTreeMap<IpAddr, Keys>,
     /// Objects whose attachments some override changes, with those overrides: they may attach to anything.
     floating: BTreeMap<ObjectKey, Keys>,
 }
@@ -39,6 +42,7 @@ impl Links {
         self.policies_by_target.retain(|_, keys| !keys.is_empty());
         self.overrides_by_target.retain(|_, keys| !keys.is_empty());
         self.floating.retain(|_, keys| !keys.is_empty());
+        self.services_by_address.retain(|_, keys| !keys.is_empty());
     }
 
     fn each(&mut self, object: &Object, change: impl Fn(&mut Keys, &ObjectKey)) {
@@ -62,8 +66,18 @@ impl Links {
                     }
                 }
             }
-            Spec::Mesh(_) | Spec::Site(_) | Spec::Service(_) => {}
+            Spec::Service(service) => {
+                for address in service.cluster_ip {
+                    change(self.services_by_address.entry(address).or_default(), key);
+                }
+            }
+            Spec::Mesh(_) | Spec::Site(_) => {}
         }
+    }
+
+    /// Lists the services that declare an address.
+    pub(super) fn services_at(&self, address: &IpAddr) -> impl Iterator<Item = &ObjectKey> {
+        self.services_by_address.get(address).into_iter().flatten()
     }
 
     /// Lists the services that an object has a say in by itself, whatever was compiled before.
@@ -76,7 +90,10 @@ impl Links {
             return services.collect();
         }
         match &object.spec {
-            Spec::Service(_) => vec![object.key.namespaced_name()],
+            Spec::Service(service) => {
+                let rivals = service.cluster_ip.iter().flat_map(|address| self.services_at(address));
+                rivals.chain([&object.key]).map(ObjectKey::namespaced_name).collect()
+            }
             Spec::HttpRoute(route) => route.parents.iter().map(|parent| parent.service.clone()).collect(),
             Spec::TrafficPolicy(policy) => self.reach_of_targets(&policy.targets, services),
             Spec::SiteOverride(spec) if spec.patches.iter().any(|patch| moves(object, &patch.target)) => {

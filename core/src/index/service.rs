@@ -19,6 +19,8 @@ type Shared = Arc<Variant>;
 #[derive(Debug)]
 pub(super) struct Gathered {
     service: Shared,
+    /// Whether the address that the service declares is its own.
+    holds_address: bool,
     routes: Vec<Shared>,
     policies: Vec<Shared>,
     backends: BTreeMap<NamespacedName, Option<Shared>>,
@@ -62,6 +64,7 @@ impl Index {
         looked_at: &mut BTreeSet<ObjectKey>,
     ) -> Option<Gathered> {
         let service = self.selected(class, key)?;
+        let holds_address = as_service(&service).is_some_and(|service| self.holds_address(key, service));
         let route_keys = self.links.routes(name);
         looked_at.extend(route_keys.iter().cloned());
         let routes: Vec<Shared> = route_keys
@@ -80,14 +83,22 @@ impl Index {
             backends.insert(backend, self.selected(class, &key));
             looked_at.insert(key);
         }
-        Some(Gathered { service, routes, policies, backends })
+        Some(Gathered { service, holds_address, routes, policies, backends })
+    }
+
+    /// Of several services that declare one address the oldest holds it, then the first by name.
+    fn holds_address(&self, key: &ObjectKey, service: &Service) -> bool {
+        let Some(address) = service.cluster_ip else { return true };
+        let rivals = self.links.services_at(&address).filter_map(|rival| self.objects.get(rival));
+        let first = rivals.map(|slot| (slot.aged.age, &slot.aged.object.key)).min();
+        first.is_none_or(|(_, holder)| holder == key)
     }
 }
 
 impl Gathered {
     /// The versions of everything gathered, in a fixed order; a missing backend counts as 0.
     fn versions(&self) -> Vec<u64> {
-        let mut versions = vec![self.service.id];
+        let mut versions = vec![self.service.id, self.holds_address.into()];
         for group in [&self.routes, &self.policies] {
             versions.push(0);
             versions.extend(group.iter().map(|variant| variant.id));
@@ -104,6 +115,7 @@ impl Gathered {
         let inputs = ServiceInputs {
             object: &self.service.aged.object,
             service: as_service(&self.service)?,
+            holds_address: self.holds_address,
             index,
             routes: self.routes.iter().filter_map(|variant| RouteInput::new(&variant.aged)).collect(),
             policies: self.policies.iter().filter_map(|variant| PolicyInput::new(&variant.aged)).collect(),

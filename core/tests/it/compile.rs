@@ -113,6 +113,19 @@ fn a_selector_that_matches_no_site_and_references_that_lead_nowhere_are_named() 
 }
 
 #[test]
+fn an_address_that_two_services_declare_is_the_older_ones() {
+    let at = |name: &str| service_yaml(name).replace("spec: {", "spec: {clusterIP: 127.9.9.9, ");
+    let mut index = crate::builder::index(&site_yaml("s1", ""));
+    crate::builder::upsert(&mut index, &at("z-old"), 1);
+    index.compile();
+    crate::builder::upsert(&mut index, &at("a-new"), 2);
+    let compiled = index.compile();
+    assert_eq!(service(&compiled, "s1", "shop/z-old").cluster_ip, "127.9.9.9");
+    assert_eq!(service(&compiled, "s1", "shop/a-new").cluster_ip, "");
+    insta::assert_snapshot!(text(&compiled.diagnostics));
+}
+
+#[test]
 fn address_indexes_are_given_once_and_never_to_another_service() {
     let mut index = crate::builder::index(&(site_yaml("s1", "") + &service_yaml("b") + &service_yaml("d")));
     let indexes = |compiled: &skerry_core::index::Compiled| -> Vec<(String, u32)> {

@@ -86,11 +86,12 @@ fn annotations(tier: Option<&str>) -> Value {
 }
 
 fn service() -> impl Strategy<Value = Value> {
-    (name(), prop::option::of(tier()), prop::sample::select(&["http", "tcp", "x"][..]), 80_u16..82).prop_map(
-        |(name, tier, port_name, port)| {
+    let address = prop::option::of(prop::sample::select(&["127.1.0.1", "127.1.0.2"][..]));
+    (name(), prop::option::of(tier()), prop::sample::select(&["http", "tcp", "x"][..]), 80_u16..82, address).prop_map(
+        |(name, tier, port_name, port, address)| {
             json!({"apiVersion": "v1", "kind": "Service",
                    "metadata": {"name": name, "namespace": "shop", "annotations": annotations(tier)},
-                   "spec": {"selector": {"app": name}, "ports": [{"name": port_name, "port": port}]}})
+                   "spec": {"selector": {"app": name}, "clusterIP": address, "ports": [{"name": port_name, "port": port}]}})
         },
     )
 }

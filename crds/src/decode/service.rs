@@ -51,12 +51,18 @@ pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
 /// `None` (headless) and empty are no address.
 fn cluster_ip(text: Option<&str>, findings: &mut Findings<'_>) -> Option<IpAddr> {
     let text = text.filter(|text| !text.is_empty() && *text != "None")?;
-    let address = text.parse().ok();
-    if address.is_none() {
+    let Ok(address) = text.parse::<IpAddr>() else {
         let help = "write an IP address, \"None\", or leave it out";
         invalid(findings, "/spec/clusterIP", format!("`{text}` is not an IP address"), help);
+        return None;
+    };
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    if address.is_unspecified() || address.is_multicast() || is_broadcast {
+        let help = "take an address that one service alone can have, or leave it out";
+        invalid(findings, "/spec/clusterIP", format!("`{text}` is no single host's address"), help);
+        return None;
     }
-    address
+    Some(address)
 }
 
 /// The most ports of a service, so that its fragment stays far below its limit without routes.

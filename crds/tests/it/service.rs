@@ -98,6 +98,8 @@ fn labels_and_ports_are_bounded() {
     let long = "x".repeat(64);
     let ports: String = (1..=251).map(|port| format!("{{name: p{port}, port: {port}}},")).collect();
     let cases = [
+        ("{clusterIP: 0.0.0.0}".to_owned(), "is no single host's address"),
+        ("{clusterIP: 224.0.0.1}".to_owned(), "is no single host's address"),
         (format!("{{selector: {{app: {long}}}}}"), "the label is too long"),
         (format!("{{ports: [{ports}]}}"), "the service has 251 ports; at most 250 are taken"),
     ];

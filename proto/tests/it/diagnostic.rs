@@ -2,7 +2,7 @@
 
 use skerry_core::diagnostic::{Code, Diagnostic, Location};
 use skerry_core::id::{Kind, ObjectKey};
-use skerry_proto::diagnostic::{from_wire, to_wire};
+use skerry_proto::diagnostic::{MAX_TEXT_BYTES, from_wire, to_wire};
 
 fn samples() -> Vec<Diagnostic> {
     let at = Location { file: "shop/checkout.yaml".to_owned(), line: 12, column: 5 };
@@ -34,4 +34,14 @@ fn a_newer_peers_code_is_an_error_that_names_it() {
     wire.code = "Newfangled".to_owned();
     let message = from_wire(&wire).unwrap_err().to_string();
     assert_eq!(message, "`Newfangled` is not a diagnostic code that this version knows");
+}
+
+#[test]
+fn long_texts_are_cut_between_characters() {
+    let long = format!("a{}", "ä".repeat(MAX_TEXT_BYTES));
+    let diagnostic =
+        Diagnostic::error(Code::InvalidYaml, Location::default(), long.clone()).field(&long).help(&long);
+    let wire = to_wire(&diagnostic);
+    let expected = format!("a{}", "ä".repeat(MAX_TEXT_BYTES / 2 - 1));
+    assert_eq!([wire.field, wire.message, wire.help], [&*expected; 3]);
 }

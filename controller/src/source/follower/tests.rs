@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use skerry_gitops::reference::Reference;
-use skerry_gitops::remote::Remote;
 use skerry_core::id::{Kind, ObjectKey};
 use skerry_core::world::Age;
+use skerry_gitops::reference::Reference;
+use skerry_gitops::remote::Remote;
 use tempfile::TempDir;
 
 use self::repository::Repository;
@@ -246,7 +246,12 @@ fn ages_are_kept_when_the_path_changes() {
     let mut follower = rig.start_accepted();
     let old = age(&follower, "s1");
     std::thread::sleep(Duration::from_millis(1100));
-    let files = [("prod/a.yaml", ""), ("lab/a.yaml", SITE), ("lab/b.yaml", &site_named("s2")), ("prod/c.yaml", &site_named("s3"))];
+    let files = [
+        ("prod/a.yaml", ""),
+        ("lab/a.yaml", SITE),
+        ("lab/b.yaml", &site_named("s2")),
+        ("prod/c.yaml", &site_named("s3")),
+    ];
     let moved = rig.repository.commit("moved", &files);
     follower.poll().unwrap();
     rig.keep(&follower);
@@ -266,7 +271,7 @@ fn a_damaged_mirror_is_built_anew() {
     let mut follower = rig.start_accepted();
     let second = rig.repository.commit("second", &[("b.yaml", &site_named("s2"))]);
     let mirror = rig.folder.path().join("mirror");
-    fs_err::write(mirror.join("HEAD"), "what is this").unwrap();
+    fs_err::remove_file(mirror.join("HEAD")).unwrap();
 
     follower.poll().unwrap();
 
