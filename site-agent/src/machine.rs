@@ -155,7 +155,7 @@ impl Machine {
         hash: Digest,
         detail: &str,
     ) {
-        self.proxies.refuse(name, stream, detail);
+        self.proxies.refuse(name, stream, hash, detail);
         let State::Trying(trial) = &self.state else { return };
         if self.proxies.wanted(name) == Some(hash) && !trial.excused.contains(name) {
             self.go_back(format!("proxy {name} refused it: {detail}"));
@@ -232,6 +232,9 @@ impl Machine {
     }
 
     fn go_back(&mut self, reason: String) {
+        if let State::Trying(trial) = &self.state {
+            self.proxies.forget_refusals(&trial.excused);
+        }
         self.keep(Command::Rollback(reason));
         self.commands.push_back(Command::Publish(Which::Current));
     }

@@ -1,5 +1,6 @@
 //! Protobuf JSON (proto3 JSON mapping) of resources and start files, with every `Any` written out under
-//! its `@type` and fields named as in the .proto files and in Envoy's documentation: what `envoy -c FILE.json` reads and people too.
+//! its `@type` and fields named as in the .proto files and in Envoy's documentation: what
+//! `envoy -c FILE.json` reads, and people too.
 
 use std::sync::LazyLock;
 

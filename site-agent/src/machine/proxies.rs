@@ -1,6 +1,6 @@
 //! What is known about the local proxies: what each shall have, and what each of its streams has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use skerry_core::id::{Digest, NamespacedName};
 
@@ -25,7 +25,8 @@ struct Proxy {
 #[derive(Debug, Default)]
 struct Stream {
     acked: Option<Digest>,
-    refused: Option<String>,
+    /// Hash of what it refused something of, and its words.
+    refused: Option<(Digest, String)>,
 }
 
 /// Where a proxy stands.
@@ -71,9 +72,19 @@ impl Proxies {
         }
     }
 
-    pub(super) fn refuse(&mut self, name: &NamespacedName, stream: StreamId, detail: &str) {
+    pub(super) fn refuse(&mut self, name: &NamespacedName, stream: StreamId, hash: Digest, detail: &str) {
         if let Some(stream) = self.stream(name, stream) {
-            stream.refused = Some(detail.to_owned());
+            stream.refused = Some((hash, detail.to_owned()));
+        }
+    }
+
+    /// What is published is taken back: a proxy that refused something of it has to say anew what it
+    /// thinks of the rest. Not those of `but`, which had refused something before.
+    pub(super) fn forget_refusals(&mut self, but: &BTreeSet<NamespacedName>) {
+        for (_, proxy) in self.by_workload.iter_mut().filter(|(name, _)| !but.contains(*name)) {
+            for stream in proxy.streams.values_mut() {
+                stream.refused.take_if(|(hash, _)| Some(*hash) == proxy.wanted);
+            }
         }
     }
 
@@ -108,7 +119,7 @@ impl Proxies {
 /// A refusal stands until the stream has acknowledged all: what it refused is not sent again.
 fn phase(proxy: &Proxy) -> Phase {
     match proxy.streams.values().find_map(|stream| stream.refused.as_ref()) {
-        Some(detail) => Phase::Refused(detail.clone()),
+        Some((_, detail)) => Phase::Refused(detail.clone()),
         None if proxy.streams.is_empty() => Phase::Absent,
         None if proxy.streams.values().all(|stream| stream.acked == proxy.wanted) => Phase::Ready,
         None => Phase::Pending,

@@ -161,7 +161,23 @@ fn a_refusal_takes_the_site_back_and_says_why() {
     site.refuse(1, 1, 2);
     assert_eq!((site.current, site.published), (1, 1));
     assert_eq!(site.reason(), "proxy shop/w1 refused it: bad regex");
-    assert_eq!(site.phase(1), Phase::Ready);
+    assert_eq!(site.phase(1), Phase::Ready, "it still has what it acknowledged before");
+}
+
+/// What was taken back excuses nobody from the next one.
+#[test]
+fn after_a_refusal_the_next_bundle_is_judged_by_the_same_proxy() {
+    let mut site = settled();
+    site.offer(2, Origin::Offered);
+    site.refuse(1, 1, 2);
+    site.offer(3, Origin::Offered);
+    assert_eq!((site.current, site.published), (1, 3));
+    site.refuse(1, 1, 3);
+    assert_eq!(site.refused.len(), 2);
+    site.ack(1, 1, 1);
+    site.offer(4, Origin::Offered);
+    site.ack(1, 1, 4);
+    assert_eq!(site.current, 4);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::envoy::{Number, Struct, Value};
 
 /// The largest program that a regular expression may become. Envoy's own limit of 100 refuses many that
 /// people write, and with one of them its whole route table; `skerry-crds` bounds their length already.
-const MAX_REGEX_PROGRAM: f64 = 100.0;
+const MAX_REGEX_PROGRAM: f64 = 32_768.0;
 
 /// Makes the one layer of settings. One field alone: the order of several would not be fixed.
 pub(super) fn layers() -> LayeredRuntime {
