@@ -3,6 +3,7 @@
 //!
 //! Must not interpret what it keeps: slots are bytes that `site` verifies whenever they are read.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -147,7 +148,30 @@ impl Store {
         }
     }
 
-    /// Returns the bytes of a fragment. What is read is checked by whoever uses it.
+    /// Looks at fragments in one transaction: opening one costs more than reading a fragment. `look`
+    /// gets a function that finds bytes by id; what is found is checked by whoever uses it.
+    pub(crate) fn with_fragments<T>(
+        &self,
+        look: impl FnOnce(&dyn Fn(&Digest) -> Option<Arc<[u8]>>) -> T,
+    ) -> Result<T, StoreError> {
+        self.read(|txn| {
+            let table = txn.open_table(tables::FRAGMENTS)?;
+            let trouble = RefCell::new(None);
+            let find = |id: &Digest| match table.get(id.as_bytes()) {
+                Ok(row) => row.map(|row| Arc::from(row.value())),
+                Err(error) => {
+                    trouble.replace(Some(error));
+                    None
+                }
+            };
+            let seen = look(&find);
+            // A fragment that cannot be read is not one that is missing.
+            trouble.into_inner().map_or(Ok(seen), |error| Err(error.into()))
+        })
+    }
+
+    /// Returns the bytes of a fragment.
+    #[cfg(test)]
     pub(crate) fn fragment(&self, id: &Digest) -> Result<Option<Arc<[u8]>>, StoreError> {
         self.read(|txn| {
             let table = txn.open_table(tables::FRAGMENTS)?;

@@ -67,7 +67,7 @@ impl Links {
                 }
             }
             Spec::Service(service) => {
-                for address in service.cluster_ip {
+                if let Some(address) = service.cluster_ip {
                     change(self.services_by_address.entry(address).or_default(), key);
                 }
             }

@@ -60,7 +60,7 @@ fn tier() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&TIERS[..])
 }
 
-fn ours(kind: &str, name: &str, spec: Value) -> Value {
+fn ours(kind: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "skerry.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": "shop"}, "spec": spec})
 }
 
@@ -132,7 +132,7 @@ fn policy() -> impl Strategy<Value = Value> {
         if let Some(tier) = tier {
             spec["sites"] = json!({"matchLabels": {"tier": tier}});
         }
-        ours("TrafficPolicy", name, spec)
+        ours("TrafficPolicy", name, &spec)
     })
 }
 
@@ -163,6 +163,6 @@ fn over() -> impl Strategy<Value = Value> {
             if let Some(tier) = tier {
                 spec["sites"] = json!({"matchLabels": {"tier": tier}});
             }
-            ours("SiteOverride", name, spec)
+            ours("SiteOverride", name, &spec)
         })
 }

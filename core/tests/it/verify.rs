@@ -130,7 +130,8 @@ fn a_bundle_without_settings_is_refused() {
 #[test]
 fn a_bundle_that_contradicts_itself_is_refused() {
     use v1::route::Action;
-    let spoil: [(&str, fn(&mut v1::Service)); 6] = [
+    type Spoil = fn(&mut v1::Service);
+    let spoil: [(&str, Spoil); 6] = [
         ("no address index", |service| service.index = 0),
         ("a port out of range", |service| service.ports[0].port = 70_000),
         ("a table without its port", |service| service.tables[0].port = 81),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use skerry_core::accept::Refusal;
 use skerry_core::id::Digest;
 use skerry_core::verify::verify;
 use skerry_proto::v1::site_event::Kind;
@@ -56,16 +57,17 @@ impl Site {
     /// Verifies the current slot; where it is damaged, the previous one.
     fn load_current(&mut self, saved: &Saved) -> Result<Option<Held>, StoreError> {
         let Some(slot) = &saved.current else { return Ok(None) };
-        let reason = match hold(&self.store, slot) {
+        let reason = match hold(&self.store, slot)? {
             Ok(held) => {
                 info!(generation = held.bundle.manifest.generation, "runs the last good bundle");
                 return Ok(Some(held));
             }
-            Err(reason) => reason,
+            Err(refusal) => refusal,
         };
         error!("the last good bundle is damaged: {reason}");
         self.store.drop_current()?;
-        let previous = saved.previous.as_ref().and_then(|slot| hold(&self.store, slot).ok());
+        let previous =
+            saved.previous.as_ref().map(|slot| hold(&self.store, slot)).transpose()?.and_then(Result::ok);
         let manifest = previous.as_ref().map(|held| held.bundle.manifest.clone()).unwrap_or_default();
         self.report_event(
             Kind::RolledBack,
@@ -80,7 +82,7 @@ impl Site {
         let Some(slot) = saved.candidate else { return Ok(()) };
         let attempts = self.store.count_attempt()?;
         let digest = slot.digest();
-        let reason = match hold(&self.store, &slot) {
+        let reason = match hold(&self.store, &slot)? {
             Ok(held) if attempts < MAX_ATTEMPTS => {
                 info!(
                     generation = held.bundle.manifest.generation,
@@ -91,7 +93,7 @@ impl Site {
                 return Ok(());
             }
             Ok(_) => format!("the agent ended {attempts} times while it tried it"),
-            Err(reason) => reason,
+            Err(refusal) => refusal.to_string(),
         };
         warn!("the bundle that was being tried is dropped: {reason}");
         self.forget_candidate(digest, reason)
@@ -106,9 +108,8 @@ impl Site {
     }
 }
 
-/// Verifies a slot.
-pub(super) fn hold(store: &Store, slot: &Slot) -> Result<Held, String> {
-    let lookup = |id: &Digest| store.fragment(id).ok().flatten();
-    let bundle = verify(&slot.manifest, &slot.list, lookup).map_err(|refusal| refusal.to_string())?;
-    Ok(Held { slot: slot.clone(), bundle: Arc::new(bundle) })
+/// Verifies a slot. A disk that cannot be read says nothing about the slot.
+pub(super) fn hold(store: &Store, slot: &Slot) -> Result<Result<Held, Refusal>, StoreError> {
+    let verified = store.with_fragments(|find| verify(&slot.manifest, &slot.list, find))?;
+    Ok(verified.map(|bundle| Held { slot: slot.clone(), bundle: Arc::new(bundle) }))
 }

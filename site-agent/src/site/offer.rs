@@ -61,8 +61,12 @@ impl Site {
     fn begin_fetch(&mut self, now: Now, offer: &Offer, manifest: &Manifest, digest: Digest) {
         info!(generation = manifest.generation, revision = manifest.revision, "a newer bundle is offered");
         let bases: Vec<&Slot> = self.current.iter().map(|held| &held.slot).collect();
-        let known = |id: &Digest| self.store.fragment(id).ok().flatten();
-        match Fetch::begin(offer, manifest, &bases, known) {
+        let begun = self.store.with_fragments(|find| Fetch::begin(offer, manifest, &bases, find));
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(error) => return self.wait_for_disk(&error.to_string()),
+        };
+        match begun {
             Ok(fetch) => {
                 self.fetch = Some(fetch);
                 self.advance(now);
@@ -118,8 +122,11 @@ impl Site {
         if let Err(error) = self.store.put_candidate(slot, fragments) {
             return self.wait_for_disk(&error.to_string());
         }
-        let outcome = hold(&self.store, slot).and_then(|held| Ok((self.lower_candidate(&held)?, held)));
-        match outcome {
+        let held = match hold(&self.store, slot) {
+            Ok(held) => held.map_err(|refusal| refusal.to_string()),
+            Err(error) => return self.wait_for_disk(&error.to_string()),
+        };
+        match held.and_then(|held| Ok((self.lower_candidate(&held)?, held))) {
             Ok((lowered, held)) => {
                 self.lowered = Some(lowered);
                 self.candidate = Some(held);
