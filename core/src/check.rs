@@ -1,13 +1,12 @@
 //! Checks references between objects of a world: parents, targets and patched objects that are not there.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::field_path;
 use crate::id::{Kind, NamespacedName, ObjectKey};
 use crate::policy::traffic_policy::Target;
-use crate::policy::{Object, Service, Spec};
+use crate::policy::{Object, Spec};
 use crate::world::Aged;
 
 /// Picks the `Mesh` that holds when there are several: the oldest, then the first by name.
@@ -21,7 +20,6 @@ pub fn references(objects: &[&Aged]) -> Vec<Diagnostic> {
     let by_key: BTreeMap<&ObjectKey, &Object> =
         objects.iter().map(|aged| (&aged.object.key, &*aged.object)).collect();
     let mut diagnostics = several_meshes(objects);
-    diagnostics.extend(shared_addresses(objects));
     for object in by_key.values() {
         for (pointer, key, section) in references_of(object) {
             let found = by_key.get(&key);
@@ -85,33 +83,6 @@ fn dangling(object: &Object, pointer: &str, message: String) -> Diagnostic {
         .object(object.key.clone())
         .field(field_path(pointer))
         .help("add what is missing, or correct the name or namespace")
-}
-
-/// Services that declare an address that an older one, or the first by name, has.
-fn shared_addresses(objects: &[&Aged]) -> Vec<Diagnostic> {
-    let mut by_address: BTreeMap<IpAddr, Vec<&Aged>> = BTreeMap::new();
-    for aged in objects {
-        if let Spec::Service(Service { cluster_ip: Some(address), .. }) = &aged.object.spec {
-            by_address.entry(*address).or_default().push(aged);
-        }
-    }
-    let mut diagnostics = Vec::new();
-    for (address, mut services) in by_address {
-        services.sort_by(|a, b| (a.age, &a.object.key).cmp(&(b.age, &b.object.key)));
-        let Some((holder, losers)) = services.split_first() else { continue };
-        for loser in losers {
-            let message =
-                format!("{} has {address} already; this service gets another address", holder.object.key);
-            let place = loser.object.document.locate("/spec/clusterIP");
-            diagnostics.push(
-                Diagnostic::error(Code::Conflicted, place, message)
-                    .object(loser.object.key.clone())
-                    .field("spec.clusterIP")
-                    .help("leave `clusterIP` out, or give each service its own"),
-            );
-        }
-    }
-    diagnostics
 }
 
 fn several_meshes(objects: &[&Aged]) -> Vec<Diagnostic> {

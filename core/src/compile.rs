@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::bundle::{EncodedFragment, MAX_FRAGMENT_BYTES, v1};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::id::NamespacedName;
+use crate::id::{NamespacedName, ObjectKey};
 use crate::policy::{HttpRoute, Mesh, Object, Service, Spec, TrafficPolicy, site::DataPlane};
 use crate::world::Aged;
 
@@ -22,8 +22,8 @@ pub struct ServiceInputs<'a> {
     pub object: &'a Object,
     /// Its typed form.
     pub service: &'a Service,
-    /// Whether the address that it declares is its own; if not, it has one by index.
-    pub holds_address: bool,
+    /// Another service that has the address which this one declares: it gets one by index then.
+    pub address_holder: Option<&'a ObjectKey>,
     /// Its address index.
     pub index: u32,
     /// The routes that attach to it, in any order.
@@ -70,7 +70,7 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
         namespace: inputs.object.key.namespace.clone(),
         name: inputs.object.key.name.clone(),
         index: inputs.index,
-        cluster_ip: cluster_ip(inputs),
+        cluster_ip: cluster_ip(inputs, &mut diagnostics),
         selector: inputs.service.selector.clone(),
         ports,
         tables,
@@ -80,9 +80,18 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
     CompiledService { fragment, diagnostics }
 }
 
-fn cluster_ip(inputs: &ServiceInputs<'_>) -> String {
-    let declared = inputs.service.cluster_ip.filter(|_| inputs.holds_address);
-    declared.map(|address| address.to_string()).unwrap_or_default()
+fn cluster_ip(inputs: &ServiceInputs<'_>, diagnostics: &mut Vec<Diagnostic>) -> String {
+    let Some(address) = inputs.service.cluster_ip else { return String::new() };
+    let Some(holder) = inputs.address_holder else { return address.to_string() };
+    let object = inputs.object;
+    let message = format!("{holder} has {address} already; this service gets another address");
+    diagnostics.push(
+        Diagnostic::error(Code::Conflicted, object.document.locate("/spec/clusterIP"), message)
+            .object(object.key.clone())
+            .field("spec.clusterIP")
+            .help("leave `clusterIP` out, or give each service its own"),
+    );
+    String::new()
 }
 
 /// A service that is over the limit is left without consumers' routes, and if that is not enough without

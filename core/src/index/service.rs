@@ -2,6 +2,7 @@
 //! compiled before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::compile::{CompiledService, PolicyInput, RouteInput, ServiceInputs, compile_service};
@@ -15,12 +16,19 @@ use super::variants::Variant;
 
 type Shared = Arc<Variant>;
 
+/// Another service that has an address.
+#[derive(Debug)]
+struct Holder {
+    key: ObjectKey,
+    version: u64,
+}
+
 /// The inputs of one service, in the forms that a class has them.
 #[derive(Debug)]
 pub(super) struct Gathered {
     service: Shared,
-    /// Whether the address that the service declares is its own.
-    holds_address: bool,
+    /// Another service that has the address which this one declares.
+    address_holder: Option<Holder>,
     routes: Vec<Shared>,
     policies: Vec<Shared>,
     backends: BTreeMap<NamespacedName, Option<Shared>>,
@@ -64,7 +72,8 @@ impl Index {
         looked_at: &mut BTreeSet<ObjectKey>,
     ) -> Option<Gathered> {
         let service = self.selected(class, key)?;
-        let holds_address = as_service(&service).is_some_and(|service| self.holds_address(key, service));
+        let declared = as_service(&service).and_then(|service| service.cluster_ip);
+        let address_holder = declared.and_then(|address| self.address_holder(class, key, &address));
         let route_keys = self.links.routes(name);
         looked_at.extend(route_keys.iter().cloned());
         let routes: Vec<Shared> = route_keys
@@ -83,22 +92,24 @@ impl Index {
             backends.insert(backend, self.selected(class, &key));
             looked_at.insert(key);
         }
-        Some(Gathered { service, holds_address, routes, policies, backends })
+        Some(Gathered { service, address_holder, routes, policies, backends })
     }
 
-    /// Of several services that declare one address the oldest holds it, then the first by name.
-    fn holds_address(&self, key: &ObjectKey, service: &Service) -> bool {
-        let Some(address) = service.cluster_ip else { return true };
-        let rivals = self.links.services_at(&address).filter_map(|rival| self.objects.get(rival));
-        let first = rivals.map(|slot| (slot.aged.age, &slot.aged.object.key)).min();
-        first.is_none_or(|(_, holder)| holder == key)
+    /// Of several services of a class that declare one address the oldest has it, then the first by name.
+    fn address_holder(&self, class: &ClassKey, key: &ObjectKey, address: &IpAddr) -> Option<Holder> {
+        let rivals = self.links.services_at(address).filter_map(|rival| self.objects.get(rival));
+        let present = rivals.filter(|slot| self.classes.selects(class, &slot.aged.object));
+        let holder = present.min_by_key(|slot| (slot.aged.age, &slot.aged.object.key))?;
+        let name = &holder.aged.object.key;
+        (name != key).then(|| Holder { key: name.clone(), version: holder.stamp })
     }
 }
 
 impl Gathered {
     /// The versions of everything gathered, in a fixed order; a missing backend counts as 0.
     fn versions(&self) -> Vec<u64> {
-        let mut versions = vec![self.service.id, self.holds_address.into()];
+        let mut versions =
+            vec![self.service.id, self.address_holder.as_ref().map_or(0, |holder| holder.version)];
         for group in [&self.routes, &self.policies] {
             versions.push(0);
             versions.extend(group.iter().map(|variant| variant.id));
@@ -115,7 +126,7 @@ impl Gathered {
         let inputs = ServiceInputs {
             object: &self.service.aged.object,
             service: as_service(&self.service)?,
-            holds_address: self.holds_address,
+            address_holder: self.address_holder.as_ref().map(|holder| &holder.key),
             index,
             routes: self.routes.iter().filter_map(|variant| RouteInput::new(&variant.aged)).collect(),
             policies: self.policies.iter().filter_map(|variant| PolicyInput::new(&variant.aged)).collect(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use skerry_core::accept::Floor;
 use skerry_core::bundle::Bundle;
 use skerry_proto::v1::site_event::Kind;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::Site;
 use super::publish::lower_all;
@@ -47,6 +47,7 @@ impl Site {
         let hashes =
             self.publisher.publish(lowered.unwrap_or_default(), bundle.map(|bundle| &bundle.settings));
         self.machine.handle_published(&hashes);
+        debug!(proxies = hashes.len(), "published");
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use skerry_core::bundle::v1::Manifest;
 use skerry_core::id::{Digest, NamespacedName, Timestamp};
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{Applied, Chunk, Offer};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::boot::hold;
 use super::publish::{Lowered, lower_all};
@@ -122,12 +122,14 @@ impl Site {
         if let Err(error) = self.store.put_candidate(slot, fragments) {
             return self.wait_for_disk(&error.to_string());
         }
+        debug!("the candidate is kept");
         let held = match hold(&self.store, slot) {
             Ok(held) => held.map_err(|refusal| refusal.to_string()),
             Err(error) => return self.wait_for_disk(&error.to_string()),
         };
         match held.and_then(|held| Ok((self.lower_candidate(&held)?, held))) {
             Ok((lowered, held)) => {
+                debug!("the candidate is verified and lowered");
                 self.lowered = Some(lowered);
                 self.candidate = Some(held);
                 self.machine.handle_candidate(now, Origin::Offered);
