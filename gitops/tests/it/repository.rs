@@ -141,7 +141,7 @@ pub(crate) enum State {
 pub(crate) fn route(name: &str, port: u16, state: State) -> String {
     let rest = match state {
         State::Good => "",
-        State::Warned => ", filters: [{type: ExtensionRef, extensionRef: {group: g, kind: K, name: x}}]",
+        State::Warned => ", sessionPersistence: {type: Cookie}",
         State::Flawed => ", filters: [{type: URLRewrite}]",
         State::Refused => ", timeouts: many",
     };
