@@ -10,7 +10,7 @@ use skerry_core::world::ServiceIndexes;
 
 use super::{Args, Row, world};
 
-const SITES: [usize; 2] = [1_000, 10_000];
+const SITES: [usize; 3] = [1_000, 10_000, 100_000];
 
 /// Repetitions of a commit; the median is told.
 const COMMITS: usize = 21;
