@@ -284,6 +284,13 @@ fn parents_that_are_no_service_are_left_out() {
 }
 
 #[test]
+fn an_empty_list_of_rules_is_none_at_all() {
+    let left_out = format!("{HEAD}spec: {{parentRefs: [{PARENT}]}}\n");
+    assert_eq!(route(&with_rules("[]")).rules, route(&left_out).rules);
+    assert!(explain(&with_rules("[]")).contains("the rule has no backends"));
+}
+
+#[test]
 fn rules_that_answer_errors_are_warned_about() {
     let texts = [
         format!("{HEAD}spec: {{parentRefs: [{PARENT}]}}\n"),

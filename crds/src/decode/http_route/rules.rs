@@ -14,7 +14,7 @@ use crate::findings::{Findings, below};
 
 use super::{backends, filters, matches, timeouts};
 
-/// Converts the rules in order. Left out as a whole, they are one rule for every path without backends, as
+/// Converts the rules in order. Left out as a whole, or empty, they are one rule for every path without backends, as
 /// the API server would default them.
 pub(super) fn convert(
     rules: Option<&[HttpRouteRules]>,
@@ -23,7 +23,7 @@ pub(super) fn convert(
 ) -> Vec<Rule> {
     let default = [HttpRouteRules::default()];
     let mut names = BTreeSet::new();
-    let rules = rules.unwrap_or(&default).iter().enumerate();
+    let rules = rules.filter(|rules| !rules.is_empty()).unwrap_or(&default).iter().enumerate();
     rules
         .map(|(at, rule)| {
             let pointer = format!("/spec/rules/{at}");
