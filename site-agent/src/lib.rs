@@ -8,6 +8,7 @@ pub mod app;
 pub mod args;
 pub mod config;
 pub mod layout;
+pub mod step;
 
 mod ads;
 mod clock;

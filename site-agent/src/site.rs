@@ -19,6 +19,7 @@ use crate::launcher::LauncherState;
 use crate::machine::Machine;
 use crate::mailbox::Mail;
 use crate::report::{self, Reporter};
+use crate::step::step;
 use crate::store::{Refused, Slot, Store, StoreError};
 use crate::{ads, link, workloads};
 
@@ -252,6 +253,7 @@ impl Site {
     }
 
     fn wake_reports(&self) {
+        step("agent.spool.queued");
         self.out.outbox.send_modify(|count| *count = count.wrapping_add(1));
     }
 }

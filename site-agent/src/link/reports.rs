@@ -12,6 +12,7 @@ use tracing::warn;
 use super::backoff::Backoff;
 use super::{CALL_DEADLINE, Client, End, Link};
 use crate::clock::share;
+use crate::step::step;
 use crate::store::Store;
 
 /// Sends the reports of one connection.
@@ -63,13 +64,16 @@ impl Reports {
         let reports = self.store.oldest(MAX_REPORTS).map_err(kept)?;
         let Some(first) = reports.first().map(|report| report.seq) else { return Ok(false) };
         let request = ReportRequest { site: self.site.to_string(), boot: self.boot.to_vec(), reports };
+        step("agent.spool.sending");
         let answer = tokio::time::timeout(CALL_DEADLINE, self.client.report(request)).await;
         let answer = answer.map_err(|_| End::Lost("the core did not take the reports in time".to_owned()))?;
         let acknowledged = answer?.into_inner().acknowledged;
         if acknowledged < first {
             return Err(End::Lost("the core did not keep the reports".to_owned()));
         }
+        step("agent.spool.acknowledged");
         self.store.forget(acknowledged).map_err(kept)?;
+        step("agent.spool.trimmed");
         Ok(true)
     }
 }

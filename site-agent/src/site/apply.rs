@@ -12,6 +12,7 @@ use super::publish::lower_all;
 use crate::clock::wall_ms;
 use crate::machine::{Command, Which};
 use crate::report;
+use crate::step::step;
 use crate::store::{Floors, Refused, StoreError};
 
 impl Site {
@@ -26,6 +27,9 @@ impl Site {
                     };
                     let bundle = held.as_ref().map(|held| Arc::clone(&held.bundle));
                     self.publish(bundle.as_deref());
+                    if *which == Which::Candidate {
+                        step("agent.apply.pushed");
+                    }
                     continue;
                 }
                 Command::Commit => self.commit(),
@@ -52,26 +56,32 @@ impl Site {
 
     fn commit(&mut self) -> Result<(), StoreError> {
         let Some(held) = &self.candidate else { return Ok(()) };
+        step("agent.apply.acked");
         let manifest = &held.bundle.manifest;
         let floor =
             Floor { epoch: manifest.epoch, generation: manifest.generation, manifest: held.bundle.digest };
         let floors = Floors { floor: Some(floor), trusted_ms: self.trusted.at(self.clock.now()) };
         let event = report::of_event(Kind::Applied, manifest, "", wall_ms());
         self.store.commit(&floors, vec![event])?;
+        step("agent.apply.committed");
         info!(generation = manifest.generation, revision = manifest.revision, "runs the new bundle");
         self.current = self.candidate.take();
         self.answer(floor.manifest, "");
+        step("agent.apply.answered");
         self.publish_identity();
         self.publisher.write_snapshots();
+        step("agent.apply.snapshot-written");
         self.wake_reports();
         Ok(())
     }
 
     fn roll_back(&mut self, reason: &str) -> Result<(), StoreError> {
         let Some(held) = &self.candidate else { return Ok(()) };
+        step("agent.apply.condemned");
         let refused = Refused { digest: held.bundle.digest, reason: reason.to_owned() };
         let event = report::of_event(Kind::RolledBack, &held.bundle.manifest, reason, wall_ms());
         self.store.drop_candidate(Some(&refused), vec![event])?;
+        step("agent.apply.rolled-back");
         warn!(generation = held.bundle.manifest.generation, "goes back to the bundle before: {reason}");
         self.candidate = None;
         self.answer(refused.digest, reason);

@@ -12,6 +12,7 @@ use super::{Held, Parts, Site};
 use crate::clock::TrustedTime;
 use crate::machine::Origin;
 use crate::report::Reporter;
+use crate::step::step;
 use crate::store::{Refused, Saved, Slot, Store, StoreError};
 use crate::workloads::Loaded;
 
@@ -88,6 +89,7 @@ impl Site {
                     generation = held.bundle.manifest.generation,
                     attempts, "goes on with the bundle that was being tried"
                 );
+                step("agent.apply.resumed");
                 self.candidate = Some(held);
                 self.machine.handle_candidate(self.clock.now(), Origin::Resumed);
                 return Ok(());

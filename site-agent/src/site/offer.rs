@@ -7,7 +7,7 @@ use skerry_core::bundle::v1::Manifest;
 use skerry_core::id::{Digest, NamespacedName, Timestamp};
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{Applied, Chunk, Offer};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::boot::hold;
 use super::publish::{Lowered, lower_all};
@@ -16,6 +16,7 @@ use crate::clock::Now;
 use crate::fetch::{Fetch, FetchError, Fragment};
 use crate::link::{Command, Identity};
 use crate::machine::Origin;
+use crate::step::step;
 use crate::store::{Refused, Slot};
 
 /// How long to wait before the core is asked again for what the disk did not take.
@@ -24,6 +25,7 @@ const DISK_PAUSE: Duration = Duration::from_secs(30);
 impl Site {
     /// The core has a manifest for this site.
     pub(super) fn handle_offer(&mut self, now: Now, offer: Offer) {
+        step("agent.apply.offer-received");
         let digest = Digest::of(&offer.manifest);
         if self.candidate.as_ref().is_some_and(|held| held.bundle.digest == digest) {
             return; // it is being tried, and the answer follows
@@ -101,11 +103,12 @@ impl Site {
     /// Stages what arrived, asks for what is missing, or takes the whole as candidate.
     fn advance(&mut self, now: Now) {
         let Some(fetch) = &mut self.fetch else { return };
-        if let Some(batch) = fetch.poll_batch()
-            && let Err(error) = self.store.stage(&batch)
-        {
-            self.fetch = None; // the batch is lost: the next offer begins anew
-            return self.wait_for_disk(&error.to_string());
+        if let Some(batch) = fetch.poll_batch() {
+            if let Err(error) = self.store.stage(&batch) {
+                self.fetch = None; // the batch is lost: the next offer begins anew
+                return self.wait_for_disk(&error.to_string());
+            }
+            step("agent.apply.fragments-staged");
         }
         let Some(fetch) = &mut self.fetch else { return };
         if let Some(need) = fetch.poll_need() {
@@ -122,14 +125,17 @@ impl Site {
         if let Err(error) = self.store.put_candidate(slot, fragments) {
             return self.wait_for_disk(&error.to_string());
         }
-        debug!("the candidate is kept");
+        step("agent.apply.candidate-stored");
         let held = match hold(&self.store, slot) {
             Ok(held) => held.map_err(|refusal| refusal.to_string()),
             Err(error) => return self.wait_for_disk(&error.to_string()),
         };
+        if held.is_ok() {
+            step("agent.apply.verified");
+        }
         match held.and_then(|held| Ok((self.lower_candidate(&held)?, held))) {
             Ok((lowered, held)) => {
-                debug!("the candidate is verified and lowered");
+                step("agent.apply.lowered");
                 self.lowered = Some(lowered);
                 self.candidate = Some(held);
                 self.machine.handle_candidate(now, Origin::Offered);

@@ -13,6 +13,7 @@ use super::counters::{Floors, raise_floors};
 use super::outbox::append;
 use super::tables::{FRAGMENTS, SLOTS, TEXTS};
 use super::{Store, StoreError};
+use crate::step::step;
 
 /// The bytes of a manifest and its fragment list, as they came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,9 +126,13 @@ impl Store {
     pub(crate) fn commit(&self, floors: &Floors, reports: Vec<Report>) -> Result<(), StoreError> {
         self.write(|txn| {
             promote_candidate(txn)?;
+            step("agent.apply.promoted");
             raise_floors(txn, floors)?;
+            step("agent.apply.floor-raised");
             append(txn, reports)?;
-            drop_unnamed_fragments(txn)
+            drop_unnamed_fragments(txn)?;
+            step("agent.apply.previous-dropped");
+            Ok(())
         })
     }
 

@@ -43,6 +43,19 @@ async fn killed_in_the_middle_of_applies_it_has_a_whole_bundle() {
     .await;
 }
 
+/// The steps of a spool are named, for whoever listens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_names_its_steps() {
+    let core = Core::start().await;
+    core.publish(&plan(1).publish());
+    let mut site = Site::new(&core).with(&["--log", "info,skerry::step=trace"]);
+    site.start();
+    for step in ["queued", "sending", "acknowledged", "trimmed"] {
+        let name = format!("agent.spool.{step}");
+        eventually(&name, async || site.log().contains(&name).then_some(())).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_store_is_moved_aside_and_fetched_anew() {
     let core = Core::start().await;
