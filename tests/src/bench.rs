@@ -1,57 +1,131 @@
-//! Measurements: printed as a Markdown table, to be kept in `docs/reference/benchmarks.md` with the
+//! Measurements: printed as Markdown tables, to be kept in `docs/reference/benchmarks.md` with the
 //! machine and the date. Nothing here asserts: machines are noisy, and a timed test is a flaky one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use crate::fleet::Binaries;
+
 mod compile;
+mod footprint;
+mod growth;
+mod machine;
 mod size;
 mod world;
+
+/// Options of `skerry-bench`.
+#[derive(Debug, clap::Args)]
+struct Places {
+    /// The Envoy to measure with.
+    #[arg(long, env = "ENVOY", value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// The folder of the optimized programs.
+    #[arg(long, value_name = "DIR")]
+    bin_dir: PathBuf,
+    /// The folder of the agent and its launcher as they are shipped.
+    #[arg(long, value_name = "DIR")]
+    small_dir: PathBuf,
+    /// Where `growth` draws its plot.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+}
 
 /// Options of `skerry-bench`.
 #[derive(Debug, clap::Parser)]
 #[command(name = "skerry-bench", version, about = "Measures speed, bytes and memory on optimized builds")]
 pub struct Args {
-    /// The Envoy to measure with.
-    #[arg(long, value_name = "PATH")]
-    pub envoy: Option<PathBuf>,
-    /// The folder of the optimized binaries; the agent as shipped is in `../small` beside it.
-    #[arg(long, value_name = "DIR")]
-    pub bin_dir: PathBuf,
-    /// Only the measurement of this name: `compile` or `size`.
-    pub name: Option<String>,
+    #[command(flatten)]
+    places: Places,
+    /// Only the measurements of these names; all if left out. `growth` draws what the others measured.
+    names: Vec<String>,
 }
 
-/// One line of the table.
+impl Args {
+    /// The programs to measure: the agent as it is shipped, all else optimized for speed.
+    pub(crate) fn binaries(&self) -> Binaries {
+        let Places { envoy, bin_dir, small_dir, .. } = &self.places;
+        Binaries::new(bin_dir.clone(), envoy.clone()).with_small(small_dir.clone())
+    }
+
+    /// The folder of the agent and its launcher as they are shipped.
+    pub(crate) fn small_dir(&self) -> &Path {
+        &self.places.small_dir
+    }
+
+    /// The folder of the other programs.
+    pub(crate) fn bin_dir(&self) -> &Path {
+        &self.places.bin_dir
+    }
+}
+
+/// One line of a table.
 #[derive(Debug)]
 pub(crate) struct Row {
-    pub(crate) what: String,
-    pub(crate) figure: String,
+    what: String,
+    figure: String,
+    wanted: &'static str,
+    point: Option<Point>,
+}
+
+/// A figure that grows with the number of sites.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Point {
+    /// What grows, with its unit.
+    pub(crate) curve: &'static str,
+    pub(crate) sites: usize,
+    pub(crate) value: f64,
 }
 
 impl Row {
+    /// A figure with its unit.
     pub(crate) fn new(what: impl Into<String>, figure: impl Into<String>) -> Self {
-        Self { what: what.into(), figure: figure.into() }
+        Self { what: what.into(), figure: figure.into(), wanted: "", point: None }
+    }
+
+    /// Names what is to be reached, as `≤ 5 s`.
+    #[must_use]
+    pub(crate) fn wanted(self, wanted: &'static str) -> Self {
+        Self { wanted, ..self }
+    }
+
+    /// Makes it a point of a curve, which `growth` tabulates and draws; the unit is in the curve's name.
+    #[must_use]
+    pub(crate) fn point(self, curve: &'static str, sites: usize, value: f64) -> Self {
+        Self { point: Some(Point { curve, sites, value }), ..self }
     }
 }
 
 type Measurement = fn(&Args) -> Result<Vec<Row>>;
 
-const MEASUREMENTS: [(&str, Measurement); 2] = [("compile", compile::measure), ("size", size::measure)];
+/// All measurements, by name. Each makes its own fleet and its own runtime.
+const MEASUREMENTS: &[(&str, Measurement)] =
+    &[("compile", compile::measure), ("size", size::measure), ("footprint", footprint::measure)];
+
+/// The name of the plot of all that grows.
+const GROWTH: &str = "growth";
 
 /// Runs the measurements and prints each row as soon as it is there.
-#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+#[expect(clippy::print_stdout, reason = "the tables are what this program is for")]
 pub fn run(args: &Args) -> Result<()> {
-    let wanted = |name: &str| args.name.as_deref().is_none_or(|only| only == name);
-    if MEASUREMENTS.iter().all(|(name, _)| !wanted(name)) {
-        bail!("there is no such measurement; they are: {}", MEASUREMENTS.map(|(name, _)| name).join(", "));
+    let known: Vec<&str> = MEASUREMENTS.iter().map(|(name, _)| *name).chain([GROWTH]).collect();
+    if let Some(name) = args.names.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no measurement `{name}`; they are: {}", known.join(", "));
     }
-    println!("| what | figure |\n| --- | ---: |");
-    for (_, measure) in MEASUREMENTS.iter().filter(|(name, _)| wanted(name)) {
+    let wanted = |name: &str| args.names.is_empty() || args.names.iter().any(|only| only == name);
+    println!("{}", machine::line()?);
+    let mut points = Vec::new();
+    for (name, measure) in MEASUREMENTS.iter().filter(|(name, _)| wanted(name)) {
+        println!("\n## {name}\n\n| what | figure | wanted |\n| --- | ---: | ---: |");
         for row in measure(args)? {
-            println!("| {} | {} |", row.what, row.figure);
+            println!("| {} | {} | {} |", row.what, row.figure, row.wanted);
+            points.extend(row.point);
         }
+    }
+    if wanted(GROWTH) {
+        let curves = growth::curves(points);
+        println!("\n## {GROWTH}\n\n{}", growth::table(&curves));
+        args.places.plot.iter().try_for_each(|path| fs_err::write(path, growth::draw(&curves)))?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod git_http;
 pub mod http;
 pub mod link;
+pub mod netns;
 pub mod ports;
 pub mod process;
 pub mod repo;

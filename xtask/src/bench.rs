@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measures speed, bytes and memory on optimized builds.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -13,24 +14,29 @@ use crate::workspace::{self, Profile, Workspace};
 pub(crate) struct Args {
     #[command(flatten)]
     envoy: envoy::Source,
-    /// Only the measurement of this name; all if left out.
-    name: Option<String>,
+    /// Only the measurements of these names; all if left out.
+    names: Vec<String>,
 }
 
-/// Runs the verb. The agent as it is shipped is `small/skerry-agent`, beside the folder of the other binaries.
+/// Where the plot of what grows is kept.
+const PLOT: &str = "docs/reference/growth.svg";
+
+/// Runs the verb.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::locate()?;
     let envoy = args.envoy.ensure(&workspace, &[GIT, CC])?;
     let bins = workspace.build_bins(Profile::Release)?;
-    build_small_agent(&workspace)?;
+    let small = build_small_agent(&workspace)?;
     let mut bench = workspace.command(bins.join("skerry-bench"));
-    bench.arg("--envoy").arg(envoy).arg("--bin-dir").arg(&bins).args(&args.name);
+    bench.arg("--envoy").arg(envoy).arg("--bin-dir").arg(&bins).arg("--small-dir").arg(small);
+    bench.arg("--plot").arg(workspace.join(PLOT)).args(&args.names);
     match workspace::exec(&mut bench)? {}
 }
 
-/// Builds the agent alone, with its own features and no others: that is what its size is promised for.
-fn build_small_agent(workspace: &Workspace) -> Result<()> {
+/// Builds the agent alone, with its own features and no others: that is what its size is promised for. Returns the folder.
+fn build_small_agent(workspace: &Workspace) -> Result<PathBuf> {
     let mut cargo = workspace.command("cargo");
     cargo.args(["build", "--profile", "small", "--locked", "--package", "skerry-agent", "--bins"]);
-    workspace::run(&mut cargo)
+    workspace::run(&mut cargo)?;
+    Ok(workspace.target.join("small"))
 }

@@ -37,10 +37,23 @@ fn measure_at(sites: usize) -> Vec<Row> {
         timed(|| commit(&mut index, &mut ledger, [change]))
     });
     let label = |what: &str| format!("{what}, {sites} sites");
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     vec![
-        Row::new(label("full compile"), format!("{full:.1?}")),
-        Row::new(label("one route that every site has, world to rows"), format!("{every:.2?}")),
-        Row::new(label("one override at one site, world to rows"), format!("{one:.2?}")),
+        Row::new(label("full compile"), format!("{full:.1?}")).point(
+            "full compile, ms",
+            sites,
+            milliseconds(full),
+        ),
+        Row::new(label("one route that every site has, world to rows"), format!("{every:.2?}")).point(
+            "one route of every site, ms",
+            sites,
+            milliseconds(every),
+        ),
+        Row::new(label("one override at one site, world to rows"), format!("{one:.2?}")).point(
+            "one override of one site, ms",
+            sites,
+            milliseconds(one),
+        ),
         Row::new(label("resident memory of the whole process"), resident()),
     ]
 }

@@ -13,6 +13,8 @@ const POLICIES: usize = 200;
 const OVERRIDES: usize = 100;
 const GROUPS: usize = 100;
 const TIERS: usize = 5;
+/// High, so that anybody may listen on it.
+const PORT: u16 = 8080;
 
 /// All changes that make the world.
 pub(super) fn world(sites: usize) -> Vec<Change> {
@@ -40,24 +42,24 @@ fn ours(kind: &str, name: &str, spec: &Value) -> Value {
            "metadata": {"name": name, "namespace": "shop"}, "spec": spec})
 }
 
-fn site(at: usize) -> Value {
+pub(super) fn site(at: usize) -> Value {
     let labels = json!({"tier": format!("t{}", at % TIERS), "group": format!("g{}", at % GROUPS),
                         "half": format!("h{}", (at / GROUPS) % 5), "site": format!("s{at}")});
     json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "Site",
            "metadata": {"name": format!("s{at}"), "labels": labels}})
 }
 
-fn service(at: usize) -> Value {
+pub(super) fn service(at: usize) -> Value {
     json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": format!("svc-{at}"), "namespace": "shop"},
-           "spec": {"selector": {"app": format!("svc-{at}")}, "ports": [{"name": "http", "port": 80}]}})
+           "spec": {"selector": {"app": format!("svc-{at}")}, "ports": [{"name": "http", "port": PORT}]}})
 }
 
 /// The route of service `at`; another `version` is another header value.
 pub(super) fn route(at: usize, version: usize) -> Value {
     let filter = json!({"type": "ResponseHeaderModifier",
                         "responseHeaderModifier": {"set": [{"name": "x-version", "value": version.to_string()}]}});
-    let backends = json!([{"name": format!("svc-{at}"), "port": 80, "weight": 90},
-                          {"name": format!("svc-{}", (at + 1) % SERVICES), "port": 80, "weight": 10}]);
+    let backends = json!([{"name": format!("svc-{at}"), "port": PORT, "weight": 90},
+                          {"name": format!("svc-{}", (at + 1) % SERVICES), "port": PORT, "weight": 10}]);
     let parent = json!({"group": "", "kind": "Service", "name": format!("svc-{at}")});
     json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
            "metadata": {"name": format!("route-{at}"), "namespace": "shop"},

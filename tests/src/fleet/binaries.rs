@@ -11,13 +11,21 @@ const WAY_OUT: &str = "run `cargo xtask test`, which builds and fetches everythi
 #[derive(Debug, Clone)]
 pub struct Binaries {
     folder: PathBuf,
+    /// Looked into first.
+    small: Option<PathBuf>,
     envoy: Option<PathBuf>,
 }
 
 impl Binaries {
     /// Names the folder of our programs, and Envoy.
     pub fn new(folder: PathBuf, envoy: Option<PathBuf>) -> Self {
-        Self { folder, envoy }
+        Self { folder, small: None, envoy }
+    }
+
+    /// Takes what is in another folder from there: the programs that are shipped smaller.
+    #[must_use]
+    pub fn with_small(self, folder: PathBuf) -> Self {
+        Self { small: Some(folder), ..self }
     }
 
     /// Finds them as a test does: in `$SKERRY_BIN_DIR` or beside the test's own binary, and in `$ENVOY`.
@@ -32,8 +40,8 @@ impl Binaries {
 
     /// One of our programs.
     pub fn ours(&self, name: &str) -> Result<PathBuf> {
-        let path = self.folder.join(name);
-        if path.is_file() {
+        let folders = self.small.iter().chain([&self.folder]);
+        if let Some(path) = folders.map(|folder| folder.join(name)).find(|path| path.is_file()) {
             return Ok(path);
         }
         bail!("{name} is not in {}: {WAY_OUT}", self.folder.display())

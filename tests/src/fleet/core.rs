@@ -68,6 +68,16 @@ impl Core {
         self.listen
     }
 
+    /// The core's own folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
     /// Tells it that something was pushed, as a forge does.
     pub async fn notify(&self) -> Result<()> {
         let body = format!("{{\"ref\": \"refs/heads/{}\"}}", crate::repo::BRANCH);

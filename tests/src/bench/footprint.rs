@@ -1,0 +1,129 @@
+//! Resident memory of a core, an agent and a launcher that run: 200 services, 50 routes, three sites of
+//! which one has an agent with one Envoy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::{Args, Row, world};
+use crate::fleet::{Agent, Core, Workload, XdsMode};
+use crate::repo::PolicyRepo;
+use crate::run::Run;
+
+const SERVICES: usize = 200;
+const ROUTES: usize = 50;
+const SITES: usize = 3;
+/// The first of the world's sites.
+const SITE: &str = "s0";
+/// Commits after the first, each of one route.
+const UPDATES: usize = 30;
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Measures the processes after the first bundle, and again after some updates.
+pub(super) fn measure(args: &Args) -> Result<Vec<Row>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(run(args))
+}
+
+async fn run(args: &Args) -> Result<Vec<Row>> {
+    let run = Run::new(args.binaries())?;
+    let mut repo = PolicyRepo::init(run.folder())?;
+    write_world(&repo)?;
+    let revision = repo.publish("the world")?;
+    let mut core = Core::new(&run, "core", &repo.url())?;
+    core.start().await?;
+    let agent = start_agent(&run, &core)?;
+    core.settled(&revision, &[SITE], DEADLINE).await?;
+    let mut rows = rows(&core, &agent, "after its start")?;
+    for version in 1..=UPDATES {
+        let revision = update(&mut repo, version)?;
+        core.notify().await?;
+        core.settled(&revision, &[SITE], DEADLINE).await?;
+    }
+    rows.extend(self::rows(&core, &agent, &format!("after {UPDATES} updates"))?);
+    Ok(rows)
+}
+
+fn write_world(repo: &PolicyRepo) -> Result<()> {
+    for at in 0..SERVICES {
+        repo.write(&format!("services/{at}.yaml"), &world::service(at).to_string())?;
+    }
+    for at in 0..ROUTES {
+        repo.write(&format!("routes/{at}.yaml"), &world::route(at, 0).to_string())?;
+    }
+    for at in 0..SITES {
+        let mut site = world::site(at);
+        site["spec"] = serde_json::json!({"dataPlane": {"supervision": "Agent"}});
+        repo.write(&format!("sites/{at}.yaml"), &site.to_string())?;
+    }
+    Ok(())
+}
+
+fn update(repo: &mut PolicyRepo, version: usize) -> Result<String> {
+    repo.write("routes/3.yaml", &world::route(3, version).to_string())?;
+    repo.publish("one route")
+}
+
+fn start_agent(run: &Arc<Run>, core: &Core) -> Result<Agent> {
+    let mut agent = Agent::new(run, SITE, core.address(), XdsMode::Delta)?;
+    let client = Workload::new("shop", "client", run.net().address()).label("app", "client");
+    agent.add(&client.sidecar(&run.net().range()))?;
+    agent.start()?;
+    Ok(agent)
+}
+
+fn rows(core: &Core, agent: &Agent, when: &str) -> Result<Vec<Row>> {
+    let data_plane = agent.data_plane();
+    let launcher = data_plane.iter().find(|process| process.program == "skerry-launcher");
+    let launcher = launcher.context("the agent has a launcher")?.id;
+    let processes = [
+        ("core", core.id(), "≤ 40 MB"),
+        ("agent", agent.id(), "≤ 15 MB"),
+        ("launcher", Some(launcher), "≤ 4 MB"),
+    ];
+    let row = |(what, id, wanted): (&str, Option<u32>, &'static str)| {
+        let memory = Memory::of(id.with_context(|| format!("the {what} runs"))?)?;
+        let figure = format!("{:.1} MB", memory.resident as f64 / 1e6);
+        let own = memory.own as f64 / 1e6;
+        Ok(Row::new(format!("{what}, resident {when} ({own:.1} MB its own)"), figure).wanted(wanted))
+    };
+    processes.into_iter().map(row).collect()
+}
+
+/// What a process holds in memory: bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Memory {
+    /// Everything, its program's pages among it.
+    resident: u64,
+    /// What no file stands behind.
+    own: u64,
+}
+
+impl Memory {
+    fn of(id: u32) -> Result<Self> {
+        let text = fs_err::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
+        Self::from_text(&text).with_context(|| format!("/proc/{id}/smaps_rollup has no `Rss`"))
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let read = |name: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+            Some(value.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+        };
+        Some(Self { resident: read("Rss")?, own: read("Anonymous")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_kernel_says() {
+        let text =
+            "55d0-7ffc ---p 0 00:00 0    [rollup]\nRss:      12 kB\nPss_Anon:  1 kB\nAnonymous:   3 kB\n";
+        assert_eq!(Memory::from_text(text), Some(Memory { resident: 12 * 1024, own: 3 * 1024 }));
+        assert!(Memory::of(std::process::id()).unwrap().resident > 1 << 20);
+    }
+}
