@@ -8,7 +8,6 @@
 pub mod age;
 pub mod blame;
 pub mod credentials;
-pub mod deepen;
 pub mod fetch_error;
 pub mod guard;
 pub mod history;

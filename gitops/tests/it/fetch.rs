@@ -366,31 +366,3 @@ fn a_folder_that_is_not_a_mirror_is_not_touched() {
     assert!(matches!(error, FetchError::Storage { .. }), "{error}");
     assert_eq!(fs::read_to_string(dir.path().join("thesis.tex")).unwrap(), "years of work");
 }
-
-#[test]
-fn a_shallow_clone_is_deepened_from_its_origin() {
-    use skerry_gitops::deepen::deepen;
-    use skerry_gitops::read_error::ReadError;
-    use skerry_gitops::snapshot::{Aging, load::load_revision};
-    let repo = TestRepo::new();
-    repo.at(1_000).commit(MAIN, &[("a.yaml", &service("cart", 80))]);
-    repo.commit(MAIN, &[("a.yaml", &service("cart", 81))]);
-    let server = Server::start(repo.dir.path(), Manner::Basic("ada", "s3cret"));
-    let url = format!("http://ada:s3cret@{}/policies.git", server.address);
-    let clone = repo.dir.path().join("clone");
-    let status = std::process::Command::new("git")
-        .args(["clone", "--quiet", "--depth", "1", &url])
-        .arg(&clone)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let load = || load_revision(&clone, "HEAD", "", Aging::FromHistory);
-    assert!(matches!(load().unwrap_err(), ReadError::Shallow { objects: 1, .. }));
-
-    deepen(&clone, &Credentials::Anonymous, LONG).unwrap();
-
-    assert_eq!(load().unwrap().objects[0].1, skerry_core::world::Age::Known(1_000));
-    deepen(&clone, &Credentials::Anonymous, LONG).unwrap();
-}
