@@ -25,6 +25,7 @@ Exit codes:
   6    the core refused
   10   there are differences (`diff --exit-code` alone)
   70   a bug of skerry
+  74   the output cannot be written
   141  the reader of the output went away";
 
 /// Skerry: a service mesh for edge sites, driven from Git.

@@ -17,6 +17,8 @@ pub enum ErrorKind {
     Unreachable,
     /// The core answered, and refused.
     Refused,
+    /// The output cannot be written: a full disk, say.
+    Output,
     /// A bug of this program.
     Internal,
     /// Whoever read the output went away.
@@ -32,6 +34,7 @@ impl ErrorKind {
             Self::NotFound => 4,
             Self::Unreachable => 5,
             Self::Refused => 6,
+            Self::Output => 74,
             Self::Internal => 70,
             Self::BrokenPipe => 141,
         }
@@ -72,7 +75,8 @@ impl CliError {
     pub fn write(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => Self::new(ErrorKind::BrokenPipe, "the output was closed"),
-            _ => Self::new(ErrorKind::Internal, format!("cannot write the output: {error}")),
+            _ => Self::new(ErrorKind::Output, format!("cannot write the output: {error}"))
+                .hint("see that there is room and that the file may be written, and run it again"),
         }
     }
 }

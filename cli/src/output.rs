@@ -25,6 +25,7 @@ pub mod serialized;
 pub mod table;
 
 use paint::Paint;
+use printable::on_one_line;
 use progress::Progress;
 
 /// Where a verb's words go.
@@ -91,9 +92,9 @@ impl Output {
     pub fn error(&mut self, error: &CliError) -> u8 {
         if error.kind != ErrorKind::BrokenPipe {
             let paint = self.paint_stderr();
-            let mut text = format!("{} {}\n", paint.error("error:"), error.message);
+            let mut text = format!("{} {}\n", paint.error("error:"), on_one_line(&error.message));
             for hint in &error.hints {
-                text.push_str(&format!("{} {hint}\n", paint.help("help:")));
+                text.push_str(&format!("{} {}\n", paint.help("help:"), on_one_line(hint)));
             }
             self.say(&text);
         }

@@ -80,6 +80,7 @@ impl Source {
     /// Finds out what a source is.
     pub fn find(args: &SourceArgs) -> Result<Self, CliError> {
         refuse_url(&args.source)?;
+        refuse_way_out(&args.path)?;
         let typed = PathBuf::from(&args.source);
         if !typed.is_dir() {
             let error = CliError::new(ErrorKind::Source, format!("there is no folder `{}`", typed.display()));
@@ -143,7 +144,10 @@ impl Loaded {
     pub fn read(args: &RevisionArgs) -> Result<Self, CliError> {
         let loaded = Source::find(&args.source)?.load(args.rev.as_deref())?;
         if loaded.files == 0 {
-            let message = format!("there is no policy file in `{}`", args.source.source);
+            let source = &args.source;
+            let folder =
+                if source.path.is_empty() { String::new() } else { format!("folder `{}` of ", source.path) };
+            let message = format!("there is no policy file in {folder}`{}`", source.source);
             let hint = "policy files end in `.yaml`, `.yml` or `.json`; name their folder with `--source` and `--path`";
             return Err(CliError::new(ErrorKind::Source, message).hint(hint));
         }
@@ -177,6 +181,16 @@ fn shown(folder: &Path) -> String {
 /// Counts diagnostics of one severity.
 pub fn count(diagnostics: &Diagnostics, severity: Severity) -> usize {
     diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+}
+
+/// The path of a source is a folder inside it, in a commit as in a folder.
+fn refuse_way_out(path: &str) -> Result<(), CliError> {
+    let is_inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if Path::new(path).components().all(is_inside) {
+        return Ok(());
+    }
+    let error = CliError::new(ErrorKind::Usage, format!("`--path {path}` is not a folder inside the source"));
+    Err(error.hint("write it from the top of the source, without `..`; name another source with `--source`"))
 }
 
 fn refuse_url(source: &str) -> Result<(), CliError> {

@@ -10,7 +10,7 @@ use miette::{
 use skerry_core::diagnostic::{Diagnostic, Location, Severity};
 
 use super::paint::Paint;
-use super::printable::printable;
+use super::printable::{on_one_line, printable};
 
 /// Lines shown above and below the one in question.
 const CONTEXT_LINES: usize = 2;
@@ -46,10 +46,10 @@ pub fn render<'a>(
 
 /// Writes `folder/file:line:column`.
 pub fn place(folder: &str, location: &Location) -> String {
-    match folder {
+    on_one_line(&match folder {
         "" | "." => location.to_string(),
         folder => format!("{}/{location}", folder.trim_end_matches('/')),
-    }
+    })
 }
 
 /// Renders a diagnostic on one line.
@@ -58,7 +58,7 @@ pub fn line(diagnostic: &Diagnostic, folder: &str, paint: Paint) -> String {
     let place = place(folder, &diagnostic.location);
     let field = if diagnostic.field.is_empty() { String::new() } else { format!("{}: ", diagnostic.field) };
     let head = toned(diagnostic.severity, &head(diagnostic), paint);
-    format!("{place}: {head}: {about}{field}{}\n", printable(&diagnostic.message))
+    format!("{place}: {head}: {}\n", on_one_line(&format!("{about}{field}{}", diagnostic.message)))
 }
 
 fn toned(severity: Severity, text: &str, paint: Paint) -> String {
@@ -152,10 +152,10 @@ impl fmt::Display for Report<'_> {
         if self.span.is_none() {
             write!(f, "{}: ", place(self.folder, &self.diagnostic.location))?;
             if !self.diagnostic.field.is_empty() {
-                write!(f, "{}: ", self.diagnostic.field)?;
+                write!(f, "{}: ", on_one_line(&self.diagnostic.field))?;
             }
         }
-        f.write_str(&printable(&self.diagnostic.message))
+        f.write_str(&on_one_line(&self.diagnostic.message))
     }
 }
 
@@ -171,7 +171,7 @@ impl miette::Diagnostic for Report<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let head = head(self.diagnostic);
         let object = self.diagnostic.object.as_ref();
-        Some(Box::new(object.map_or(head.clone(), |object| format!("{head}: {object}"))))
+        Some(Box::new(object.map_or(head.clone(), |object| on_one_line(&format!("{head}: {object}")))))
     }
 
     fn severity(&self) -> Option<miette::Severity> {
@@ -184,7 +184,7 @@ impl miette::Diagnostic for Report<'_> {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let help = &self.diagnostic.help;
-        (!help.is_empty()).then(|| Box::new(printable(help)) as Box<dyn fmt::Display>)
+        (!help.is_empty()).then(|| Box::new(on_one_line(help)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -192,7 +192,7 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let field = Some(self.diagnostic.field.clone()).filter(|field| !field.is_empty());
+        let field = Some(on_one_line(&self.diagnostic.field)).filter(|field| !field.is_empty());
         let label = LabeledSpan::new_with_span(field, self.span?);
         Some(Box::new(std::iter::once(label)))
     }

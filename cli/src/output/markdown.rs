@@ -6,6 +6,7 @@ use crate::diff::{Comparison, Fate, FragmentChange, Group};
 
 use super::diagnostics::word;
 use super::difference::{SITES, about, bytes, group_title, summary, title};
+use super::printable::on_one_line;
 
 /// Renders a comparison.
 pub fn render(comparison: &Comparison) -> String {
@@ -49,7 +50,8 @@ fn item(diagnostic: &Diagnostic) -> String {
     let field = if diagnostic.field.is_empty() { String::new() } else { format!("`{}`: ", diagnostic.field) };
     let severity = word(diagnostic.severity);
     let text = format!("{}{field}{}", escape(&object), escape(&diagnostic.message));
-    format!("* **{severity}[{}]** `{}` {text}\n", diagnostic.code, diagnostic.location)
+    let item = format!("* **{severity}[{}]** `{}` {text}", diagnostic.code, diagnostic.location);
+    on_one_line(&item) + "\n"
 }
 
 /// Keeps names from being taken as markup.

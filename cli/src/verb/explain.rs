@@ -28,10 +28,10 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Mesh, Service, HTTPRoute, TrafficPolicy or SiteOverride, in any case, also as plural
+    /// Mesh, Site, Service, HTTPRoute, TrafficPolicy or SiteOverride, in any case, also as plural
     #[arg(value_name = "KIND")]
     pub kind: Kind,
-    /// The object; NAME alone for a Mesh, or in the namespace `default`
+    /// The object; NAME alone for a Mesh or Site, or in the namespace `default`
     #[arg(value_name = "NAMESPACE/NAME")]
     pub name: String,
     /// Only this field and what is below it

@@ -25,6 +25,6 @@ pub fn run(args: &Args, _output: &mut Output) -> Result<Outcome, CliError> {
     let text = reference::render(&mut crate::args::Args::command());
     let folder = path.parent().map_or(Ok(()), fs_err::create_dir_all);
     let written = folder.and_then(|()| fs_err::write(&path, text));
-    written.map_err(|error| CliError::new(ErrorKind::Internal, error.to_string()))?;
+    written.map_err(|error| CliError::new(ErrorKind::Output, error.to_string()))?;
     Ok(Outcome::Done)
 }

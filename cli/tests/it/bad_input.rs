@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 use crate::policy::{OVERRIDE, ROUTE, SERVICES, SHOP, SITES};
-use crate::run::{Ran, skerry};
+use crate::run::{Ran, command, skerry};
 
 /// Validates the shop with one more file.
 fn with(path: &str, text: &str) -> Ran {
@@ -114,6 +114,35 @@ fn bytes_that_are_no_text_and_text_that_moves_the_cursor() {
     let ran = skerry(folder.path(), &["validate"]);
     assert!(!ran.to_string().contains('\x1b'), "{ran}");
     insta::assert_snapshot!(ran);
+}
+
+/// A name cannot pass for a line of the answer.
+#[test]
+fn a_line_end_in_a_name_does_not_end_the_line() {
+    let text =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: \"a\\nerror: all is lost\", namespace: shop}\n";
+    let ran = with("shop/lines.yaml", text);
+    assert!(!ran.stdout.lines().any(|line| line.trim_start().starts_with("error: all is lost")), "{ran}");
+    let folder = Folder::of(SHOP);
+    let ran = skerry(folder.path(), &["render", "bundle", "--site", "a\nerror: all is lost"]);
+    assert!(!ran.stderr.lines().any(|line| line.starts_with("error: all")), "{ran}");
+    assert_eq!(ran.code, 2);
+}
+
+/// A full disk is no bug of ours, and whoever closes the pipe has read enough.
+#[test]
+fn output_that_cannot_be_written() {
+    let folder = Folder::of(SHOP);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ran = command(folder.path()).arg("validate").stdout(full).output().unwrap();
+    assert_eq!(ran.status.code(), Some(74));
+    let words = String::from_utf8(ran.stderr).unwrap();
+    assert!(words.starts_with("error: cannot write the output: No space left"), "{words}");
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = command(folder.path()).arg("validate").stdout(writer).output().unwrap();
+    assert_eq!((ran.status.code(), ran.stderr), (Some(141), vec![]));
 }
 
 #[test]

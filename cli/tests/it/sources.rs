@@ -29,6 +29,21 @@ fn a_wrong_path_in_a_commit() {
 }
 
 #[test]
+fn a_path_that_leads_out_of_the_source() {
+    let folder = Folder::of(&[("w/a.yaml", SERVICES), ("v/b.yaml", SERVICES)]);
+    let out = validate(&folder, &["--source", "v", "--path", "../w"]);
+    let absolute = validate(&folder, &["--source", "v", "--path", "/etc"]);
+    insta::assert_snapshot!(format!("{out}\n{absolute}"));
+    assert_eq!(validate(&folder, &["--path", "./w/"]).code, 0);
+}
+
+#[test]
+fn a_folder_of_the_source_without_policies() {
+    let folder = Folder::of(&[("v/read.me", ""), ("w/a.yaml", SERVICES)]);
+    insta::assert_snapshot!(validate(&folder, &["--source", ".", "--path", "v"]));
+}
+
+#[test]
 fn an_empty_repository() {
     let folder = Folder::empty();
     folder.git(&["init", "--quiet", "--initial-branch=main"]);

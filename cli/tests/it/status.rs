@@ -228,6 +228,13 @@ fn a_held_revision_is_confirmed_by_its_hash() {
 }
 
 #[test]
+fn what_names_no_revision_is_not_asked_for() {
+    let core = core();
+    insta::assert_snapshot!(ask(&core, &["source", "confirm", "abc"]));
+    assert!(core.asked().is_empty());
+}
+
+#[test]
 fn another_revision_is_not_confirmed() {
     let core = core();
     let other = ask(&core, &["source", "confirm", "bbbbbbb"]);

@@ -3,7 +3,7 @@
 use crate::fleet::view::{DiagnosticView, SourceView};
 use crate::output::age::age_or_never;
 use crate::output::paint::Paint;
-use crate::output::printable::printable;
+use crate::output::printable::{on_one_line, printable};
 
 use super::fields;
 
@@ -54,7 +54,7 @@ fn place(source: &SourceView) -> String {
         return "none".to_owned();
     }
     let path = if source.path.is_empty() { String::new() } else { format!(", folder {}", source.path) };
-    format!("{} {}{path}", source.url, source.reference)
+    on_one_line(&format!("{} {}{path}", source.url, source.reference))
 }
 
 fn revision(source: &SourceView) -> String {
@@ -95,8 +95,9 @@ fn line(diagnostic: &DiagnosticView, extent: Extent, paint: Paint) -> String {
     };
     let part = |text: &str| if text.is_empty() { String::new() } else { format!("{text}: ") };
     let help = match extent {
-        Extent::Whole if !help.is_empty() => format!("    {} {}\n", paint.help("help:"), printable(help)),
+        Extent::Whole if !help.is_empty() => format!("    {} {}\n", paint.help("help:"), on_one_line(help)),
         Extent::Whole | Extent::Glance => String::new(),
     };
-    format!("  {place}: {head}: {}{}{}\n{help}", part(object), part(field), printable(message))
+    let what = on_one_line(&format!("{}{}{message}", part(object), part(field)));
+    format!("  {}: {head}: {what}\n{help}", on_one_line(&place))
 }

@@ -9,8 +9,8 @@ use crate::fleet::view::{FleetView, HeldView};
 use crate::outcome::Outcome;
 use crate::output::Output;
 
-/// The shortest part of a hash that names a commit.
-const SHORTEST_HASH: usize = 7;
+/// How many digits of a hash name a commit.
+const HASH: std::ops::RangeInclusive<usize> = 7..=40;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +31,10 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
+    if !names_a_commit(&args.revision) {
+        let error = CliError::new(ErrorKind::Usage, format!("`{}` does not name a revision", args.revision));
+        return Err(error.hint("write the held one as `skerry source get` shows it, or 7 digits of its hash"));
+    }
     let mut core = Fleet::at(&args.core.core)?;
     let source = FleetView::of(core.source()?).source;
     let held = source.held.ok_or_else(|| {
@@ -47,9 +51,15 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
+/// Says whether a text is the name of a revision, long or short, or the start of its hash.
+fn names_a_commit(typed: &str) -> bool {
+    let hash = typed.rsplit_once('@').map_or(typed, |(_, hash)| hash.trim_start_matches("sha1:"));
+    HASH.contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn is_meant(typed: &str, held: &HeldView) -> bool {
     let hash = held.revision.split_once("@sha1:").map_or("", |(_, hash)| hash);
-    let is_hash = typed.len() >= SHORTEST_HASH && hash.starts_with(typed);
+    let is_hash = HASH.contains(&typed.len()) && hash.starts_with(&typed.to_ascii_lowercase());
     typed == held.revision || typed == Revision::from_text(&held.revision).short() || is_hash
 }
 
@@ -66,6 +76,13 @@ mod tests {
         }
         for typed in ["", "1a2b3c", "2b3c4d1a", "main", "main@sha1:1a2b3c4d"] {
             assert!(!is_meant(typed, &held), "{typed}");
+        }
+        assert!(is_meant("1A2B3C4", &held));
+        for typed in ["1a2b3c4", "main@1a2b3c4d", &held.revision, "main@sha1:1a2b3c4d"] {
+            assert!(names_a_commit(typed), "{typed}");
+        }
+        for typed in ["", "abc", "1a2b3c", "main", "main@", "main@sha1:xyz", "not-a-hash", "@"] {
+            assert!(!names_a_commit(typed), "{typed}");
         }
     }
 }
