@@ -39,7 +39,8 @@ pub struct SourceTree {
     path: String,
     commit: Option<CommitId>,
     catalog: Catalog,
-    ignored: BTreeMap<String, Ignored>,
+    /// Entries that are passed over. Each is also a file of the catalog, with one diagnostic.
+    ignored: BTreeSet<String>,
     /// `None` when ages are skipped.
     ages: Option<Ages>,
 }
@@ -61,7 +62,7 @@ pub struct Advance {
     pub foreign: BTreeMap<String, usize>,
     /// How many policy files there are now.
     pub files: usize,
-    /// How many links, submodules and unprintable names are passed over now.
+    /// How many links, submodules and unprintable names are passed over now; each has a diagnostic.
     pub ignored: usize,
     /// What was learned of ages.
     pub ages: AgeReport,
@@ -78,7 +79,7 @@ impl SourceTree {
             Aging::Skip => None,
         };
         let (path, catalog) = (normalize(path), Catalog::default());
-        Self { path, commit: None, catalog, ignored: BTreeMap::new(), ages }
+        Self { path, commit: None, catalog, ignored: BTreeSet::new(), ages }
     }
 
     /// Builds the state at `commit` anew, after a restart. With the holds and ages that were saved at that commit the
@@ -136,9 +137,9 @@ impl SourceTree {
         let changed = self.catalog.apply(batch, from);
         for (path, ignored) in changes.ignored {
             match ignored {
-                Some(why) => drop(self.ignored.insert(path, why)),
-                None => drop(self.ignored.remove(&path)),
-            }
+                Some(_) => self.ignored.insert(path),
+                None => self.ignored.remove(&path),
+            };
         }
         Ok(self.report(from, to, changed, report))
     }
@@ -152,7 +153,7 @@ impl SourceTree {
             deletes: changed.deletes.into_iter().collect(),
             diagnostics: self.catalog.diagnostics(),
             foreign: self.catalog.foreign().clone(),
-            files: self.catalog.files(),
+            files: self.catalog.files() - self.ignored.len(),
             ignored: self.ignored.len(),
             ages,
             lost: Vec::new(),
@@ -203,12 +204,17 @@ fn read(history: &History, changes: &TreeChanges) -> Result<Batch, ReadError> {
             Blob::TooLarge { size } => SourceFile::over_budget(path, Some(blob), size),
         })
     };
-    let files = changes.files.iter();
-    files
-        .map(|change| {
-            Ok((change.path.clone(), change.blob.map(|blob| file(&change.path, blob)).transpose()?))
-        })
-        .collect()
+    // What is passed over may stand for a file that was read before, so it comes after.
+    let ignored = changes.ignored.iter();
+    let passed_over = |(path, why): (&String, &Option<Ignored>)| {
+        (path.clone(), why.map(|why| SourceFile::passed_over(path, why)))
+    };
+    let mut batch: Batch = ignored.clone().filter(|(_, why)| why.is_none()).map(passed_over).collect();
+    for change in &changes.files {
+        batch.insert(change.path.clone(), change.blob.map(|blob| file(&change.path, blob)).transpose()?);
+    }
+    batch.extend(ignored.filter(|(_, why)| why.is_some()).map(passed_over));
+    Ok(batch)
 }
 
 /// Refuses objects whose age a shallow clone cannot tell and that do not tell it themselves.

@@ -1,8 +1,8 @@
 //! Which policy files differ between two commits, found by comparing trees: cost is that of what changed.
 //!
 //! Must not read file contents. Names that begin with a dot are not looked at (`.github`, `.pre-commit-config.yaml`:
-//! settings of tools, often in dialects of YAML). Symbolic links and submodules are passed over and counted: a link could point
-//! anywhere, and a submodule is another repository.
+//! settings of tools, often in dialects of YAML). Symbolic links and submodules are not followed: a link could point
+//! anywhere, and a submodule is another repository. Those that may stand for policies are named.
 
 use std::collections::BTreeMap;
 
@@ -46,12 +46,61 @@ pub enum Ignored {
     UnreadableName,
 }
 
+/// What an entry of a folder is, as far as it matters for whether passing it over hides policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    Folder,
+    File,
+    SymbolicLink,
+    Submodule,
+}
+
+impl Ignored {
+    /// Says whether an entry is passed over although policies may be behind it: a policy file or folder with a name
+    /// that is not UTF-8, a submodule, and a link that is named as a policy file or may be a folder (no `.` in its name).
+    pub(crate) fn of(name: &[u8], kind: EntryKind) -> Option<Self> {
+        let is_policy = ENDINGS.iter().any(|ending| name.ends_with(ending.as_bytes()));
+        let is_utf8 = std::str::from_utf8(name).is_ok();
+        match kind {
+            EntryKind::Submodule => Some(Self::Submodule),
+            EntryKind::SymbolicLink if is_policy || !name.contains(&b'.') => Some(Self::SymbolicLink),
+            EntryKind::Folder if !is_utf8 => Some(Self::UnreadableName),
+            EntryKind::File if !is_utf8 && is_policy => Some(Self::UnreadableName),
+            EntryKind::SymbolicLink | EntryKind::Folder | EntryKind::File => None,
+        }
+    }
+
+    /// Says what is not read, and what would help.
+    pub(crate) fn explain(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SymbolicLink => (
+                "a symbolic link is not followed; nothing is read through it",
+                "commit the file itself; what lies below the policy path is read where it is, without a link",
+            ),
+            Self::Submodule => (
+                "a submodule is another repository; nothing of it is read",
+                "copy its policies into this repository, or keep it out of the policy path",
+            ),
+            Self::UnreadableName => (
+                "the name is not UTF-8, so nothing is read from here",
+                "rename it; bytes that are not ASCII are shown as \\xNN",
+            ),
+        }
+    }
+}
+
+/// Writes a name for people: as it is, or with its bytes escaped where it is not UTF-8. Two names are never written alike.
+pub(crate) fn shown(name: &[u8]) -> String {
+    std::str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned)
+}
+
 /// The difference between two commits, below a path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TreeChanges {
     /// Policy files (`*.yaml`, `*.yml`, `*.json`), in the order of their paths.
     pub files: Vec<FileChange>,
-    /// Entries that are passed over and were not before (`Some`), or no longer are (`None`), by path.
+    /// Entries that are passed over although policies may be behind them and were not before (`Some`), or no longer
+    /// are (`None`), by path.
     pub ignored: BTreeMap<String, Option<Ignored>>,
 }
 
@@ -96,7 +145,7 @@ impl History {
                 }
                 changes.note(path, old, new);
             }
-            if seen > TREE_ENTRIES || changes.files.len() > FILES {
+            if seen > TREE_ENTRIES || changes.files.len() + changes.ignored.len() > FILES {
                 return Err(too_many(seen));
             }
         }
@@ -149,8 +198,10 @@ pub(crate) fn is_hidden(name: &[u8]) -> bool {
 
 /// Says whether a file's name is that of a policy file.
 pub(crate) fn is_policy_file(name: &str) -> bool {
-    [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
+
+const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
@@ -162,18 +213,23 @@ enum Entry {
 fn entries_of(tree: &Tree<'_>) -> BTreeMap<String, Entry> {
     tree.iter()
         .filter(|entry| !is_hidden(entry.name_bytes()))
-        .map(|entry| {
-            let Ok(name) = std::str::from_utf8(entry.name_bytes()) else {
-                let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
-                return (name, Entry::Ignored(Ignored::UnreadableName));
+        .filter_map(|entry| {
+            let kind = match (entry.kind(), entry.filemode()) {
+                (Some(ObjectType::Tree), _) => EntryKind::Folder,
+                (_, 0o120_000) => EntryKind::SymbolicLink,
+                (Some(ObjectType::Blob), _) => EntryKind::File,
+                _ => EntryKind::Submodule,
             };
-            let value = match (entry.kind(), entry.filemode()) {
-                (Some(ObjectType::Tree), _) => Entry::Folder(entry.id()),
-                (_, 0o120_000) => Entry::Ignored(Ignored::SymbolicLink),
-                (Some(ObjectType::Blob), _) => Entry::File(entry.id()),
-                _ => Entry::Ignored(Ignored::Submodule),
-            };
-            (name.to_owned(), value)
+            let name = entry.name_bytes();
+            if let Some(ignored) = Ignored::of(name, kind) {
+                return Some((shown(name), Entry::Ignored(ignored)));
+            }
+            let name = std::str::from_utf8(name).ok()?.to_owned();
+            match kind {
+                EntryKind::Folder => Some((name, Entry::Folder(entry.id()))),
+                EntryKind::File => Some((name, Entry::File(entry.id()))),
+                EntryKind::SymbolicLink | EntryKind::Submodule => None,
+            }
         })
         .collect()
 }

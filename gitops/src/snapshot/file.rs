@@ -11,6 +11,7 @@ use skerry_core::policy::{Decoded, Object};
 
 use crate::limits::FILE_BYTES;
 use crate::oid::BlobId;
+use crate::tree::Ignored;
 
 /// How documents without a kind are counted: Helm values, say.
 const NO_KIND: &str = "(no kind)";
@@ -77,6 +78,13 @@ impl SourceFile {
         let diagnostic = Diagnostic::error(Code::BudgetExceeded, Location::file(path), message)
             .help("split the file, or keep it out of the policy path");
         Self { blob, diagnostics: vec![diagnostic], unreadable: 1, ..Self::default() }
+    }
+
+    /// Stands for a link, a submodule or an unprintable name: what is behind it may be anything, and is not read.
+    pub(super) fn passed_over(path: &str, why: Ignored) -> Self {
+        let (message, help) = why.explain();
+        let diagnostic = Diagnostic::warning(Code::Unsupported, Location::file(path), message).help(help);
+        Self { diagnostics: vec![diagnostic], unreadable: 1, ..Self::default() }
     }
 
     fn take(&mut self, location: &Location, decoded: Decoded) {

@@ -1,7 +1,7 @@
 //! Reads a plain folder: no Git, no history, one look.
 //!
-//! Must not leave the folder: links are passed over, except one to a file in a hidden folder beside it, which is how
-//! Kubernetes mounts a `ConfigMap` (`policy.yaml -> ..data/policy.yaml`).
+//! Must not leave the folder: links are passed over and named, except one to a file in a hidden folder beside it, which
+//! is how Kubernetes mounts a `ConfigMap` (`policy.yaml -> ..data/policy.yaml`).
 
 use std::fs;
 use std::io::Read;
@@ -11,9 +11,9 @@ use super::catalog::Batch;
 use super::file::SourceFile;
 use crate::limits::{FILE_BYTES, FILES, TREE_ENTRIES};
 use crate::read_error::ReadError;
-use crate::tree::{is_hidden, is_policy_file};
+use crate::tree::{EntryKind, Ignored, is_hidden, is_policy_file, shown};
 
-/// The policy files of a folder, and how many links were passed over.
+/// The policy files of a folder, and how many entries among them stand for what was passed over.
 #[derive(Debug, Default)]
 pub(super) struct Folder {
     pub(super) files: Batch,
@@ -40,7 +40,12 @@ pub(super) fn read(root: &Path) -> Result<Folder, ReadError> {
                     let file = read_file(&entry.path(), &name)?;
                     folder.files.insert(name, Some(file));
                 }
-                Found::Ignored => folder.ignored += 1,
+                Found::Ignored(name, why) => {
+                    let name = format!("{prefix}{name}");
+                    let file = SourceFile::passed_over(&name, why);
+                    folder.files.insert(name, Some(file));
+                    folder.ignored += 1;
+                }
                 Found::Nothing => {}
             }
         }
@@ -58,7 +63,7 @@ enum Found {
     Folder(String),
     File(String),
     /// A link that is not followed, or a name that is not UTF-8.
-    Ignored,
+    Ignored(String, Ignored),
     Nothing,
 }
 
@@ -67,17 +72,21 @@ fn classify(top: &Path, entry: &fs::DirEntry) -> Found {
     if is_hidden(name.as_encoded_bytes()) {
         return Found::Nothing;
     }
-    let (Some(name), Ok(kind)) = (name.to_str().map(str::to_owned), entry.file_type()) else {
-        return Found::Ignored;
+    // Gone since the folder was listed.
+    let Ok(kind) = entry.file_type() else { return Found::Nothing };
+    let kind = match kind {
+        kind if kind.is_dir() => EntryKind::Folder,
+        kind if kind.is_symlink() && !is_mounted_file(top, &entry.path()) => EntryKind::SymbolicLink,
+        kind if kind.is_file() || kind.is_symlink() => EntryKind::File,
+        _ => return Found::Nothing,
     };
-    if kind.is_dir() {
-        Found::Folder(name)
-    } else if kind.is_symlink() && !is_mounted_file(top, &entry.path()) {
-        Found::Ignored
-    } else if is_policy_file(&name) && (kind.is_file() || kind.is_symlink()) {
-        Found::File(name)
-    } else {
-        Found::Nothing
+    if let Some(ignored) = Ignored::of(name.as_encoded_bytes(), kind) {
+        return Found::Ignored(shown(name.as_encoded_bytes()), ignored);
+    }
+    match (kind, name.into_string()) {
+        (EntryKind::Folder, Ok(name)) => Found::Folder(name),
+        (EntryKind::File, Ok(name)) if is_policy_file(&name) => Found::File(name),
+        _ => Found::Nothing,
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Loaded {
     pub foreign: BTreeMap<String, usize>,
     /// How many policy files were read.
     pub files: usize,
-    /// How many links, submodules and unprintable names were passed over.
+    /// How many links, submodules and unprintable names were passed over; each has a diagnostic.
     pub ignored: usize,
 }
 
@@ -48,7 +48,7 @@ pub fn load_folder(path: &Path) -> Result<Loaded, ReadError> {
         objects: catalog.objects().map(|object| (Object::clone(object), age(object))).collect(),
         diagnostics: catalog.diagnostics(),
         foreign: catalog.foreign().clone(),
-        files: catalog.files(),
+        files: catalog.files() - folder.ignored,
         ignored: folder.ignored,
     })
 }

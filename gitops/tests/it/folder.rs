@@ -65,7 +65,24 @@ fn links_do_not_lead_out_and_mounted_config_maps_are_read() {
 
     let names: Vec<_> = loaded.objects.iter().map(|(object, _)| object.key.name.as_str()).collect();
     assert_eq!(names, ["cart", "mounted"]);
-    assert_eq!(loaded.ignored, 4);
+    assert_eq!((loaded.ignored, loaded.files), (4, 2));
+    let named: Vec<_> = loaded.diagnostics.iter().map(|one| one.location.file.as_str()).collect();
+    assert_eq!(named, ["again.yaml", "dangling.yaml", "loop", "secret.yaml"]);
+    assert!(loaded.diagnostics.iter().all(|one| one.message.contains("not followed")));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_name_that_is_not_utf8_is_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.yaml");
+    fs::write(dir.path().join(name), service("cart", 80)).unwrap();
+
+    let loaded = load_folder(dir.path()).unwrap();
+
+    let named: Vec<_> = loaded.diagnostics.iter().map(|one| one.location.file.as_str()).collect();
+    assert_eq!((loaded.objects.len(), named), (0, vec!["caf\\xe9.yaml"]));
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn holds_that_no_longer_apply_are_dropped_at_a_restart() {
 }
 
 #[test]
-fn links_and_submodules_are_counted_as_they_come_and_go() {
+fn links_and_submodules_are_named_as_they_come_and_go() {
     let repo = TestRepo::new();
     let policy = service("cart", 80);
     let first = repo.commit_entries(
@@ -151,6 +151,52 @@ fn links_and_submodules_are_counted_as_they_come_and_go() {
     let history = repo.history();
     let mut tree = SourceTree::new("", Aging::FromHistory);
 
-    assert_eq!(tree.advance(&history, first).unwrap().ignored, 2);
-    assert_eq!(tree.advance(&history, second).unwrap().ignored, 0);
+    let with = tree.advance(&history, first).unwrap();
+    assert_eq!((with.ignored, with.files), (2, 1));
+    insta::assert_snapshot!(with.diagnostics.iter().map(|one| format!("{one}\n")).collect::<String>());
+    let without = tree.advance(&history, second).unwrap();
+    assert_eq!((without.ignored, without.files, without.diagnostics.len()), (0, 1, 0));
+}
+
+#[test]
+fn names_that_are_not_utf8_are_named_where_policies_may_be_behind_them() {
+    let repo = TestRepo::new();
+    let blob = repo.repo.blob(service("cart", 80).as_bytes()).unwrap();
+    let mut folder = repo.repo.treebuilder(None).unwrap();
+    folder.insert("b.yaml", blob, 0o100_644).unwrap();
+    let folder = folder.write().unwrap();
+    let mut top = repo.repo.treebuilder(None).unwrap();
+    top.insert(&b"caf\xe9.yaml"[..], blob, 0o100_644).unwrap();
+    top.insert(&b"caf\xe8.yaml"[..], blob, 0o100_644).unwrap();
+    top.insert(&b"\xff.md"[..], blob, 0o100_644).unwrap();
+    top.insert(&b"d\xfc"[..], folder, 0o040_000).unwrap();
+    let top = repo.repo.find_tree(top.write().unwrap()).unwrap();
+    let ada = git2::Signature::new("Ada", "ada@example.org", &git2::Time::new(0, 0)).unwrap();
+    let commit = crate::repository::id(repo.repo.commit(None, &ada, &ada, "names", &top, &[]).unwrap());
+
+    let advance = SourceTree::new("", Aging::FromHistory).advance(&repo.history(), commit).unwrap();
+
+    let named: Vec<_> = advance.diagnostics.iter().map(|one| one.location.file.as_str()).collect();
+    assert_eq!(named, ["caf\\xe8.yaml", "caf\\xe9.yaml", "d\\xfc"]);
+    assert_eq!((advance.upserts.len(), advance.files), (0, 0));
+}
+
+#[test]
+fn invariant_6_a_file_that_becomes_a_link_removes_nothing() {
+    let repo = TestRepo::new();
+    let policy = service("cart", 80);
+    let first = repo.commit_on(&[], &[("d/a.yaml", &policy), ("b.yaml", &service("ads", 80))]);
+    let linked = [("d", &b"../elsewhere"[..], 0o120_000), ("b.yaml", &b"../b.yaml"[..], 0o120_000)];
+    let linked = repo.commit_entries(&[first], &linked);
+    let gone = repo.commit_on(&[linked], &[("c.yaml", &service("new", 80))]);
+    let history = repo.history();
+    let mut tree = SourceTree::new("", Aging::FromHistory);
+    tree.advance(&history, first).unwrap();
+
+    let held = tree.advance(&history, linked).unwrap();
+
+    assert_eq!(held.deletes, []);
+    assert_eq!(tree.holds().keys().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["ads", "cart"]);
+    let removed = tree.advance(&history, gone).unwrap();
+    assert_eq!(removed.deletes, [key("ads"), key("cart")], "without the links the removal is said");
 }
