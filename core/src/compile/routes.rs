@@ -197,6 +197,7 @@ fn compile_action(
 
 fn default_entry(inputs: &ServiceInputs<'_>, port: u16, diagnostics: &mut Vec<Diagnostic>) -> Entry {
     let settings = traffic::for_service(inputs, diagnostics);
+    diagnostics.extend(traffic::longer_try(inputs, &settings, inputs.object));
     let name: NamespacedName = inputs.object.key.namespaced_name();
     let backend = v1::Backend {
         namespace: name.namespace.clone(),

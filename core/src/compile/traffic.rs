@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use crate::bundle::v1;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::field_path;
-use crate::id::{NamespacedName, ObjectKey};
+use crate::id::{Kind, NamespacedName, ObjectKey};
+use crate::policy::Object;
 use crate::policy::http_route::Rule;
 use crate::policy::traffic_policy::{Target, TrafficSettings};
 
@@ -65,6 +66,7 @@ pub(super) fn for_rule(
     }
     let mut effective = fold(&inputs.policies, &targets, diagnostics);
     own_settings(&mut effective, rule, &route.aged.object.key);
+    diagnostics.extend(longer_try(inputs, &effective, &route.aged.object));
     effective
 }
 
@@ -93,6 +95,37 @@ pub fn explain(inputs: &ServiceInputs<'_>, rule: Option<(RouteInput<'_>, &Rule)>
         Some((route, rule)) => for_rule(inputs, route, rule, &mut ignored),
         None => for_service(inputs, &mut ignored),
     }
+}
+
+/// A try that may take longer than the whole request (GEP-1742), where the two come from different objects: each is right
+/// by itself. What one object says of both is checked when it is read.
+pub(super) fn longer_try(
+    inputs: &ServiceInputs<'_>,
+    effective: &Effective,
+    subject: &Object,
+) -> Option<Diagnostic> {
+    let settings = &effective.settings;
+    let (one, whole) = (settings.backend_request_timeout_ms?, settings.request_timeout_ms?);
+    let (setter, _) = effective.origins.get("spec.timeouts.backendRequest")?;
+    let (bound, _) = effective.origins.get("spec.timeouts.request")?;
+    if whole == 0 || one <= whole || setter == bound {
+        return None;
+    }
+    let policies = inputs.policies.iter().map(|input| &*input.aged.object);
+    let object = policies.chain([subject]).find(|object| object.key == *setter)?;
+    let pointer = match object.key.kind {
+        Kind::HttpRoute => "/spec/rules",
+        _ => "/spec/timeouts/backendRequest",
+    };
+    let message = format!(
+        "for {} one try may take {one} ms, and {bound} lets the whole request take {whole} ms: the request ends first",
+        subject.key
+    );
+    let diagnostic = Diagnostic::warning(Code::InvalidValue, object.document.locate(pointer), message)
+        .object(object.key.clone())
+        .field(field_path(pointer))
+        .help("make `backendRequest` shorter, or `request` longer or 0s, in one of the two");
+    Some(diagnostic)
 }
 
 fn service_targets(inputs: &ServiceInputs<'_>) -> Vec<Target> {

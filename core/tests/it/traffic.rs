@@ -84,6 +84,21 @@ fn of_two_policies_on_one_target_the_older_wins_and_the_other_says_so() {
 }
 
 #[test]
+fn a_try_that_outlasts_the_request_of_another_policy_is_named() {
+    let whole = policy("whole", LEVELS[0].1, "timeouts: {request: 1s}");
+    let one = policy("one", LEVELS[2].1, "timeouts: {backendRequest: 2s}");
+    insta::assert_snapshot!(text(&compile(&(world(RULE) + &whole + &one)).diagnostics));
+    let own = "{timeouts: {backendRequest: 2s}, backendRefs: [{name: cart, port: 80}]}";
+    assert!(text(&compile(&(world(own) + &whole)).diagnostics).contains("HTTPRoute shop/r: spec.rules"));
+    let unrouted = site_yaml("s1", "") + &service_yaml("cart") + &whole + &one;
+    assert!(text(&compile(&unrouted).diagnostics).contains("for Service shop/cart one try may take"));
+    for fine in ["timeouts: {request: 0s}", "timeouts: {request: 2s}"] {
+        let wide = policy("whole", LEVELS[0].1, fine);
+        assert_eq!(text(&compile(&(world(RULE) + &wide + &one)).diagnostics), "", "{fine}");
+    }
+}
+
+#[test]
 fn connect_timeout_and_retry_budget_hold_for_the_cluster() {
     let budget = policy(
         "p",
