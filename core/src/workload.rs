@@ -57,6 +57,13 @@ pub struct Proxy {
 }
 
 impl Workload {
+    /// Lists where workload and proxy listen: the workload's ports, and one inbound port for each of them.
+    pub fn listeners(&self) -> impl Iterator<Item = SocketAddr> {
+        let own = self.ports.iter().map(|port| SocketAddr::new(self.address, port.port.get()));
+        let inbound = self.proxy.iter().flat_map(|_| self.ports.iter().map(|port| self.endpoint(port.port)));
+        own.chain(inbound)
+    }
+
     /// Says where other proxies reach the given port: at its own proxy if it has one, else at itself.
     ///
     /// A port that is not among `ports` is not behind the proxy.

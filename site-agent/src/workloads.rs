@@ -2,8 +2,9 @@
 //! said when it last could; a file that is removed takes its workloads with it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
-use skerry_core::diagnostic::{Severity, has_errors};
+use skerry_core::diagnostic::has_errors;
 use skerry_core::id::NamespacedName;
 use skerry_core::workload::Workload;
 
@@ -46,6 +47,7 @@ pub(crate) fn fold(scan: Scan, kept: &BTreeMap<String, Vec<u8>>) -> Loaded {
     if scan.is_partial {
         keep_unread(kept, &mut by_name, &mut loaded);
     }
+    loaded.problems.extend(shared_addresses(by_name.values()));
     loaded.workloads = by_name.into_values().map(|(workload, _)| workload).collect();
     loaded
 }
@@ -59,8 +61,7 @@ fn load(
 ) -> (Vec<Workload>, Option<Vec<u8>>) {
     let found = content.and_then(|bytes| {
         let (workloads, diagnostics) = skerry_crds::load_workloads(&[(file.to_owned(), bytes.clone())]);
-        let shown = diagnostics.iter().filter(|diagnostic| diagnostic.severity != Severity::Info);
-        problems.extend(shown.map(ToString::to_string));
+        problems.extend(diagnostics.iter().map(ToString::to_string));
         if has_errors(&diagnostics) { Err(String::new()) } else { Ok((workloads, bytes)) }
     });
     match found {
@@ -92,6 +93,27 @@ fn keep_unread(
             by_name.entry(workload.name.clone()).or_insert((workload, file.clone()));
         }
     }
+}
+
+/// Finds workloads that would listen where another one does: two processes cannot both, so one of the files is wrong.
+fn shared_addresses<'a>(workloads: impl Iterator<Item = &'a (Workload, String)>) -> Vec<String> {
+    let mut taken: BTreeMap<SocketAddr, &(Workload, String)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for here in workloads {
+        let (workload, file) = here;
+        for address in workload.listeners() {
+            let (other, first) = *taken.entry(address).or_insert(here);
+            if other.name != workload.name {
+                problems.push(format!(
+                    "{file}: workload {} takes {address}, which workload {} in {first} takes too \
+                     (help: give each workload an address or ports of its own, its proxy's inbound ports among them)",
+                    workload.name, other.name
+                ));
+                break;
+            }
+        }
+    }
+    problems
 }
 
 #[cfg(test)]

@@ -58,6 +58,25 @@ fn of_two_workloads_of_one_name_the_first_file_counts() {
 }
 
 #[test]
+fn two_workloads_at_one_address_and_port_are_named_with_both_files() {
+    let files = [("a.yaml", workload("a", 80)), ("b.yaml", workload("b", 80)), ("c.yaml", workload("c", 81))];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let loaded = fold(scan_of(&files), &BTreeMap::new());
+    assert_eq!(loaded.workloads.len(), 3, "both are kept: which one is wrong cannot be told");
+    assert_eq!(loaded.problems.len(), 1, "{:?}", loaded.problems);
+    let problem = &loaded.problems[0];
+    let expected = "b.yaml: workload shop/b takes 127.0.0.1:80, which workload shop/a in a.yaml takes too";
+    assert!(problem.starts_with(expected), "{problem}");
+
+    // Proxies of one host that take the default inbound port.
+    let proxied = |name, port| workload(name, port) + "  proxy: {}\n";
+    let files = [("a.yaml", proxied("a", 80)), ("b.yaml", proxied("b", 81))];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let loaded = fold(scan_of(&files), &BTreeMap::new());
+    assert!(loaded.problems[0].contains("takes 127.0.0.1:15006, which"), "{:?}", loaded.problems);
+}
+
+#[test]
 fn only_workload_files_are_read_and_long_ones_are_named() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["b.yaml", "a.yml", "c.json", ".hidden.yaml", "notes.txt"] {
