@@ -15,6 +15,7 @@ use super::metadata::Metadata;
 use super::{Body, sites, spec};
 
 mod backends;
+mod counts;
 mod filters;
 mod headers;
 mod location;
@@ -34,6 +35,9 @@ pub(super) fn convert(metadata: &Metadata, findings: &mut Findings<'_>) -> Optio
     let namespace = &metadata.key.namespace;
     let parents = parents::convert(spec.parent_refs.as_deref().unwrap_or_default(), namespace, findings);
     // Rules of a route for another controller are not ours to judge.
+    if !parents.is_empty() && !counts::check(findings) {
+        return None;
+    }
     let rules = if parents.is_empty() {
         Vec::new()
     } else {

@@ -159,15 +159,40 @@ fn mismatch(shape: &Shape, value: &Value, pointer: &str, findings: &mut Findings
     let help = match (shape, value) {
         (Shape::Duration, _) => "write it with its unit, as 10s, 1m30s or 500ms (GEP-2257)".to_owned(),
         (Shape::Text { .. }, Value::Number(_) | Value::Bool(_)) => format!("put it in quotes: \"{value}\""),
-        (Shape::Integer { .. } | Shape::Number { .. }, Value::String(text))
-            if text.parse::<f64>().is_ok() =>
-        {
-            "take the quotes away".to_owned()
+        (Shape::Integer { .. } | Shape::Number { .. }, Value::String(text)) => {
+            number_help(shape, text, expected)
         }
         (Shape::List { .. }, Value::Object(_) | Value::String(_)) => "start each item with `- `".to_owned(),
         _ => format!("write {expected}"),
     };
     findings.error(Code::InvalidField, pointer, format!("expected {expected}, found {}", found(value)), help);
+}
+
+/// A number that is text: it has leading zeros, is beyond what a number can be, or is in quotes.
+fn number_help(shape: &Shape, text: &str, expected: &str) -> String {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_digits && digits.len() > 1 && digits.starts_with('0') {
+        let octal = match i64::from_str_radix(digits, 8) {
+            Ok(octal) => format!("octal {octal}"),
+            Err(_) => "octal".to_owned(),
+        };
+        let decimal = digits.trim_start_matches('0');
+        let decimal = if decimal.is_empty() { "0" } else { decimal };
+        return format!(
+            "leading zeros mean {octal} in YAML 1.1 and decimal {decimal} in YAML 1.2: write the number without them"
+        );
+    }
+    match (text.parse::<f64>(), shape) {
+        (Ok(number), _) if number.is_finite() => "take the quotes away".to_owned(),
+        (Ok(_), Shape::Integer { least, most }) => {
+            format!("it is too large for a number: give {}", bounds(least, most, &i64::MIN, &i64::MAX))
+        }
+        (Ok(_), Shape::Number { least, most }) => {
+            format!("it is too large for a number: give {}", bounds(least, most, &f64::MIN, &f64::MAX))
+        }
+        _ => format!("write {expected}"),
+    }
 }
 
 fn found(value: &Value) -> String {

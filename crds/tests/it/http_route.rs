@@ -178,6 +178,52 @@ fn timeouts_and_retries_are_read() {
     assert_eq!(retry, Some(Retry { attempts: 0, codes: vec![500], backoff_ms: 0 }));
 }
 
+/// The bounds of the Gateway API's CRD (`maxItems`), and what is just inside of them.
+#[test]
+fn lists_are_bounded_as_in_the_crd() {
+    let many = |item: &str, count: usize| format!("[{}]", vec![item; count].join(", "));
+    let matched = |count| format!("{{matches: {}, {BACKENDS}}}", many("{path: {value: /a}}", count));
+    let filter = |count: usize| {
+        let set: String = (0..count).map(|at| format!("{{name: h{at}, value: x}},")).collect();
+        format!(
+            "[{{filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{set}]}}}}], {BACKENDS}}}]"
+        )
+    };
+    let headers = |count: usize| {
+        let all: String = (0..count).map(|at| format!("{{name: h{at}, value: x}},")).collect();
+        format!("[{{matches: [{{headers: [{all}]}}], {BACKENDS}}}]")
+    };
+    let rules = |count| many(&format!("{{{BACKENDS}}}"), count);
+    let backends = |count| format!("[{{backendRefs: {}}}]", many("{name: a, port: 80}", count));
+    let matches = |count| format!("[{}]", matched(count));
+    let inside = [rules(16), matches(64), backends(16), headers(16), filter(16), many(&matched(64), 2)];
+    for rules in inside {
+        assert_eq!(explain(&with_rules(&rules)), "HTTPRoute shop/r\n");
+    }
+    let outside = [rules(17), matches(65), backends(17), headers(17), filter(17), many(&matched(43), 3)];
+    let mut words = String::new();
+    for rules in outside {
+        words += &explain(&with_rules(&rules));
+    }
+    let parents: String = (0..33).map(|at| format!("{{group: '', kind: Service, name: a{at}}},")).collect();
+    words += &explain(&with_parents(&format!("[{parents}]")));
+    insta::assert_snapshot!(words);
+}
+
+#[test]
+fn an_expression_that_is_too_large_says_how_to_shorten_it() {
+    let path = |regex: &str| {
+        with_rules(&format!(
+            "[{{matches: [{{path: {{type: RegularExpression, value: \"{regex}\"}}}}], {BACKENDS}}}]"
+        ))
+    };
+    let words = explain(&path("/(ab){900}"))
+        + &explain(&path("/((a{1000}){1000}){1000}"))
+        + &explain(&path(&format!("/{}", "a".repeat(5_000))))
+        + &explain(&path("/(?=a)"));
+    insta::assert_snapshot!(words);
+}
+
 #[test]
 fn a_redirect_without_settings_is_found() {
     let rule = sound("{filters: [{type: RequestRedirect, requestRedirect: {}}]}");

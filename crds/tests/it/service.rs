@@ -93,6 +93,23 @@ fn other_transports_are_left_out_with_a_warning() {
     ));
 }
 
+/// `010` is octal to YAML 1.1 and decimal to 1.2; `1e400` is a number to neither.
+#[test]
+fn numbers_that_are_text_are_explained() {
+    let site = |latitude: &str| {
+        format!(
+            "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {{name: a}}\nspec: {{location: {{coordinates: \
+             {{latitude: {latitude}, longitude: 1}}}}}}\n"
+        )
+    };
+    let port = |port: &str| {
+        format!("apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {{ports: [{{port: {port}}}]}}\n")
+    };
+    let words: String = ["010", "-0755", "009", "00", "1e400", "'80'"].map(|it| explain(&port(it))).concat()
+        + &["1e400", "010", "'1.5'", "north"].map(|it| explain(&site(it))).concat();
+    insta::assert_snapshot!(words);
+}
+
 #[test]
 fn labels_and_ports_are_bounded() {
     let long = "x".repeat(64);

@@ -127,14 +127,14 @@ fn check_name(given: &Given<'_>, pointer: &str, findings: &mut Findings<'_>) {
 
 /// Notes a regular expression that an Envoy would refuse, or read otherwise.
 pub(super) fn check_regex(pattern: &str, longest: usize, pointer: &str, findings: &mut Findings<'_>) {
-    let result = if pattern.len() > longest {
-        Err(format!("it is longer than {longest} bytes"))
+    let flaw = if pattern.len() > longest {
+        let reason = format!("it has {} bytes, and at most {longest} are taken (Gateway API)", pattern.len());
+        Some((reason, format!("shorten it to {longest} bytes, or split it into several matches")))
     } else {
-        regex::check(pattern)
+        regex::check(pattern).err().map(|flaw| (flaw.to_string(), flaw.help()))
     };
-    if let Err(reason) = result {
-        let message = format!("the regular expression cannot be used: {reason}");
-        invalid(findings, pointer, message, "use the syntax of RE2, without look-around and back-references");
+    if let Some((reason, help)) = flaw {
+        invalid(findings, pointer, format!("the regular expression cannot be used: {reason}"), help);
     }
 }
 

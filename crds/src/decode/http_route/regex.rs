@@ -3,6 +3,8 @@
 //! Conservative: parsed by another engine's grammar, then everything is refused that RE2 would refuse or
 //! read in another way (RE2 syntax: <https://github.com/google/re2/wiki/Syntax>). Needs no RE2.
 
+use std::fmt;
+
 use regex_syntax::ast::parse::ParserBuilder;
 use regex_syntax::ast::{
     AssertionKind, Ast, ClassSetBinaryOp, ClassSetItem, ClassUnicode, ClassUnicodeKind, Flag, Flags,
@@ -19,17 +21,55 @@ const MAX_REPEAT: u32 = 1_000;
 /// The largest expression, counted in parts with repeats written out: it bounds RE2's program.
 const MAX_PARTS: u32 = 1_000;
 
+/// Why an expression cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// It is not of RE2's syntax.
+    Syntax(String),
+    /// It has too many parts; `None` is too many to count.
+    TooLarge(Option<u32>),
+}
+
+impl Flaw {
+    /// Says what would help.
+    pub(super) fn help(&self) -> String {
+        match self {
+            Self::Syntax(_) => "use the syntax of RE2, without look-around and back-references".to_owned(),
+            Self::TooLarge(_) => {
+                "each character, class and group is a part, and `a{100}` is 101 of them: repeat less often \
+                                  (`+` and `*` count once), or split it into several matches"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = match self {
+            Self::Syntax(reason) => return f.write_str(reason),
+            Self::TooLarge(parts) => parts.map_or("billions of".to_owned(), |parts| parts.to_string()),
+        };
+        write!(
+            f,
+            "it is too large: {parts} parts with repeats written out, and at most {MAX_PARTS} are taken"
+        )
+    }
+}
+
 /// Says why an expression cannot be used.
-pub(super) fn check(pattern: &str) -> Result<(), String> {
+pub(super) fn check(pattern: &str) -> Result<(), Flaw> {
+    let syntax = |reason: String| Flaw::Syntax(reason);
     if pattern.is_empty() {
-        return Err("it is empty".to_owned());
+        return Err(syntax("it is empty".to_owned()));
     }
     let ast = ParserBuilder::new().nest_limit(MAX_NESTING).build().parse(pattern);
-    let ast = ast.map_err(|error| format!("{} at character {}", error.kind(), error.span().start.column))?;
-    visit(&ast, Dialect { pattern })?;
+    let ast =
+        ast.map_err(|error| syntax(format!("{} at character {}", error.kind(), error.span().start.column)))?;
+    visit(&ast, Dialect { pattern }).map_err(syntax)?;
     match parts(&ast) {
         Some(parts) if parts <= MAX_PARTS => Ok(()),
-        _ => Err(format!("it is too large: more than {MAX_PARTS} parts with repeats written out")),
+        parts => Err(Flaw::TooLarge(parts)),
     }
 }
 
