@@ -18,8 +18,6 @@ pub enum Severity {
     Error,
     /// Something has an effect that its author may not expect.
     Warning,
-    /// Something was passed over on purpose.
-    Info,
 }
 
 /// The closed list of diagnostic codes. Codes are stable: scripts and dashboards match on them.
@@ -160,7 +158,6 @@ impl fmt::Display for Diagnostic {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
-            Severity::Info => "info",
         };
         write!(f, "{}: {severity}[{}]: ", self.location, self.code)?;
         if let Some(object) = &self.object {

@@ -34,8 +34,7 @@ impl SiteId {
         if is_dns_label(&name) {
             return Ok(Self(name));
         }
-        let rule = "lower-case letters, digits and `-`, at most 63, starting and ending with a letter or digit (RFC 1123)";
-        Err(InvalidId { what: "site name", value: name, rule })
+        Err(InvalidId { what: "site name", value: name, rule: DNS_LABEL_RULE })
     }
 
     /// Returns the name as text.
@@ -44,7 +43,12 @@ impl SiteId {
     }
 }
 
-fn is_dns_label(text: &str) -> bool {
+/// What a DNS label is, for help lines.
+pub const DNS_LABEL_RULE: &str =
+    "lower-case letters, digits and `-`, at most 63, starting and ending with a letter or digit (RFC 1123)";
+
+/// Says whether a text is a DNS label: at most 63 bytes ([`DNS_LABEL_RULE`]).
+pub fn is_dns_label(text: &str) -> bool {
     let edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
     bytes.len() <= 63

@@ -19,6 +19,7 @@ mod http_route;
 mod mesh;
 pub(crate) mod metadata;
 pub(crate) mod network;
+pub(crate) mod ports;
 mod service;
 mod site;
 mod site_override;

@@ -86,7 +86,7 @@ impl<'d> Findings<'d> {
         let location = self.document.locate(pointer);
         let diagnostic = match severity {
             Severity::Error => Diagnostic::error(code, location, message),
-            Severity::Warning | Severity::Info => Diagnostic::warning(code, location, message),
+            Severity::Warning => Diagnostic::warning(code, location, message),
         };
         let mut diagnostic = diagnostic.field(field_path(pointer)).help(help);
         diagnostic.object = self.object.clone();

@@ -3,7 +3,7 @@
 //! Works on bytes and documents; reading and watching the folder is the agent's part. A bad file hurts
 //! no other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::LazyLock;
@@ -16,9 +16,10 @@ use skerry_core::workload::{DEFAULT_INBOUND_PORT, Proxy, ProxyRole, Workload, Wo
 use crate::api;
 use crate::api::workload::{Port, Role, WorkloadSpec};
 use crate::decode::metadata::Name;
+use crate::decode::ports::Ports;
 use crate::decode::subject::{Subject, Unusable};
 use crate::decode::{dns, metadata, network, spec};
-use crate::findings::{Findings, below};
+use crate::findings::Findings;
 use crate::shape::Shape;
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::workload::Workload>);
@@ -97,7 +98,7 @@ fn convert(document: &Document, findings: &mut Findings<'_>) -> Option<Workload>
     let name = metadata::read_name(false, findings);
     let labels = metadata::read_labels(findings);
     let spec: WorkloadSpec = spec::read(&SHAPE, findings)?;
-    let ports = ports(spec.ports.as_deref().unwrap_or_default(), findings);
+    let ports = convert_ports(spec.ports.as_deref().unwrap_or_default(), findings);
     let address = address(&spec.address, findings);
     let proxy = match &spec.proxy {
         None => None,
@@ -126,36 +127,16 @@ fn address(text: &str, findings: &mut Findings<'_>) -> Option<IpAddr> {
     address
 }
 
-fn ports(ports: &[Port], findings: &mut Findings<'_>) -> Vec<WorkloadPort> {
-    let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
+fn convert_ports(given: &[Port], findings: &mut Findings<'_>) -> Vec<WorkloadPort> {
+    let mut known = Ports::default();
     let mut converted = Vec::new();
-    for (at, port) in ports.iter().enumerate() {
+    for (at, port) in given.iter().enumerate() {
         let pointer = format!("/spec/ports/{at}");
         let Some(number) = to_port(port.port) else { continue };
-        if !numbers.insert(number) {
-            let message = format!("port {number} is there twice");
-            findings.error(
-                Code::InvalidValue,
-                &below(&pointer, "port"),
-                message,
-                "give each port its own number",
-            );
-        }
-        let name = port.name.clone().unwrap_or_default();
-        if !name.is_empty() && !dns::is_label(&name) {
-            let message = format!("`{name}` is not the name of a port");
-            let help = format!("use {}", dns::LABEL_RULE);
-            findings.error(Code::InvalidValue, &below(&pointer, "name"), message, help);
-        } else if !name.is_empty() && !names.insert(name.clone()) {
-            let message = format!("name `{name}` is there twice");
-            findings.error(
-                Code::InvalidValue,
-                &below(&pointer, "name"),
-                message,
-                "give each port its own name",
-            );
-        }
-        converted.push(WorkloadPort { name, port: number });
+        known.add_number(number, &pointer, findings);
+        let name = port.name.as_deref().unwrap_or_default();
+        known.add_name(name, &pointer, findings);
+        converted.push(WorkloadPort { name: name.to_owned(), port: number });
     }
     converted
 }

@@ -65,7 +65,6 @@ fn toned(severity: Severity, text: &str, paint: Paint) -> String {
     match severity {
         Severity::Error => paint.error(text),
         Severity::Warning => paint.warning(text),
-        Severity::Info => paint.help(text),
     }
 }
 
@@ -74,7 +73,6 @@ pub fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
-        Severity::Info => "info",
     }
 }
 
@@ -178,7 +176,6 @@ impl miette::Diagnostic for Report<'_> {
         Some(match self.diagnostic.severity {
             Severity::Error => miette::Severity::Error,
             Severity::Warning => miette::Severity::Warning,
-            Severity::Info => miette::Severity::Advice,
         })
     }
 

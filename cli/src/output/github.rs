@@ -11,7 +11,6 @@ fn command(diagnostic: &Diagnostic, folder: &str) -> String {
     let level = match diagnostic.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
-        Severity::Info => "notice",
     };
     let location = &diagnostic.location;
     let folder = folder.trim_start_matches("./").trim_matches('/');

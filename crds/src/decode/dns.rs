@@ -1,21 +1,9 @@
 //! Names by the rules of DNS, as Kubernetes applies them.
 
-/// What a DNS label is, for help lines.
-pub(crate) const LABEL_RULE: &str =
-    "lower-case letters, digits and `-`, at most 63, starting and ending with a letter or digit (RFC 1123)";
+pub(crate) use skerry_core::id::{DNS_LABEL_RULE as LABEL_RULE, is_dns_label as is_label};
 
 /// What a DNS subdomain is, for help lines.
 pub(crate) const SUBDOMAIN_RULE: &str = "lower-case letters, digits, `-` and `.`, at most 253, each part starting and ending with a letter or digit (RFC 1123)";
-
-/// Says whether a text is a label (RFC 1123): at most 63 bytes.
-pub(crate) fn is_label(text: &str) -> bool {
-    let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = text.as_bytes();
-    bytes.len() <= 63
-        && bytes.first().copied().is_some_and(edge)
-        && bytes.last().copied().is_some_and(edge)
-        && bytes.iter().all(|byte| edge(*byte) || *byte == b'-')
-}
 
 /// Says whether a text is a subdomain (RFC 1123): labels joined by dots, at most 253 bytes. Labels may be
 /// longer than 63, as the Kubernetes API allows.

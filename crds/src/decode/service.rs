@@ -1,6 +1,5 @@
 //! `Service` (core/v1) → a mesh service: its TCP ports, what each speaks, and what selects its workloads.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -16,7 +15,8 @@ use crate::findings::{Findings, below};
 use crate::shape::{self, Shape};
 
 use super::metadata::{MAX_LABEL_KEY, MAX_LABEL_VALUE};
-use super::{Body, dns, invalid, sites, spec};
+use super::ports::Ports;
+use super::{Body, dns, invalid, ports, sites, spec};
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_type::<ServiceSpec>);
 
@@ -43,7 +43,7 @@ pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
     let service = Service {
         cluster_ip: cluster_ip(spec.cluster_ip.as_deref(), findings),
         selector,
-        ports: ports(&spec.ports.unwrap_or_default(), findings),
+        ports: convert_ports(&spec.ports.unwrap_or_default(), findings),
     };
     Some(Body { spec: Spec::Service(service), sites: sites.ok()? })
 }
@@ -68,72 +68,33 @@ fn cluster_ip(text: Option<&str>, findings: &mut Findings<'_>) -> Option<IpAddr>
 /// The most ports of a service, so that its fragment stays far below its limit without routes.
 const MAX_PORTS: usize = 250;
 
-fn ports(ports: &[ServicePort], findings: &mut Findings<'_>) -> Vec<Port> {
-    let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
+fn convert_ports(given: &[ServicePort], findings: &mut Findings<'_>) -> Vec<Port> {
+    let mut known = Ports::default();
     let mut converted = Vec::new();
-    if ports.len() > MAX_PORTS {
-        let message = format!("the service has {} ports; at most {MAX_PORTS} are taken", ports.len());
+    if given.len() > MAX_PORTS {
+        let message = format!("the service has {} ports; at most {MAX_PORTS} are taken", given.len());
         invalid(findings, "/spec/ports", message, "split the service");
         return converted;
     }
-    for (at, port) in ports.iter().enumerate() {
+    for (at, port) in given.iter().enumerate() {
         let pointer = format!("/spec/ports/{at}");
-        check_name(port, ports.len(), &mut names, &pointer, findings);
-        let Some(number) = port_number(port.port, &below(&pointer, "port"), findings) else { continue };
+        let name = port.name.as_deref().unwrap_or_default();
+        if name.is_empty() && given.len() > 1 {
+            // Kubernetes API: `ServicePort.name`.
+            let message = "one of several ports has no name";
+            invalid(findings, &below(&pointer, "name"), message, "name every port");
+        }
+        known.add_name(name, &pointer, findings);
+        let Some(number) = ports::number(port.port, &below(&pointer, "port"), findings) else { continue };
         if !is_tcp(port, &pointer, findings) {
             continue;
         }
-        if !numbers.insert(number) {
-            let message = format!("port {number} is there twice");
-            invalid(findings, &below(&pointer, "port"), message, "give each port its own number");
-        }
+        known.add_number(number, &pointer, findings);
+        let number = number.get();
         let Some(target) = target(port, number, &below(&pointer, "targetPort"), findings) else { continue };
-        converted.push(Port {
-            name: port.name.clone().unwrap_or_default(),
-            port: number,
-            target,
-            protocol: protocol(port),
-        });
+        converted.push(Port { name: name.to_owned(), port: number, target, protocol: protocol(port) });
     }
     converted
-}
-
-/// Several ports need names, each once (Kubernetes API: `ServicePort.name`).
-fn check_name<'p>(
-    port: &'p ServicePort,
-    ports: usize,
-    names: &mut BTreeSet<&'p str>,
-    pointer: &str,
-    findings: &mut Findings<'_>,
-) {
-    let pointer = below(pointer, "name");
-    match port.name.as_deref().filter(|name| !name.is_empty()) {
-        None if ports > 1 => {
-            invalid(findings, &pointer, "one of several ports has no name", "name every port");
-        }
-        None => {}
-        Some(name) if !dns::is_label(name) => {
-            let help = format!("use {}", dns::LABEL_RULE);
-            invalid(findings, &pointer, format!("`{name}` is not the name of a port"), help);
-        }
-        Some(name) if !names.insert(name) => {
-            invalid(
-                findings,
-                &pointer,
-                format!("name `{name}` is there twice"),
-                "give each port its own name",
-            );
-        }
-        Some(_) => {}
-    }
-}
-
-fn port_number(number: i32, pointer: &str, findings: &mut Findings<'_>) -> Option<u16> {
-    let port = u16::try_from(number).ok().filter(|port| *port > 0);
-    if port.is_none() {
-        invalid(findings, pointer, format!("{number} is not a port"), "give 1 to 65535");
-    }
-    port
 }
 
 fn is_tcp(port: &ServicePort, pointer: &str, findings: &mut Findings<'_>) -> bool {
@@ -162,9 +123,8 @@ fn is_tcp(port: &ServicePort, pointer: &str, findings: &mut Findings<'_>) -> boo
 fn target(port: &ServicePort, number: u16, pointer: &str, findings: &mut Findings<'_>) -> Option<Target> {
     match &port.target_port {
         None => Some(Target::TargetNumber(u32::from(number))),
-        Some(IntOrString::Int(target)) => {
-            port_number(*target, pointer, findings).map(|target| Target::TargetNumber(u32::from(target)))
-        }
+        Some(IntOrString::Int(target)) => ports::number(*target, pointer, findings)
+            .map(|target| Target::TargetNumber(u32::from(target.get()))),
         Some(IntOrString::String(name)) if dns::is_port_name(name) => Some(Target::TargetName(name.clone())),
         Some(IntOrString::String(name)) => {
             let help = "give a number, or the name of a workload's port: at most 15 lower-case letters, digits and `-`";

@@ -8,7 +8,7 @@ use skerry_core::bundle::v1::HeaderModifier;
 use skerry_core::diagnostic::Code;
 use skerry_core::policy::http_route::{BackendRef, BackendTarget, InvalidBackend};
 
-use crate::decode::invalid;
+use crate::decode::{invalid, ports};
 use crate::findings::{Findings, below};
 
 use super::{headers, parents};
@@ -69,7 +69,10 @@ fn target(
         parents::service_name(&reference.name, given, namespace, pointer, findings).ok_or(InvalidBackend)?;
     let port = match reference.port {
         None => None,
-        Some(port) => Some(parents::port_number(port, pointer, findings).ok_or(InvalidBackend)?),
+        Some(port) => {
+            let port = ports::number(port, &below(pointer, "port"), findings);
+            Some(port.ok_or(InvalidBackend)?.get())
+        }
     };
     Ok(BackendTarget { service, port })
 }

@@ -9,11 +9,10 @@ use gateway_api::apis::experimental::httproutes::{
 use skerry_core::bundle::v1::path_modifier::Kind;
 use skerry_core::bundle::v1::{PathModifier, Redirect, Rewrite};
 
-use crate::decode::{dns, invalid};
+use crate::decode::{dns, invalid, ports};
 use crate::findings::{Findings, below};
 
 use super::filters::Filters;
-use super::parents;
 
 /// The status of a redirect that names none (Gateway API: `statusCode`).
 const DEFAULT_STATUS: i64 = 302;
@@ -42,7 +41,7 @@ pub(super) fn redirect(
     };
     let port = match given.port {
         None => 0,
-        Some(port) => parents::port_number(port, pointer, findings)?,
+        Some(port) => ports::number(port, &below(pointer, "port"), findings)?.get(),
     };
     let status = given.status_code.unwrap_or(DEFAULT_STATUS);
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {

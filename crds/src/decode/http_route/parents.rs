@@ -5,7 +5,7 @@ use skerry_core::diagnostic::Code;
 use skerry_core::id::NamespacedName;
 use skerry_core::policy::http_route::ParentRef;
 
-use crate::decode::{dns, invalid};
+use crate::decode::{dns, invalid, ports};
 use crate::findings::{Findings, below};
 
 const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
@@ -107,7 +107,7 @@ fn service(
         service_name(&reference.name, reference.namespace.as_deref(), namespace, pointer, findings)?;
     let port = match reference.port {
         None => None,
-        Some(port) => Some(port_number(port, pointer, findings)?),
+        Some(port) => Some(ports::number(port, &below(pointer, "port"), findings)?.get()),
     };
     Some(ParentRef { service, port, pointer: pointer.to_owned() })
 }
@@ -129,13 +129,4 @@ pub(super) fn service_name(
         }
     }
     Some(NamespacedName::new(namespace, name))
-}
-
-/// Reads the port of a reference: 1 to 65535.
-pub(super) fn port_number(port: i32, pointer: &str, findings: &mut Findings<'_>) -> Option<u16> {
-    let number = u16::try_from(port).ok().filter(|port| *port > 0);
-    if number.is_none() {
-        invalid(findings, &below(pointer, "port"), format!("{port} is not a port"), "give 1 to 65535");
-    }
-    number
 }
