@@ -14,7 +14,7 @@ use crate::resource::{ResourceKind, ResourceSet};
 /// A bound for the unpacked descriptors: today's are 139 kB.
 const MAX_DESCRIPTOR_BYTES: usize = 4 << 20;
 
-/// The messages that start files hold; written by the example `skerry-xds-gen`.
+/// The messages that start files hold; written by `cargo xtask codegen`.
 static DESCRIPTORS: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let packed = include_bytes!("gen/envoy.binpb");
     let bytes = zstd::bulk::decompress(packed, MAX_DESCRIPTOR_BYTES).expect("the committed file is whole");

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use crate::workspace::{Profile, Workspace};
 use outputs::{Difference, Owned};
 
+mod descriptors;
 mod generators;
 mod outputs;
 mod protobuf;
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     /// Change nothing; fail if a committed file is not what would be generated.
     #[arg(long)]
     check: bool,
-    /// Stop after the protobuf code, which needs no build of the workspace.
+    /// Stop after what comes from protobuf alone, which needs no build of the workspace.
     #[arg(long)]
     protobuf_only: bool,
 }
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::locate()?;
     let mut differences =
         settle(&workspace, args, protobuf::OWNED, |stage| protobuf::generate(&workspace, stage))?;
+    differences.extend(settle(&workspace, args, descriptors::OWNED, descriptors::generate)?);
     if !args.protobuf_only {
         let bins = workspace.build_bins(Profile::Dev)?;
         let generate = |stage: &Path| generators::generate(&workspace, &bins, stage);

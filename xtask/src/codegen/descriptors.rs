@@ -1,19 +1,24 @@
-//! Writes `xds/src/gen/envoy.binpb` below a folder: the descriptors of the messages that bootstraps
-//! hold, from the `.proto` files that the `envoy-types` crate ships. Run by `cargo xtask codegen`.
+//! `xds/src/gen/envoy.binpb`: the descriptors of the messages that bootstraps hold, from the `.proto`
+//! files that the `envoy-types` crate ships. What prints a bootstrap as JSON reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
-use prost_reflect::prost::Message as _;
-use prost_reflect::prost_types::{
+use protox::prost_reflect::prost::Message as _;
+use protox::prost_reflect::prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumOptions, FieldOptions, FileDescriptorProto, FileDescriptorSet,
     MessageOptions,
 };
 
+use super::outputs::Owned;
+
 const OUTPUT: &str = "xds/src/gen/envoy.binpb";
 
-/// What is packed into `Any` by this crate, and the start file itself.
+/// The folders that hold nothing else.
+pub(crate) const OWNED: &[Owned] = &[Owned { folder: "xds/src/gen", extension: "binpb" }];
+
+/// What is packed into `Any` by lowering, and the start file itself.
 const ROOTS: &[&str] = &[
     "envoy/config/bootstrap/v3/bootstrap.proto:Bootstrap",
     "envoy/extensions/filters/http/router/v3/router.proto:Router",
@@ -35,12 +40,12 @@ const INCLUDES: &[&str] = &[
     "proto/cel-spec/proto",
 ];
 
-fn main() -> Result<()> {
-    let out = std::env::args_os().nth(1).context("usage: skerry-xds-gen OUTDIR")?;
+/// Compiles what the roots need, and writes it below `out`.
+pub(crate) fn generate(out: &Path) -> Result<()> {
     let mut set = compile(&envoy_types()?)?;
     let roots: Vec<String> = ROOTS.iter().map(|root| full_name(root)).collect();
     prune(&mut set, &roots);
-    let path = Path::new(&out).join(OUTPUT);
+    let path = out.join(OUTPUT);
     fs_err::create_dir_all(path.parent().context("the output is in a folder")?)?;
     let compressed = zstd::bulk::compress(&set.encode_to_vec(), 19)?;
     fs_err::write(path, compressed)?;
