@@ -109,8 +109,11 @@ pub struct Bundle {
     pub manifest: v1::Manifest,
     /// BLAKE3 of the manifest's bytes.
     pub digest: Digest,
+    /// The fragments that it is made of.
+    pub list: v1::FragmentList,
     /// What holds for the whole site.
     pub settings: v1::Settings,
-    /// Its services, by name.
-    pub services: std::collections::BTreeMap<NamespacedName, v1::Service>,
+    /// Its services, by name. A bundle that was verified after another one shares those that it has in common
+    /// with it.
+    pub services: std::collections::BTreeMap<NamespacedName, Arc<v1::Service>>,
 }

@@ -16,18 +16,27 @@ pub fn verify(
     list: &[u8],
     fragment: impl Fn(&Digest) -> Option<Arc<[u8]>>,
 ) -> Result<Bundle, Refusal> {
+    verify_after(None, manifest, list, fragment)
+}
+
+/// Verifies a bundle as [`verify`] does, with the same result. A fragment that the bundle before it has too is
+/// taken from there, and neither looked for nor read again.
+pub fn verify_after(
+    before: Option<&Bundle>,
+    manifest: &[u8],
+    list: &[u8],
+    fragment: impl Fn(&Digest) -> Option<Arc<[u8]>>,
+) -> Result<Bundle, Refusal> {
     let digest = Digest::of(manifest);
     let manifest = v1::Manifest::decode(manifest).map_err(|error| Refusal::Malformed(error.to_string()))?;
     let list = verify_list(&manifest, list)?;
     let mut settings = None;
     let mut services = BTreeMap::new();
     for entry in &list.fragments {
-        match verify_fragment(entry, &fragment)? {
-            v1::fragment::Kind::Settings(found) => settings = Some(found),
-            v1::fragment::Kind::Service(service) => {
-                services
-                    .insert(NamespacedName::new(service.namespace.clone(), service.name.clone()), service);
-            }
+        let known = before.and_then(|before| find(before, entry));
+        match known.map_or_else(|| verify_fragment(entry, &fragment), Ok)? {
+            Part::Settings(found) => settings = Some(*found),
+            Part::Service(name, service) => drop(services.insert(name, service)),
         }
     }
     let settings =
@@ -37,7 +46,27 @@ pub fn verify(
             Refusal::Inconsistent(format!("service {}/{}: {reason}", service.namespace, service.name))
         })?;
     }
-    Ok(Bundle { manifest, digest, settings, services })
+    Ok(Bundle { manifest, digest, list, settings, services })
+}
+
+/// A fragment that was verified by itself.
+enum Part {
+    Settings(Box<v1::Settings>),
+    Service(NamespacedName, Arc<v1::Service>),
+}
+
+/// Finds a fragment of the same key, id and length.
+fn find(before: &Bundle, entry: &v1::FragmentRef) -> Option<Part> {
+    let at = before.list.fragments.binary_search_by(|known| known.key.cmp(&entry.key)).ok()?;
+    if before.list.fragments[at] != *entry {
+        return None;
+    }
+    let Some(name) = entry.key.strip_prefix("service/") else {
+        return Some(Part::Settings(Box::new(before.settings.clone())));
+    };
+    let name: NamespacedName = name.parse().ok()?;
+    let service = Arc::clone(before.services.get(&name)?);
+    Some(Part::Service(name, service))
 }
 
 /// Verifies a fragment list against its manifest: digest, order, bounds.
@@ -60,7 +89,7 @@ pub fn verify_list(manifest: &v1::Manifest, list: &[u8]) -> Result<v1::FragmentL
 fn verify_fragment(
     entry: &v1::FragmentRef,
     fragment: impl Fn(&Digest) -> Option<Arc<[u8]>>,
-) -> Result<v1::fragment::Kind, Refusal> {
+) -> Result<Part, Refusal> {
     let bad = |reason: &str| Refusal::BadFragment { key: entry.key.clone(), reason: reason.to_owned() };
     let id = Digest::from_slice(&entry.id).map_err(|error| bad(&error.to_string()))?;
     let bytes = fragment(&id).ok_or_else(|| bad("is missing"))?;
@@ -72,16 +101,19 @@ fn verify_fragment(
     }
     let kind = v1::Fragment::decode(&*bytes).map_err(|error| bad(&error.to_string()))?.kind;
     let kind = kind.ok_or_else(|| bad("is of a kind that this agent does not know"))?;
-    let key = match &kind {
-        v1::fragment::Kind::Settings(_) => FragmentKey::Settings,
+    let (key, part) = match kind {
+        v1::fragment::Kind::Settings(settings) => {
+            (FragmentKey::Settings, Part::Settings(Box::new(settings)))
+        }
         v1::fragment::Kind::Service(service) => {
-            FragmentKey::Service(NamespacedName::new(service.namespace.clone(), service.name.clone()))
+            let name = NamespacedName::new(service.namespace.clone(), service.name.clone());
+            (FragmentKey::Service(name.clone()), Part::Service(name, Arc::new(service)))
         }
     };
-    if key.to_string() == entry.key { Ok(kind) } else { Err(bad(&format!("holds `{key}`"))) }
+    if key.to_string() == entry.key { Ok(part) } else { Err(bad(&format!("holds `{key}`"))) }
 }
 
-type Services = BTreeMap<NamespacedName, v1::Service>;
+type Services = BTreeMap<NamespacedName, Arc<v1::Service>>;
 
 fn verify_service(service: &v1::Service, services: &Services) -> Result<(), String> {
     if service.index == 0 {

@@ -8,7 +8,7 @@ use skerry_core::accept::Refusal;
 use skerry_core::bundle::{EncodedFragment, v1};
 use skerry_core::id::{Digest, Revision, Timestamp};
 use skerry_core::ledger::{Ledger, Terms, encode};
-use skerry_core::verify::verify;
+use skerry_core::verify::{verify, verify_after};
 
 use crate::builder::{compile, contents, route_yaml, service_yaml, site, site_yaml};
 
@@ -53,7 +53,7 @@ impl Parts {
     /// Replaces a service's fragment, list and manifest, as a compiler with a bug would.
     fn miscompile(&mut self, name: &str, change: impl Fn(&mut v1::Service)) {
         let bundle = self.verify().unwrap();
-        let mut service = bundle.services[&name.parse().unwrap()].clone();
+        let mut service = v1::Service::clone(&bundle.services[&name.parse().unwrap()]);
         change(&mut service);
         let fragment = EncodedFragment::service(service);
         let length = u32::try_from(fragment.bytes.len()).unwrap();
@@ -150,4 +150,32 @@ fn a_bundle_that_contradicts_itself_is_refused() {
         parts.miscompile("shop/cart", change);
         assert!(matches!(parts.verify(), Err(Refusal::Inconsistent(_))), "{what}");
     }
+}
+
+#[test]
+fn what_the_bundle_before_has_too_is_taken_from_there_with_the_same_result() {
+    let mut parts = Parts::new();
+    let before = parts.verify().unwrap();
+    parts.miscompile("shop/cart", |cart| cart.index += 7);
+    let changed: BTreeMap<_, _> = parts.fragments.clone();
+    let known: Vec<Vec<u8>> = before.list.fragments.iter().map(|entry| entry.id.clone()).collect();
+    let only_new = |id: &Digest| {
+        assert!(!known.contains(&id.as_bytes().to_vec()), "a fragment that is known is looked for");
+        changed.get(id).cloned()
+    };
+    let after = verify_after(Some(&before), &encode(&parts.manifest).0, &parts.list, only_new).unwrap();
+    assert_eq!(after, parts.verify().unwrap());
+    let till = before.services.keys().find(|name| name.name == "till").unwrap().clone();
+    assert!(Arc::ptr_eq(&before.services[&till], &after.services[&till]));
+
+    // Nothing of it is taken on trust: neither the length, nor what the others need of it.
+    parts.relist(|list| list.fragments.iter_mut().for_each(|entry| entry.length += 1));
+    let found = |id: &Digest| parts.fragments.get(id).cloned();
+    let refused = verify_after(Some(&after), &encode(&parts.manifest).0, &parts.list, found);
+    assert!(matches!(refused, Err(Refusal::BadFragment { .. })), "{refused:?}");
+    let mut parts = Parts::new();
+    parts.miscompile("shop/till", |till| till.ports.clear());
+    let found = |id: &Digest| parts.fragments.get(id).cloned();
+    let refused = verify_after(Some(&before), &encode(&parts.manifest).0, &parts.list, found);
+    assert!(matches!(refused, Err(Refusal::Inconsistent(_))), "{refused:?}");
 }
