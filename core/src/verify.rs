@@ -102,9 +102,7 @@ fn verify_fragment(
     let kind = v1::Fragment::decode(&*bytes).map_err(|error| bad(&error.to_string()))?.kind;
     let kind = kind.ok_or_else(|| bad("is of a kind that this agent does not know"))?;
     let (key, part) = match kind {
-        v1::fragment::Kind::Settings(settings) => {
-            (FragmentKey::Settings, Part::Settings(Box::new(settings)))
-        }
+        v1::fragment::Kind::Settings(settings) => (FragmentKey::Settings, Part::Settings(Box::new(settings))),
         v1::fragment::Kind::Service(service) => {
             let name = NamespacedName::new(service.namespace.clone(), service.name.clone());
             (FragmentKey::Service(name.clone()), Part::Service(name, Arc::new(service)))

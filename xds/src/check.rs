@@ -36,8 +36,8 @@ fn endpoints(set: &ResourceSet) -> Vec<String> {
         .map(|cluster| cluster.name)
         .collect();
     let given = set.of(ResourceKind::Endpoint);
-    let missing = by_eds.iter().filter(|name| !given.contains_key(*name));
-    let unused = given.keys().filter(|name| !by_eds.contains(*name));
+    let missing = by_eds.iter().filter(|name| !given.contains_key(name.as_str()));
+    let unused = given.keys().filter(|name| !by_eds.contains(&***name));
     missing
         .map(|name| format!("cluster `{name}` has no endpoints"))
         .chain(unused.map(|name| format!("endpoints `{name}` belong to no cluster")))
@@ -52,7 +52,7 @@ fn listeners(set: &ResourceSet) -> Vec<String> {
         for filter in listener.filter_chains.iter().flat_map(|chain| &chain.filters) {
             match to_target(filter) {
                 Target::Routes(name) => {
-                    if !set.of(ResourceKind::Route).contains_key(&name) {
+                    if !set.of(ResourceKind::Route).contains_key(name.as_str()) {
                         findings.push(format!("{subject} names routes `{name}`, which do not exist"));
                     }
                     named.insert(name);
@@ -65,7 +65,7 @@ fn listeners(set: &ResourceSet) -> Vec<String> {
             }
         }
     }
-    let unused = set.of(ResourceKind::Route).keys().filter(|name| !named.contains(*name));
+    let unused = set.of(ResourceKind::Route).keys().filter(|name| !named.contains(&***name));
     findings.extend(unused.map(|name| format!("routes `{name}` belong to no listener")));
     findings
 }
@@ -124,7 +124,7 @@ fn clusters_of_action(action: &RouteAction) -> Vec<String> {
 
 fn dangling(set: &ResourceSet, references: impl IntoIterator<Item = Reference>) -> Vec<String> {
     let is_missing = |(_, cluster): &Reference| {
-        cluster != INVALID_CLUSTER && !set.of(ResourceKind::Cluster).contains_key(cluster)
+        cluster != INVALID_CLUSTER && !set.of(ResourceKind::Cluster).contains_key(cluster.as_str())
     };
     let missing = references.into_iter().filter(is_missing);
     missing

@@ -43,7 +43,7 @@ pub fn resources_to_json(set: &ResourceSet) -> Result<String, JsonError> {
         let values: Result<Map<_, _>, JsonError> = set
             .of(kind)
             .iter()
-            .map(|(name, resource)| Ok((name.clone(), any_to_value(resource.any())?)))
+            .map(|(name, resource)| Ok((name.to_string(), any_to_value(resource.any())?)))
             .collect();
         object.insert(format!("{kind}s"), Value::Object(values?));
     }

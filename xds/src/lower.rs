@@ -7,17 +7,19 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ipnet::Ipv4Net;
-use skerry_core::bundle::{Bundle, v1};
+use skerry_core::bundle::Bundle;
 use skerry_core::id::NamespacedName;
 use skerry_core::workload::{Proxy, Workload};
 
 use crate::resource::{Problem, ResourceSet};
+use piece::Piece;
 
 pub mod address;
 pub(crate) mod cluster;
 pub(crate) mod endpoint;
 pub(crate) mod listener;
 pub mod name;
+mod piece;
 mod port;
 mod route;
 
@@ -65,23 +67,71 @@ pub fn lower(
     proxy: &NamespacedName,
     options: &LowerOptions,
 ) -> Result<ResourceSet, LowerError> {
-    let scope = Scope::resolve(bundle, workloads, proxy)?;
-    let mut draft = Draft::default();
-    scope.warn_of_shared_addresses(&mut draft);
-    // The workload's own ports come first: a service must never take them.
-    listener::inbound::lower(&scope, &mut draft);
-    // An address that was given by index is never taken by a service that declares it as its own.
-    let (declared, given): (Vec<_>, Vec<_>) =
-        bundle.services.values().partition(|service| !service.cluster_ip.is_empty());
-    for service in given.into_iter().chain(declared) {
-        cluster::lower(service, &mut draft);
-        endpoint::lower(&scope, service, &mut draft);
-        listener::outbound::lower(&scope, service, &mut draft);
+    Lowering::default().lower(bundle, workloads, proxy, options)
+}
+
+/// Lowers one bundle after the other for a proxy: what is the same as before is not made anew. The
+/// result is that of [`lower`], whatever was lowered before.
+#[derive(Debug, Default)]
+pub struct Lowering {
+    facts: Option<Facts>,
+    pieces: BTreeMap<NamespacedName, Piece>,
+    inbound: listener::inbound::Memory,
+    dns: listener::dns::Memory,
+}
+
+/// What every piece depends on besides the bundle's services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Facts {
+    workloads: Vec<Workload>,
+    proxy: NamespacedName,
+    cidr: Option<Ipv4Net>,
+}
+
+impl Lowering {
+    /// Lowers as the function [`lower`] does.
+    pub fn lower(
+        &mut self,
+        bundle: &Bundle,
+        workloads: &[Workload],
+        proxy: &NamespacedName,
+        options: &LowerOptions,
+    ) -> Result<ResourceSet, LowerError> {
+        let scope = Scope::resolve(bundle, workloads, proxy)?;
+        let knows =
+            |facts: &Facts| facts.workloads == workloads && facts.proxy == *proxy && facts.cidr == scope.cidr;
+        if !self.facts.as_ref().is_some_and(knows) {
+            let facts = Facts { workloads: workloads.to_vec(), proxy: proxy.clone(), cidr: scope.cidr };
+            *self = Self { facts: Some(facts), ..Self::default() };
+        }
+        self.refresh(&scope);
+        Ok(self.assemble(&scope, options))
     }
-    if options.dns == Dns::Serve {
-        listener::dns::lower(&scope, &mut draft);
+
+    /// Makes the pieces that are new or do not hold any more, and drops those of services that went.
+    fn refresh(&mut self, scope: &Scope<'_>) {
+        self.pieces.retain(|name, _| scope.bundle.services.contains_key(name));
+        for (name, service) in &scope.bundle.services {
+            if !self.pieces.get(name).is_some_and(|piece| piece.holds(service, scope.bundle)) {
+                self.pieces.insert(name.clone(), Piece::of(scope, service));
+            }
+        }
     }
-    Ok(draft.set)
+
+    fn assemble(&mut self, scope: &Scope<'_>, options: &LowerOptions) -> ResourceSet {
+        let mut draft = Draft::default();
+        scope.warn_of_shared_addresses(&mut draft);
+        // The workload's own ports come first: a service must never take them.
+        listener::inbound::lower(scope, &mut self.inbound, &mut draft);
+        // An address that was given by index is never taken by a service that declares it as its own.
+        let pieces = || self.pieces.values();
+        pieces().filter(|piece| !piece.declares_address()).for_each(|piece| piece.place(&mut draft));
+        pieces().filter(|piece| piece.declares_address()).for_each(|piece| piece.place(&mut draft));
+        if options.dns == Dns::Serve {
+            listener::dns::lower(scope, &mut self.dns, &mut draft);
+        }
+        draft.set
+    }
 }
 
 /// What lowering looks things up in.
@@ -107,11 +157,6 @@ impl<'a> Scope<'a> {
         let proxy = owner.proxy.as_ref().ok_or_else(|| LowerError::NoProxy(name.clone()))?;
         let cidr = address::outbound_cidr(&bundle.settings, proxy)?;
         Ok(Self { bundle, workloads, owner, cidr })
-    }
-
-    /// Finds a port of a service of the bundle.
-    pub(crate) fn service_port(&self, service: &NamespacedName, port: u32) -> Option<&'a v1::ServicePort> {
-        self.bundle.services.get(service)?.ports.iter().find(|known| known.port == port)
     }
 
     /// Two proxies of one host that bind the same addresses would share them without an error, since

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prost::{Message, Name};
 use skerry_core::id::Digest;
@@ -38,6 +38,16 @@ impl ResourceKind {
         }
     }
 
+    /// Returns the word that people read.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Endpoint => "endpoint",
+            Self::Listener => "listener",
+            Self::Route => "route",
+        }
+    }
+
     /// Finds the kind of a type URL.
     pub fn from_type_url(type_url: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
@@ -46,12 +56,7 @@ impl ResourceKind {
 
 impl fmt::Display for ResourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Cluster => "cluster",
-            Self::Endpoint => "endpoint",
-            Self::Listener => "listener",
-            Self::Route => "route",
-        })
+        f.write_str(self.as_str())
     }
 }
 
@@ -89,8 +94,47 @@ impl Resource {
     }
 }
 
-/// Resources of one kind, by name.
-pub type Resources = BTreeMap<String, Arc<Resource>>;
+/// Resources of one kind, by name. Names and resources are shared with other sets.
+pub type Resources = BTreeMap<Arc<str>, Arc<Resource>>;
+
+/// A resource with its kind and name, to be put into one set after another.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    kind: ResourceKind,
+    name: Arc<str>,
+    resource: Arc<Resource>,
+}
+
+impl Named {
+    /// Encodes a cluster.
+    pub(crate) fn cluster(cluster: &envoy::cluster::Cluster) -> Self {
+        Self::of(ResourceKind::Cluster, &cluster.name, cluster)
+    }
+
+    /// Encodes the endpoints of a cluster.
+    pub(crate) fn endpoint(assignment: &envoy::endpoint::ClusterLoadAssignment) -> Self {
+        Self::of(ResourceKind::Endpoint, &assignment.cluster_name, assignment)
+    }
+
+    /// Encodes a listener.
+    pub(crate) fn listener(listener: &envoy::listener::Listener) -> Self {
+        Self::of(ResourceKind::Listener, &listener.name, listener)
+    }
+
+    /// Encodes a route configuration.
+    pub(crate) fn route(route: &envoy::route::RouteConfiguration) -> Self {
+        Self::of(ResourceKind::Route, &route.name, route)
+    }
+
+    fn of<M: Message + Name>(kind: ResourceKind, name: &str, message: &M) -> Self {
+        Self { kind, name: name.into(), resource: Arc::new(Resource::of(message)) }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
 
 /// Something of the bundle that this proxy cannot have; the rest is there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +152,7 @@ impl fmt::Display for Problem {
 }
 
 /// Everything that one proxy is given.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct ResourceSet {
     clusters: Resources,
     endpoints: Resources,
@@ -116,6 +160,15 @@ pub struct ResourceSet {
     routes: Resources,
     /// What could not be lowered, in the order in which it was found.
     pub problems: Vec<Problem>,
+    /// Of names and versions, once somebody asked.
+    digest: OnceLock<Digest>,
+}
+
+impl PartialEq for ResourceSet {
+    fn eq(&self, other: &Self) -> bool {
+        ResourceKind::ALL.into_iter().all(|kind| self.of(kind) == other.of(kind))
+            && self.problems == other.problems
+    }
 }
 
 impl ResourceSet {
@@ -129,24 +182,36 @@ impl ResourceSet {
         }
     }
 
+    /// Adds a resource under its name; one of the same name is replaced.
+    pub(crate) fn insert(&mut self, named: &Named) {
+        self.digest.take();
+        let resources = match named.kind {
+            ResourceKind::Cluster => &mut self.clusters,
+            ResourceKind::Endpoint => &mut self.endpoints,
+            ResourceKind::Listener => &mut self.listeners,
+            ResourceKind::Route => &mut self.routes,
+        };
+        resources.insert(Arc::clone(&named.name), Arc::clone(&named.resource));
+    }
+
     /// Adds a cluster under its name; one of the same name is replaced.
     pub fn add_cluster(&mut self, cluster: &envoy::cluster::Cluster) {
-        self.clusters.insert(cluster.name.clone(), Arc::new(Resource::of(cluster)));
+        self.insert(&Named::cluster(cluster));
     }
 
     /// Adds the endpoints of a cluster under its name.
     pub fn add_endpoint(&mut self, assignment: &envoy::endpoint::ClusterLoadAssignment) {
-        self.endpoints.insert(assignment.cluster_name.clone(), Arc::new(Resource::of(assignment)));
+        self.insert(&Named::endpoint(assignment));
     }
 
     /// Adds a listener under its name.
     pub fn add_listener(&mut self, listener: &envoy::listener::Listener) {
-        self.listeners.insert(listener.name.clone(), Arc::new(Resource::of(listener)));
+        self.insert(&Named::listener(listener));
     }
 
     /// Adds a route configuration under its name.
     pub fn add_route(&mut self, route: &envoy::route::RouteConfiguration) {
-        self.routes.insert(route.name.clone(), Arc::new(Resource::of(route)));
+        self.insert(&Named::route(route));
     }
 
     /// Decodes the clusters, by name.
@@ -170,13 +235,17 @@ impl ResourceSet {
     }
 
     /// Returns the hash of all names and versions: equal sets have equal hashes, whoever lowered them.
+    /// Worked out once.
     pub fn digest(&self) -> Digest {
-        let mut text = String::new();
-        for kind in ResourceKind::ALL {
-            for (name, resource) in self.of(kind) {
-                text.push_str(&format!("{kind}\0{name}\0{}\n", resource.version));
+        *self.digest.get_or_init(|| {
+            let mut text = String::new();
+            for kind in ResourceKind::ALL {
+                for (name, resource) in self.of(kind) {
+                    let parts = [kind.as_str(), "\0", name, "\0", &resource.version, "\n"];
+                    parts.into_iter().for_each(|part| text.push_str(part));
+                }
             }
-        }
-        Digest::of(text.as_bytes())
+            Digest::of(text.as_bytes())
+        })
     }
 }

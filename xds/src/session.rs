@@ -9,6 +9,7 @@
 //! Rules of the protocol that are not obvious are cited where they are held; "trap" is one that was
 //! seen with Envoy 1.40 and has a test.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -101,6 +102,9 @@ pub struct Session<V> {
     last_nonce: u64,
     /// The digest of the set, once it was reported as synced.
     synced: Option<Digest>,
+    /// Whether the client has what belongs to each cluster, and to each listener; worked out when it is
+    /// asked for, and anew after every request, response and set.
+    complete: [OnceCell<bool>; 2],
     variant: PhantomData<V>,
 }
 
@@ -116,6 +120,7 @@ impl<V: Variant> Session<V> {
             events: VecDeque::new(),
             last_nonce: 0,
             synced: None,
+            complete: Default::default(),
             variant: PhantomData,
         }
     }
@@ -130,6 +135,7 @@ impl<V: Variant> Session<V> {
         self.digest = set.digest();
         self.set = set;
         self.synced = None;
+        self.complete = Default::default();
         for (kind, feed) in ResourceKind::ALL.into_iter().zip(&mut self.feeds) {
             feed.handle_new_set(self.set.of(kind));
         }
@@ -149,6 +155,7 @@ impl<V: Variant> Session<V> {
     }
 
     fn handle_ask(&mut self, kind: ResourceKind, ask: Ask) {
+        self.complete = Default::default();
         let feed = &mut self.feeds[kind as usize];
         match feed.handle_ask(ask, self.set.of(kind)) {
             Some(Outcome::Acked { nonce }) => self.report(Event::Acked { kind, nonce }),
@@ -169,6 +176,7 @@ impl<V: Variant> Session<V> {
 
     fn next_answer(&mut self, nonce: String) -> Option<Answer> {
         let (kind, batch) = PHASES.into_iter().find_map(|phase| self.poll_phase(phase, &nonce))?;
+        self.complete = Default::default();
         if kind == ResourceKind::Cluster {
             // Trap: a changed cluster waits for its endpoints without asking for them again.
             let with_endpoints =
@@ -214,14 +222,15 @@ impl<V: Variant> Session<V> {
     fn has_clusters(&self) -> bool {
         self.is_settled(ResourceKind::Cluster)
             && self.is_settled(ResourceKind::Endpoint)
-            && self.is_complete(ResourceKind::Cluster, ResourceKind::Endpoint)
+            && *self.complete[0]
+                .get_or_init(|| self.is_complete(ResourceKind::Cluster, ResourceKind::Endpoint))
     }
 
     fn has_updates(&self) -> bool {
         self.has_clusters()
             && self.is_settled(ResourceKind::Listener)
             && self.is_settled(ResourceKind::Route)
-            && self.is_complete(ResourceKind::Listener, ResourceKind::Route)
+            && *self.complete[1].get_or_init(|| self.is_complete(ResourceKind::Listener, ResourceKind::Route))
     }
 
     /// A client that kept clusters from an earlier stream may have listeners that lead to them, and has

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use skerry_core::bundle::v1::{ClusterPolicy, Protocol, RetryBudget, Service, ServicePort};
 
-use super::{Draft, endpoint, name};
+use super::{endpoint, name};
 use crate::envoy::cluster::circuit_breakers::{Thresholds, thresholds};
 use crate::envoy::cluster::cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig};
 use crate::envoy::cluster::{CircuitBreakers, Cluster};
@@ -14,6 +14,7 @@ use crate::envoy::upstream_http::http_protocol_options::{
     explicit_http_config::ProtocolConfig,
 };
 use crate::envoy::{UInt32Value, core, from_ads, millis, pack, value};
+use crate::resource::Named;
 
 /// Skerry's default for a service's connections; also Envoy's.
 const CONNECT_TIMEOUT_MS: u32 = 5_000;
@@ -51,11 +52,9 @@ impl From<Protocol> for Upstream {
     }
 }
 
-/// Adds a cluster for every port of a service.
-pub(crate) fn lower(service: &Service, draft: &mut Draft) {
-    for port in &service.ports {
-        draft.set.add_cluster(&of_service(service, port));
-    }
+/// Makes a cluster for every port of a service.
+pub(super) fn lower(service: &Service) -> Vec<Named> {
+    service.ports.iter().map(|port| Named::cluster(&of_service(service, port))).collect()
 }
 
 fn of_service(service: &Service, port: &ServicePort) -> Cluster {

@@ -7,22 +7,23 @@ use std::num::NonZeroU16;
 use skerry_core::bundle::v1::{Service, ServicePort};
 use skerry_core::workload::Workload;
 
-use super::{Draft, Scope, name, port};
+use super::{Scope, name, port};
 use crate::envoy::core::Address;
 use crate::envoy::endpoint::lb_endpoint::HostIdentifier;
 use crate::envoy::endpoint::{ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints};
 use crate::envoy::tcp;
+use crate::resource::Named;
 
-/// Adds the endpoints of every port of a service, also when there are none: Envoy then answers 503
+/// Makes the endpoints of every port of a service, also when there are none: Envoy then answers 503
 /// at once instead of waiting for them.
-pub(crate) fn lower(scope: &Scope<'_>, service: &Service, draft: &mut Draft) {
+pub(super) fn lower(scope: &Scope<'_>, service: &Service) -> Vec<Named> {
     let selected: Vec<&Workload> =
         scope.workloads.values().copied().filter(|workload| port::selects(service, workload)).collect();
-    for service_port in &service.ports {
-        let addresses = addresses(scope, &selected, service_port);
+    let of = |service_port: &ServicePort| {
         let name = name::cluster(&service.namespace, &service.name, service_port.port);
-        draft.set.add_endpoint(&assignment(&name, addresses));
-    }
+        Named::endpoint(&assignment(&name, addresses(scope, &selected, service_port)))
+    };
+    service.ports.iter().map(of).collect()
 }
 
 fn addresses(scope: &Scope<'_>, selected: &[&Workload], service_port: &ServicePort) -> BTreeSet<SocketAddr> {

@@ -7,9 +7,11 @@
 use skerry_core::bundle::v1;
 use skerry_core::bundle::v1::{Protocol, Service, ServicePort};
 
-use super::{Draft, Scope, name};
+use super::piece::Lookup;
+use super::{Scope, name};
 use crate::envoy::route::route::Action;
 use crate::envoy::route::{DirectResponseAction, Route, RouteConfiguration, VirtualHost};
+use crate::resource::{Named, Problem};
 
 mod forward;
 mod header;
@@ -27,6 +29,8 @@ struct Context<'a> {
     protocol: Protocol,
     port: u32,
     notes: Vec<String>,
+    /// What was asked about other services.
+    lookups: Vec<Lookup>,
 }
 
 impl Context<'_> {
@@ -35,17 +39,24 @@ impl Context<'_> {
     }
 }
 
-/// Adds the routes of one port of a service.
-pub(crate) fn lower(scope: &Scope<'_>, service: &Service, port: &ServicePort, draft: &mut Draft) {
-    let mut context = Context { scope, protocol: port.protocol(), port: port.port, notes: Vec::new() };
+/// Makes the routes of one port of a service.
+pub(crate) fn lower(
+    scope: &Scope<'_>,
+    service: &Service,
+    port: &ServicePort,
+    lookups: &mut Vec<Lookup>,
+    problems: &mut Vec<Problem>,
+) -> Named {
+    let (protocol, port) = (port.protocol(), port.port);
+    let mut context = Context { scope, protocol, port, notes: Vec::new(), lookups: std::mem::take(lookups) };
     let mut routes = Vec::new();
-    for route in table(service, port.port, &scope.owner.name.namespace) {
+    for route in table(service, port, &scope.owner.name.namespace) {
         routes.extend(to_route(route, &mut context));
-        for note in context.notes.drain(..) {
-            draft.report(format!("{}, route {}", name::subject(service), route.name), note);
-        }
+        let subject = || format!("{}, route {}", name::subject(service), route.name);
+        problems.extend(context.notes.drain(..).map(|message| Problem { subject: subject(), message }));
     }
-    draft.set.add_route(&to_configuration(&name::outbound(service, port.port), routes));
+    *lookups = context.lookups;
+    Named::route(&to_configuration(&name::outbound(service, port), routes))
 }
 
 /// Makes the routes of an inbound port: everything goes to one cluster, for as long as it takes.

@@ -34,7 +34,7 @@ impl Variant for Delta {
 
     fn to_response(answer: Answer) -> DeltaDiscoveryResponse {
         let resources = answer.batch.new.into_iter().map(|(name, resource)| Resource {
-            name,
+            name: name.to_string(),
             version: resource.version().to_owned(),
             resource: Some(resource.any().clone()),
             ..Default::default()
@@ -43,7 +43,7 @@ impl Variant for Delta {
             system_version_info: answer.system_version,
             resources: resources.collect(),
             type_url: answer.type_url,
-            removed_resources: answer.batch.removed,
+            removed_resources: answer.batch.removed.iter().map(ToString::to_string).collect(),
             nonce: answer.nonce,
             ..Default::default()
         }

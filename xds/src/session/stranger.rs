@@ -35,7 +35,7 @@ impl Strangers {
     /// Answers one type: none of the names exist.
     pub(super) fn poll(&mut self, nonce: String) -> Option<Answer> {
         let (type_url, names) = self.open.pop_first()?;
-        let batch = Batch { removed: names.into_iter().collect(), ..Default::default() };
+        let batch = Batch { removed: names.into_iter().map(Into::into).collect(), ..Default::default() };
         Some(Answer { type_url, nonce, system_version: String::new(), batch })
     }
 }

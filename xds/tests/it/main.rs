@@ -8,6 +8,7 @@ mod backend;
 mod client;
 mod envoy;
 mod golden;
+mod incremental;
 mod lowering;
 mod references;
 mod served;

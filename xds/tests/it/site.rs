@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use skerry_core::bundle::Bundle;
 use skerry_core::bundle::v1::{self, Protocol, service_port::Target};
@@ -23,6 +24,7 @@ pub(crate) fn site() -> Site {
     let bundle = Bundle {
         manifest: v1::Manifest::default(),
         digest: Digest::of(b"test"),
+        list: v1::FragmentList::default(),
         settings: v1::Settings::default(),
         services: BTreeMap::new(),
     };
@@ -36,7 +38,7 @@ impl Site {
             service.index = u32::try_from(self.bundle.services.len()).unwrap() + 1;
         }
         let name = NamespacedName::new(service.namespace.clone(), service.name.clone());
-        self.bundle.services.insert(name, service);
+        self.bundle.services.insert(name, Arc::new(service));
         self
     }
 

@@ -2,7 +2,7 @@
 //!
 //! They pass everything on as it comes: timeouts and retries are the calling proxy's business.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
@@ -14,18 +14,36 @@ use crate::envoy::core::TrafficDirection;
 use crate::envoy::listener::Filter;
 use crate::lower::cluster::{self, Upstream};
 use crate::lower::{Draft, Scope, name, port, route};
+use crate::resource::Named;
 
-/// Adds a listener and a cluster for every declared port of the workload.
-pub(crate) fn lower(scope: &Scope<'_>, draft: &mut Draft) {
+/// A port of the workload as it was lowered.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    upstream: Upstream,
+    cluster: Named,
+    listener: Named,
+}
+
+/// What the ports became in the bundle before, by their number.
+pub(crate) type Memory = BTreeMap<NonZeroU16, Inbound>;
+
+/// Adds a listener and a cluster for every declared port of the workload. `memory` is of the same
+/// workload and is brought up to date.
+pub(crate) fn lower(scope: &Scope<'_>, memory: &mut Memory, draft: &mut Draft) {
     let ports: BTreeSet<NonZeroU16> = scope.owner.ports.iter().map(|port| port.port).collect();
     for port in ports {
-        if let Err(message) = lower_port(scope, port, draft) {
+        if let Err(message) = lower_port(scope, port, memory, draft) {
             draft.report(format!("workload {}", scope.owner.name), message);
         }
     }
 }
 
-fn lower_port(scope: &Scope<'_>, port: NonZeroU16, draft: &mut Draft) -> Result<(), String> {
+fn lower_port(
+    scope: &Scope<'_>,
+    port: NonZeroU16,
+    memory: &mut Memory,
+    draft: &mut Draft,
+) -> Result<(), String> {
     let name = name::inbound(port);
     let workload = SocketAddr::new(scope.owner.address, port.get());
     let at = scope.owner.endpoint(port);
@@ -44,8 +62,16 @@ fn lower_port(scope: &Scope<'_>, port: NonZeroU16, draft: &mut Draft) -> Result<
         .claim(at, &name)
         .map_err(|owner| format!("port {port} is not behind the proxy: {at} is that of `{owner}`"))?;
     let upstream = upstream(scope, port);
-    draft.set.add_cluster(&cluster::to_workload(&name, workload, upstream));
-    draft.set.add_listener(&to_listener(&name, at, TrafficDirection::Inbound, to_filter(&name, upstream)));
+    let make = || {
+        let filter = to_filter(&name, upstream);
+        let listener = to_listener(&name, at, TrafficDirection::Inbound, filter);
+        let cluster = Named::cluster(&cluster::to_workload(&name, workload, upstream));
+        Inbound { upstream, cluster, listener: Named::listener(&listener) }
+    };
+    let known = memory.remove(&port).filter(|known| known.upstream == upstream);
+    let inbound = memory.entry(port).or_insert(known.unwrap_or_else(make));
+    draft.set.insert(&inbound.cluster);
+    draft.set.insert(&inbound.listener);
     Ok(())
 }
 

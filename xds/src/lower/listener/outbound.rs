@@ -11,33 +11,73 @@ use super::http::{self, Idle, Routes};
 use super::{to_listener, to_tcp_proxy};
 use crate::envoy::core::TrafficDirection;
 use crate::envoy::listener::Filter;
-use crate::lower::{Draft, Scope, address, name, route};
+use crate::lower::address::{self, AddressError};
+use crate::lower::piece::Lookup;
+use crate::lower::{Draft, Scope, name, route};
+use crate::resource::{Named, Problem};
 
-/// Adds the listeners of a service, and the routes of its HTTP ports.
-pub(crate) fn lower(scope: &Scope<'_>, service: &Service, draft: &mut Draft) {
-    match address::of_service(service, scope.cidr) {
-        Ok(address) => {
-            for port in &service.ports {
-                lower_port(scope, service, port, address, draft);
-            }
-        }
-        Err(error) => draft.report(name::subject(service), format!("has no listener: {error}")),
-    }
+/// A port of a service as it was lowered, whether or not its address is free.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    port: u32,
+    /// Where it listens and with what; `None` if its number is none.
+    listening: Option<Listening>,
 }
 
-fn lower_port(scope: &Scope<'_>, service: &Service, port: &ServicePort, address: IpAddr, draft: &mut Draft) {
-    let name = name::outbound(service, port.port);
-    let Some(at) = socket(address, port.port) else {
-        return draft.report(name::subject(service), format!("port {} is not a port number", port.port));
-    };
-    if let Err(owner) = draft.claim(at, &name) {
-        let message = format!("port {} has no listener: {at} is already that of `{owner}`", port.port);
-        return draft.report(name::subject(service), message);
-    }
-    let filter = to_filter(service, port, &name);
-    draft.set.add_listener(&to_listener(&name, at, TrafficDirection::Outbound, filter));
-    if port.protocol() != Protocol::Tcp {
-        route::lower(scope, service, port, draft);
+#[derive(Debug)]
+struct Listening {
+    at: SocketAddr,
+    listener: Named,
+    routes: Option<Named>,
+    /// What of its routes is left out.
+    problems: Vec<Problem>,
+}
+
+/// Makes the listeners of a service, and the routes of its HTTP ports; `lookups` takes what was asked
+/// about other services.
+pub(crate) fn lower(
+    scope: &Scope<'_>,
+    service: &Service,
+    lookups: &mut Vec<Lookup>,
+) -> Result<Vec<Outbound>, AddressError> {
+    let address = address::of_service(service, scope.cidr)?;
+    let of = |port| lower_port(scope, service, port, address, lookups);
+    Ok(service.ports.iter().map(of).collect())
+}
+
+fn lower_port(
+    scope: &Scope<'_>,
+    service: &Service,
+    port: &ServicePort,
+    address: IpAddr,
+    lookups: &mut Vec<Lookup>,
+) -> Outbound {
+    let listening = socket(address, port.port).map(|at| {
+        let name = name::outbound(service, port.port);
+        let filter = to_filter(service, port, &name);
+        let listener = Named::listener(&to_listener(&name, at, TrafficDirection::Outbound, filter));
+        let mut problems = Vec::new();
+        let is_http = port.protocol() != Protocol::Tcp;
+        let routes = is_http.then(|| route::lower(scope, service, port, lookups, &mut problems));
+        Listening { at, listener, routes, problems }
+    });
+    Outbound { port: port.port, listening }
+}
+
+impl Outbound {
+    /// Adds it to a result, if its address is free.
+    pub(crate) fn place(&self, service: &Service, draft: &mut Draft) {
+        let port = self.port;
+        let Some(Listening { at, listener, routes, problems }) = &self.listening else {
+            return draft.report(name::subject(service), format!("port {port} is not a port number"));
+        };
+        if let Err(owner) = draft.claim(*at, listener.name()) {
+            let message = format!("port {port} has no listener: {at} is already that of `{owner}`");
+            return draft.report(name::subject(service), message);
+        }
+        draft.set.insert(listener);
+        routes.iter().for_each(|routes| draft.set.insert(routes));
+        draft.set.problems.extend_from_slice(problems);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::envoy::route::{RouteAction, WeightedCluster};
 use crate::envoy::{Duration, UInt32Value, millis};
 use crate::lower::listener::http::STREAM_IDLE_TIMEOUT_MS;
 use crate::lower::name;
+use crate::lower::piece::Lookup;
 
 /// The largest weight of the API; the sum of a rule's sixteen then fits where Envoy adds them up.
 const MAX_WEIGHT: u32 = 1_000_000;
@@ -69,16 +70,7 @@ struct Share {
 
 impl Share {
     fn of(backend: &Backend, context: &mut Context<'_>) -> Self {
-        let service = NamespacedName::new(backend.namespace.clone(), backend.name.clone());
-        let is_known = context.scope.service_port(&service, backend.port).is_some();
-        if !backend.invalid && !is_known {
-            context.note(format!(
-                "backend {service} port {} is not in the bundle: its share is answered 500",
-                backend.port
-            ));
-        }
-        let is_usable = !backend.invalid && is_known;
-        let cluster = if is_usable {
+        let cluster = if !backend.invalid && is_known(backend, context) {
             name::cluster(&backend.namespace, &backend.name, backend.port)
         } else {
             name::INVALID_CLUSTER.to_owned()
@@ -109,6 +101,20 @@ impl Share {
             ..Default::default()
         }
     }
+}
+
+fn is_known(backend: &Backend, context: &mut Context<'_>) -> bool {
+    let service = NamespacedName::new(backend.namespace.clone(), backend.name.clone());
+    let lookup = Lookup::ask(context.scope.bundle, service, backend.port);
+    if !lookup.is_there {
+        context.note(format!(
+            "backend {} port {} is not in the bundle: its share is answered 500",
+            lookup.service, lookup.port
+        ));
+    }
+    let is_known = lookup.is_there;
+    context.lookups.push(lookup);
+    is_known
 }
 
 /// A backend's changes come after its route's. Envoy does it the other way round, so once a backend

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Feed, Held, InFlight, Outcome, version_of};
+use super::{Content, Feed, Held, InFlight, Name, Outcome, version_of};
 use crate::bootstrap::AdsMode;
 use crate::resource::{Resource, Resources};
 use crate::session::interest::WILDCARD;
@@ -19,6 +19,7 @@ impl Feed {
         if is_stale && self.mode == AdsMode::Sotw {
             return None;
         }
+        self.plan.take();
         let outcome = self.settle(&ask.nonce, ask.error);
         match ask.change {
             Change::Delta { subscribe, unsubscribe, initial } => {
@@ -48,7 +49,7 @@ impl Feed {
         }
     }
 
-    fn accept(&mut self, new: &[(String, Arc<Resource>)]) {
+    fn accept(&mut self, new: &[(Name, Arc<Resource>)]) {
         self.is_unknown = false;
         self.window = self.window.saturating_mul(2);
         for (name, resource) in new {
@@ -59,17 +60,17 @@ impl Feed {
         }
     }
 
-    fn refuse(&mut self, new: Vec<(String, Arc<Resource>)>) -> Vec<String> {
+    fn refuse(&mut self, new: Vec<(Name, Arc<Resource>)>) -> Vec<String> {
         self.window = (new.len() / 2).max(1);
         for (name, resource) in &new {
             // Perhaps it has it all the same.
-            let unsure = Held { resource: None, ..Held::of(resource) };
-            self.held.entry(name.clone()).or_insert(unsure).is_certain = false;
+            let unsure = || Held { content: Content::Said(resource.version().to_owned()), is_certain: false };
+            self.held.entry(Arc::clone(name)).or_insert_with(unsure).is_certain = false;
         }
         if let [(name, resource)] = new.as_slice() {
             self.refused.insert(name.clone(), resource.version().to_owned());
         }
-        new.into_iter().map(|(name, _)| name).collect()
+        new.into_iter().map(|(name, _)| name.to_string()).collect()
     }
 
     /// Delta: names come and go. A name that is asked for is answered, also one that was asked for
@@ -83,16 +84,19 @@ impl Feed {
     ) {
         let is_first = self.interest.open();
         let was_wildcard = self.interest.is_wildcard();
-        self.interest.subscribe(self.kind, subscribe, is_first);
+        self.interest.subscribe(self.kind, subscribe, is_first && unsubscribe.is_empty());
         let asks_for_all = subscribe.iter().any(|name| name == WILDCARD);
         self.owes_answer |= self.interest.is_wildcard() && (asks_for_all || !was_wildcard);
         if is_first {
             self.keep(initial);
         }
-        for name in subscribe.iter().filter(|name| *name != WILDCARD && self.interest.covers(name)) {
-            self.refused.remove(name);
-            if !is_first || !self.held.contains_key(name) {
-                self.owed.insert(name.clone());
+        for name in subscribe.iter().filter(|name| *name != WILDCARD) {
+            if !self.interest.covers(name) {
+                continue; // there was no room for it
+            }
+            self.refused.remove(name.as_str());
+            if !is_first || !self.held.contains_key(name.as_str()) {
+                self.owe(&Name::from(name.as_str()));
             }
         }
         self.interest.unsubscribe(unsubscribe);
@@ -104,17 +108,22 @@ impl Feed {
         self.has_kept = !initial.is_empty();
         self.owes_answer &= initial.is_empty();
         let kept = initial.into_iter().filter(|(name, _)| self.interest.covers(name));
-        self.held =
-            kept.map(|(name, version)| (name, Held { version, resource: None, is_certain: true })).collect();
+        self.held = kept
+            .map(|(name, version)| (name.into(), Held { content: Content::Said(version), is_certain: true }))
+            .collect();
     }
 
-    /// A name that everything still covers is sent again: the client may have dropped it.
+    /// A name that everything still covers is answered, with the resource or with its absence: the client
+    /// cannot tell whether to keep it ("Unsubscribing from Resources").
     fn forget(&mut self, unsubscribed: &[String], wanted: &Resources) {
         let interest = &self.interest;
         self.held.retain(|name, _| interest.covers(name));
         self.owed.retain(|name| interest.covers(name) || wanted.contains_key(name));
-        for name in unsubscribed.iter().filter(|name| interest.covers(name) && wanted.contains_key(*name)) {
-            self.held.remove(name);
+        for name in unsubscribed.iter().filter(|name| *name != WILDCARD) {
+            if self.interest.covers(name) {
+                self.held.remove(name.as_str());
+                self.owe(&Name::from(name.as_str()));
+            }
         }
     }
 
@@ -137,8 +146,8 @@ impl Feed {
         self.is_unknown |= is_first && !version.is_empty();
         self.owes_answer |= self.interest.is_wildcard() && !was_wildcard;
         for name in &new {
-            self.refused.remove(name);
+            self.refused.remove(name.as_str());
+            self.owe(&Name::from(name.as_str()));
         }
-        self.owed.extend(new);
     }
 }

@@ -1,8 +1,9 @@
 //! What a client is sent next, and what its state is while that is under way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Batch, Feed, InFlight, version_of};
+use super::{Batch, Feed, InFlight, Name, version_of};
 use crate::bootstrap::AdsMode;
 use crate::lower::endpoint;
 use crate::resource::{Resource, ResourceKind, Resources};
@@ -14,36 +15,34 @@ impl Feed {
         if self.in_flight.is_some() {
             return None;
         }
-        let updates = self.updates(wanted).take(self.window);
-        let mut new: Vec<_> = updates.map(|(name, resource)| (name.clone(), Arc::clone(resource))).collect();
-        let mut removed = self.take_absent(wanted);
+        let plan = self.plan(wanted);
+        let gone: &[Name] = if self.kind == ResourceKind::Listener { &plan.removals } else { &[] };
+        if plan.updates.is_empty() && plan.absent.is_empty() && gone.is_empty() && !self.owes_answer {
+            return None;
+        }
+        let mut new: Vec<_> = plan.updates.iter().take(self.window).cloned().collect();
+        let mut removed = plan.absent.clone();
+        removed.extend(gone.iter().filter(|name| !plan.absent.contains(*name)).cloned());
+        let answered: BTreeSet<Name> =
+            plan.absent.iter().chain(new.iter().map(|(name, _)| name)).cloned().collect();
+        self.owed.retain(|name| !answered.contains(name));
         if !self.can_remove() {
             new.extend(removed.drain(..).filter_map(|name| self.stand_in(name)));
         }
-        if self.kind == ResourceKind::Listener {
-            removed.extend(
-                self.removals(wanted).filter(|name| !removed.contains(*name)).cloned().collect::<Vec<_>>(),
-            );
-        }
+        self.plan.take();
         if new.is_empty() && removed.is_empty() && !self.owes_answer {
             return None;
         }
         self.owes_answer = false;
-        for (name, _) in &new {
-            self.owed.remove(name);
-        }
         Some(self.send(Batch { new, removed, ..Default::default() }, nonce))
     }
 
     /// Returns what the client has and shall no longer have, if it is ready for it.
     pub(in crate::session) fn poll_removal(&mut self, wanted: &Resources, nonce: &str) -> Option<Batch> {
-        if self.in_flight.is_some() {
+        if self.in_flight.is_some() || self.plan(wanted).removals.is_empty() {
             return None;
         }
-        let removed: Vec<String> = self.removals(wanted).cloned().collect();
-        if removed.is_empty() {
-            return None;
-        }
+        let removed = self.plan(wanted).removals.clone();
         if self.can_remove() {
             return Some(self.send(Batch { removed, ..Default::default() }, nonce));
         }
@@ -59,7 +58,7 @@ impl Feed {
 
     /// Envoy holds back what it has to say about clusters while one waits for endpoints, so where it
     /// cannot be told that there are none, it is given an empty list of them.
-    fn stand_in(&self, name: String) -> Option<(String, Arc<Resource>)> {
+    fn stand_in(&self, name: Name) -> Option<(Name, Arc<Resource>)> {
         (self.kind == ResourceKind::Endpoint).then(|| {
             let empty = Resource::of(&endpoint::assignment_at(&name, Vec::new()));
             (name, Arc::new(empty))
@@ -67,6 +66,7 @@ impl Feed {
     }
 
     fn send(&mut self, mut batch: Batch, nonce: &str) -> Batch {
+        self.plan.take();
         if self.mode == AdsMode::Sotw {
             self.fill_whole(&mut batch);
         }
@@ -82,7 +82,7 @@ impl Feed {
         let mut whole: Resources = self
             .held
             .iter()
-            .filter_map(|(name, held)| Some((name.clone(), Arc::clone(held.resource.as_ref()?))))
+            .filter_map(|(name, held)| Some((Arc::clone(name), Arc::clone(held.resource()?))))
             .collect();
         whole.extend(batch.new.iter().cloned());
         whole.retain(|name, _| !batch.removed.contains(name));
@@ -92,13 +92,5 @@ impl Feed {
         } else {
             batch.new.iter().map(|(_, resource)| Arc::clone(resource)).collect()
         };
-    }
-
-    fn take_absent(&mut self, wanted: &Resources) -> Vec<String> {
-        let absent: Vec<String> = self.absent(wanted).cloned().collect();
-        for name in &absent {
-            self.owed.remove(name);
-        }
-        absent
     }
 }

@@ -144,7 +144,8 @@ fn a_changed_cluster_is_served_at_once() {
         let with_timeout = |connect_timeout_ms: u32| {
             let mut site = stage.site(route("web").to(&[backend("shop/a", 8080)]), &["shop/a"]);
             for service in site.bundle.services.values_mut() {
-                service.cluster = Some(v1::ClusterPolicy { connect_timeout_ms, retry_budget: None });
+                Arc::make_mut(service).cluster =
+                    Some(v1::ClusterPolicy { connect_timeout_ms, retry_budget: None });
             }
             site.lower("shop/client-1")
         };

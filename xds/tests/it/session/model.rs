@@ -174,7 +174,7 @@ where
     /// The versions of what should be there and of what is.
     fn compare(&self, kind: ResourceKind) -> (BTreeMap<&str, String>, BTreeMap<&str, String>) {
         let wanted =
-            self.set.of(kind).iter().map(|(name, resource)| (name.as_str(), resource.version().to_owned()));
+            self.set.of(kind).iter().map(|(name, resource)| (&**name, resource.version().to_owned()));
         let has = self.proxy.has[&kind].iter().map(|(name, any)| (name.as_str(), version(any)));
         (wanted.collect(), has.collect())
     }
