@@ -11,6 +11,7 @@ use std::time::Duration;
 use prost::Message as _;
 use skerry_core::bundle::Contents;
 use skerry_core::bundle::v1::FragmentList;
+use skerry_core::diagnostic::Diagnostics;
 use skerry_core::id::{Digest, Kind, ObjectKey, SiteId, Timestamp};
 use skerry_core::index::{Change, Compiled, Index};
 use skerry_core::ledger::{Ledger, Publication, Row};
@@ -101,7 +102,7 @@ impl<S: StateStore> Planner<S> {
         let previous = |list: &Digest| FragmentList::decode(&*in_force.get(list)?.upgrade()?.list).ok();
         let publication = self.ledger.publish(&compiled, previous, &accepted.revision, now);
         let (entries, removed) = self.entries(&compiled, &publication, sites_changed);
-        let mut all = compiled.diagnostics.clone();
+        let mut all = Diagnostics::clone(&compiled.diagnostics);
         all.extend(diagnostics);
         let revision = accepted.revision.clone();
         let world = World { compiled, revision, compiled_at: now, diagnostics: all, foreign };

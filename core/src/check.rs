@@ -1,45 +1,53 @@
 //! Checks references between objects of a world: parents, targets and patched objects that are not there.
 
-use std::collections::BTreeMap;
-
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::field_path;
-use crate::id::{Kind, NamespacedName, ObjectKey};
+use crate::form::Form;
+use crate::id::{Kind, ObjectKey};
 use crate::policy::traffic_policy::Target;
-use crate::policy::{Object, Spec};
+use crate::policy::{HttpRoute, Object, OfSpec as _, Spec, TrafficPolicy};
 use crate::world::Aged;
 
 /// Picks the `Mesh` that holds when there are several: the oldest, then the first by name.
-pub fn chosen_mesh<'a>(objects: impl Iterator<Item = &'a Aged>) -> Option<&'a Aged> {
-    let meshes = objects.filter(|aged| matches!(aged.object.spec, Spec::Mesh(_)));
+pub fn chosen_mesh<'a>(meshes: impl Iterator<Item = &'a Aged>) -> Option<&'a Aged> {
     meshes.min_by(|a, b| (a.age, &a.object.key).cmp(&(b.age, &b.object.key)))
 }
 
-/// Finds references that lead nowhere, whatever the site.
-pub fn references(objects: &[&Aged]) -> Vec<Diagnostic> {
-    let by_key: BTreeMap<&ObjectKey, &Object> =
-        objects.iter().map(|aged| (&aged.object.key, &*aged.object)).collect();
-    let mut diagnostics = several_meshes(objects);
-    for object in by_key.values() {
-        for (pointer, key, section) in references_of(object) {
-            let found = by_key.get(&key);
-            if let Some(reason) = missing(&key, section.as_deref(), found.copied()) {
-                diagnostics.push(dangling(object, &pointer, reason));
-            }
+/// Finds references of a form that lead nowhere, whatever the site. `mesh` is the name of the fleet's
+/// `Mesh`; `find` lists all forms of an object, none when it is not there.
+pub fn references<'a, F>(form: &Form, mesh: &str, find: impl Fn(&ObjectKey) -> F) -> Vec<Diagnostic>
+where
+    F: Iterator<Item = &'a Object>,
+{
+    let mut diagnostics = Vec::new();
+    for Reference { pointer, key, section } in references_of(form.object()) {
+        let is_mesh = key.kind == Kind::Mesh && TrafficPolicy::of(&form.object().spec).is_some();
+        let found = match is_mesh {
+            true if key.name == mesh => None,
+            true => Some((format!("{key} is not the Mesh of this fleet"), format!("its name is `{mesh}`"))),
+            false => missing(&key, section.as_deref(), find(&key))
+                .map(|message| (message, "add what is missing, or correct the name or namespace".to_owned())),
+        };
+        if let Some((message, help)) = found {
+            diagnostics.push(form.error(Code::DanglingReference, &pointer, message).help(help));
         }
     }
     diagnostics
 }
 
-type Reference = (String, ObjectKey, Option<String>);
+/// What an object names, and where.
+struct Reference {
+    pointer: String,
+    key: ObjectKey,
+    /// The rule of a route.
+    section: Option<String>,
+}
 
 fn references_of(object: &Object) -> Vec<Reference> {
+    let whole = |pointer, key| Reference { pointer, key, section: None };
     match &object.spec {
         Spec::HttpRoute(route) => {
             let parents = route.parents.iter();
-            parents
-                .map(|parent| (parent.pointer.clone(), ObjectKey::service(&parent.service), None))
-                .collect()
+            parents.map(|parent| whole(parent.pointer.clone(), ObjectKey::service(&parent.service))).collect()
         }
         Spec::TrafficPolicy(policy) => {
             let targets = policy.targets.iter().enumerate();
@@ -50,7 +58,7 @@ fn references_of(object: &Object) -> Vec<Reference> {
         Spec::SiteOverride(spec) => {
             let patches = spec.patches.iter().enumerate();
             patches
-                .map(|(at, patch)| (format!("/spec/patches/{at}/target"), patch.target.clone(), None))
+                .map(|(at, patch)| whole(format!("/spec/patches/{at}/target"), patch.target.clone()))
                 .collect()
         }
         Spec::Mesh(_) | Spec::Site(_) | Spec::Service(_) => Vec::new(),
@@ -58,46 +66,41 @@ fn references_of(object: &Object) -> Vec<Reference> {
 }
 
 fn reference_to(target: &Target, pointer: String) -> Option<Reference> {
-    let route =
-        |name: &NamespacedName| ObjectKey::new(Kind::HttpRoute, name.namespace.clone(), name.name.clone());
-    match target {
-        Target::Mesh | Target::Namespace(_) => None,
-        Target::Service(name) => Some((pointer, ObjectKey::service(name), None)),
-        Target::Route(name) => Some((pointer, route(name), None)),
-        Target::Rule(name, rule) => Some((pointer, route(name), Some(rule.clone()))),
+    let (key, section) = match target {
+        Target::Namespace(_) => return None,
+        Target::Mesh(name) => (ObjectKey::mesh(name), None),
+        Target::Service(name) => (ObjectKey::service(name), None),
+        Target::Route(name) => (ObjectKey::route(name), None),
+        Target::Rule(name, rule) => (ObjectKey::route(name), Some(rule.clone())),
+    };
+    Some(Reference { pointer, key, section })
+}
+
+fn missing<'a>(
+    key: &ObjectKey,
+    section: Option<&str>,
+    forms: impl Iterator<Item = &'a Object>,
+) -> Option<String> {
+    let forms: Vec<&Object> = forms.collect();
+    if forms.is_empty() {
+        return Some(format!("{key} is not in the policy"));
     }
+    let name = section?;
+    let mut routes = forms.into_iter().filter_map(|object| HttpRoute::of(&object.spec));
+    let has_rule = routes.any(|route| route.rules.iter().any(|rule| rule.name == name));
+    (!has_rule).then(|| format!("{key} has no rule with the name `{name}`"))
 }
 
-fn missing(key: &ObjectKey, section: Option<&str>, found: Option<&Object>) -> Option<String> {
-    let Some(object) = found else { return Some(format!("{key} is not in the policy")) };
-    match (section, &object.spec) {
-        (Some(name), Spec::HttpRoute(route)) if route.rules.iter().all(|rule| rule.name != name) => {
-            Some(format!("{key} has no rule with the name `{name}`"))
-        }
-        _ => None,
-    }
-}
-
-fn dangling(object: &Object, pointer: &str, message: String) -> Diagnostic {
-    Diagnostic::error(Code::DanglingReference, object.document.locate(pointer), message)
-        .object(object.key.clone())
-        .field(field_path(pointer))
-        .help("add what is missing, or correct the name or namespace")
-}
-
-fn several_meshes(objects: &[&Aged]) -> Vec<Diagnostic> {
-    let Some(chosen) = chosen_mesh(objects.iter().copied()) else { return Vec::new() };
-    let others = objects
-        .iter()
-        .filter(|aged| matches!(aged.object.spec, Spec::Mesh(_)) && aged.object.key != chosen.object.key);
+/// Warns of each `Mesh` but the one that holds.
+pub fn several_meshes(meshes: &[&Aged]) -> Vec<Diagnostic> {
+    let Some(chosen) = chosen_mesh(meshes.iter().copied()) else { return Vec::new() };
+    let others = meshes.iter().filter(|aged| aged.object.key != chosen.object.key);
     let warn = |other: &&Aged| {
         let message = format!(
             "{} is older, or first by name; a fleet has one Mesh, and this one has no effect",
             chosen.object.key
         );
-        Diagnostic::warning(Code::Conflicted, other.object.document.location.clone(), message)
-            .object(other.object.key.clone())
-            .help("keep one Mesh")
+        Form::plain(Aged::clone(other)).warning(Code::Conflicted, "", message).help("keep one Mesh")
     };
     others.map(warn).collect()
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::bundle::{EncodedFragment, MAX_FRAGMENT_BYTES, v1};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::form::Input;
 use crate::id::{NamespacedName, ObjectKey};
-use crate::policy::{HttpRoute, Mesh, Object, Service, Spec, TrafficPolicy, site::DataPlane};
-use crate::world::Aged;
+use crate::policy::{HttpRoute, Mesh, Service, TrafficPolicy, site::DataPlane};
+use crate::selector::Selector;
 
 mod backends;
 pub mod order;
@@ -18,38 +19,29 @@ pub mod traffic;
 /// All that the fragment of one service depends on. Equal inputs give equal bytes.
 #[derive(Debug)]
 pub struct ServiceInputs<'a> {
-    /// The service's object and typed form.
-    pub object: &'a Object,
-    /// Its typed form.
-    pub service: &'a Service,
+    /// The service.
+    pub service: Input<'a, Service>,
     /// Another service that has the address which this one declares: it gets one by index then.
     pub address_holder: Option<&'a ObjectKey>,
     /// Its address index.
     pub index: u32,
+    /// The name of the fleet's `Mesh`: policies target it by that.
+    pub mesh: &'a str,
     /// The routes that attach to it, in any order.
-    pub routes: Vec<RouteInput<'a>>,
+    pub routes: Vec<Input<'a, HttpRoute>>,
     /// The policies that may say something about it, in any order.
-    pub policies: Vec<PolicyInput<'a>>,
-    /// The backends that its routes name, as far as they exist at this site.
-    pub backends: BTreeMap<NamespacedName, &'a Service>,
+    pub policies: Vec<Input<'a, TrafficPolicy>>,
+    /// The backends that its routes name, as far as they are in the policy.
+    pub backends: BTreeMap<NamespacedName, Backend<'a>>,
 }
 
-/// A route with its age.
+/// A service that a route names.
 #[derive(Debug, Clone, Copy)]
-pub struct RouteInput<'a> {
-    /// The object, with overrides applied.
-    pub aged: &'a Aged,
-    /// Its typed form.
-    pub route: &'a HttpRoute,
-}
-
-/// A policy with its age.
-#[derive(Debug, Clone, Copy)]
-pub struct PolicyInput<'a> {
-    /// The object, with overrides applied.
-    pub aged: &'a Aged,
-    /// Its typed form.
-    pub policy: &'a TrafficPolicy,
+pub enum Backend<'a> {
+    /// It is at these sites.
+    Here(&'a Service),
+    /// It is at other sites only: those of its selector.
+    Elsewhere(&'a Selector),
 }
 
 /// A compiled service.
@@ -67,28 +59,28 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
     let (ports, tables) = routes::compile_ports(inputs, &mut diagnostics);
     let cluster = traffic::cluster_policy(inputs, &mut diagnostics);
     let service = v1::Service {
-        namespace: inputs.object.key.namespace.clone(),
-        name: inputs.object.key.name.clone(),
+        namespace: inputs.service.key().namespace.clone(),
+        name: inputs.service.key().name.clone(),
         index: inputs.index,
         cluster_ip: cluster_ip(inputs, &mut diagnostics),
-        selector: inputs.service.selector.clone(),
+        selector: inputs.service.spec.selector.clone(),
         ports,
         tables,
         cluster,
     };
-    let fragment = Arc::new(encode_bounded(service, inputs.object, &mut diagnostics));
+    let fragment = Arc::new(encode_bounded(service, inputs.service, &mut diagnostics));
     CompiledService { fragment, diagnostics }
 }
 
 fn cluster_ip(inputs: &ServiceInputs<'_>, diagnostics: &mut Vec<Diagnostic>) -> String {
-    let Some(address) = inputs.service.cluster_ip else { return String::new() };
+    let Some(address) = inputs.service.spec.cluster_ip else { return String::new() };
     let Some(holder) = inputs.address_holder else { return address.to_string() };
-    let object = inputs.object;
     let message = format!("{holder} has {address} already; this service gets another address");
     diagnostics.push(
-        Diagnostic::error(Code::Conflicted, object.document.locate("/spec/clusterIP"), message)
-            .object(object.key.clone())
-            .field("spec.clusterIP")
+        inputs
+            .service
+            .form
+            .error(Code::Conflicted, "/spec/clusterIP", message)
             .help("leave `clusterIP` out, or give each service its own"),
     );
     String::new()
@@ -98,7 +90,7 @@ fn cluster_ip(inputs: &ServiceInputs<'_>, diagnostics: &mut Vec<Diagnostic>) -> 
 /// any, and says so: no agent would take it whole.
 fn encode_bounded(
     mut service: v1::Service,
-    object: &Object,
+    input: Input<'_, Service>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> EncodedFragment {
     let whole = EncodedFragment::service(service.clone());
@@ -115,8 +107,9 @@ fn encode_bounded(
     }
     let message = format!("compiles to {} bytes; the limit is {MAX_FRAGMENT_BYTES}", whole.bytes.len());
     diagnostics.push(
-        Diagnostic::error(Code::BudgetExceeded, object.document.location.clone(), message)
-            .object(object.key.clone())
+        input
+            .form
+            .error(Code::BudgetExceeded, "", message)
             .help(format!("attach fewer routes to the Service, or split it; {left_out}")),
     );
     fragment
@@ -131,24 +124,4 @@ pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane) -> EncodedFragment 
         outbound_cidr: mesh.outbound_cidr.to_string(),
         stale_after_seconds: mesh.stale_after_seconds,
     })
-}
-
-impl<'a> RouteInput<'a> {
-    /// Takes an object as a route.
-    pub fn new(aged: &'a Aged) -> Option<Self> {
-        match &aged.object.spec {
-            Spec::HttpRoute(route) => Some(Self { aged, route }),
-            _ => None,
-        }
-    }
-}
-
-impl<'a> PolicyInput<'a> {
-    /// Takes an object as a traffic policy.
-    pub fn new(aged: &'a Aged) -> Option<Self> {
-        match &aged.object.spec {
-            Spec::TrafficPolicy(policy) => Some(Self { aged, policy }),
-            _ => None,
-        }
-    }
 }

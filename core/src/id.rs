@@ -4,11 +4,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// The namespace of an object whose metadata names none (as `kubectl apply` does).
 pub const DEFAULT_NAMESPACE: &str = "default";
+
+/// The name by which policies target the mesh of a fleet that declares no `Mesh`.
+pub const DEFAULT_MESH: &str = "default";
 
 /// An identifier that breaks the rule for its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,17 +26,18 @@ pub struct InvalidId {
     pub rule: &'static str,
 }
 
-/// The name of a site: an RFC 1123 label, since it becomes a DNS label of the site's trust domain.
+/// The name of a site: an RFC 1123 label, since it becomes a DNS label of the site's trust domain. Cheap to
+/// clone: it is named in many maps.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SiteId(String);
+pub struct SiteId(Arc<str>);
 
 impl SiteId {
     /// Parses a site name: RFC 1123 label, at most 63 characters.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidId> {
         let name = name.into();
         if is_dns_label(&name) {
-            return Ok(Self(name));
+            return Ok(Self(name.into()));
         }
         Err(InvalidId { what: "site name", value: name, rule: DNS_LABEL_RULE })
     }
@@ -66,7 +71,7 @@ impl TryFrom<String> for SiteId {
 
 impl From<SiteId> for String {
     fn from(site: SiteId) -> Self {
-        site.0
+        site.0.as_ref().to_owned()
     }
 }
 
@@ -220,6 +225,16 @@ impl ObjectKey {
     pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
         let namespace = if kind.is_namespaced() { namespace.into() } else { String::new() };
         Self { kind, namespace, name: name.into() }
+    }
+
+    /// Builds the key of the `Mesh` of this name.
+    pub fn mesh(name: impl Into<String>) -> Self {
+        Self::new(Kind::Mesh, "", name)
+    }
+
+    /// Builds the key of a route.
+    pub fn route(name: &NamespacedName) -> Self {
+        Self::new(Kind::HttpRoute, name.namespace.clone(), name.name.clone())
     }
 
     /// Builds the key of a service.

@@ -8,24 +8,30 @@ use std::sync::Arc;
 
 use crate::bundle::{Contents, EncodedFragment};
 use crate::check;
-use crate::compile::{CompiledService, compile_settings};
 use crate::diagnostic::Diagnostics;
-use crate::id::{Kind, NamespacedName, ObjectKey, SiteId};
-use crate::policy::{Decode, Mesh, Object, Spec};
+use crate::form::Form;
+use crate::id::{DEFAULT_MESH, Kind, NamespacedName, ObjectKey, SiteId};
+use crate::policy::{Decode, Object, OfSpec as _, SiteOverride, Spec};
 use crate::selector::Labels;
 use crate::world::{Age, Aged, ServiceIndexes, World};
 
+mod board;
 mod classes;
+mod compile;
 mod explain;
 mod links;
+mod reach;
 mod service;
 mod variants;
 
+pub use classes::ClassId;
 pub use explain::{Explanation, FieldOrigin, SettingOrigin};
 
-use classes::{ClassId, ClassKey, Classes, SiteRow};
+use board::{Board, Owner};
+use classes::{ClassKey, Classes, SelectorId, Sites};
 use links::Links;
-use variants::Variants;
+use service::{Made, Versions};
+use variants::{Stamps, Variant, Variants};
 
 /// A change of the world.
 #[derive(Debug, Clone)]
@@ -36,55 +42,77 @@ pub enum Change {
     Delete(ObjectKey),
 }
 
-/// An object of the index. `stamp` is unique to this version of it.
-#[derive(Debug)]
-struct Slot {
-    aged: Aged,
-    stamp: u64,
-}
-
 /// What a class of sites runs.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Cell {
-    services: BTreeMap<NamespacedName, Arc<CompiledService>>,
+    key: ClassKey,
+    /// The objects that overrides patch for the class.
+    forms: BTreeMap<ObjectKey, Arc<Variant>>,
+    services: BTreeMap<Arc<NamespacedName>, Arc<Made>>,
     settings: Option<Arc<EncodedFragment>>,
     contents: Option<Arc<Contents>>,
+}
+
+/// What was touched since the last compile, by the selector of the object that touched it: `None` is all sites.
+#[derive(Debug, Default)]
+struct Dirty {
+    /// Services to look at again.
+    services: BTreeMap<Option<SelectorId>, BTreeSet<NamespacedName>>,
+    /// Patched objects to look at again.
+    targets: BTreeMap<Option<SelectorId>, BTreeSet<ObjectKey>>,
+    /// Whether a `Mesh` changed.
+    mesh: bool,
+    /// Whether a service is new.
+    indexes: bool,
+}
+
+/// What some class has no more, and is forgotten when none has it.
+#[derive(Debug, Default)]
+struct Retired {
+    forms: BTreeSet<Stamps>,
+    services: BTreeSet<Versions>,
 }
 
 /// The synchronous index of the world.
 #[derive(Debug)]
 pub struct Index {
     decode: Decode,
-    /// Every object of the world.
-    objects: BTreeMap<ObjectKey, Slot>,
+    /// Every object of the world, as the source has it.
+    objects: BTreeMap<ObjectKey, Arc<Variant>>,
+    /// Objects with overrides applied, shared among classes.
+    variants: Variants,
     /// Which object attaches to which.
     links: Links,
     /// Sites, grouped by what they match.
     classes: Classes,
     /// Compiled services and contents, by class.
     cells: BTreeMap<ClassId, Cell>,
-    /// Objects with overrides applied, shared among classes.
-    variants: Variants,
     /// Compiled services by their inputs' versions, shared among classes.
-    memo: BTreeMap<Vec<u64>, Arc<CompiledService>>,
-    /// For each service, the objects that its last compile looked at, existing or not.
-    inputs: BTreeMap<NamespacedName, BTreeSet<ObjectKey>>,
-    /// The reverse of `inputs`.
-    dependents: BTreeMap<ObjectKey, BTreeSet<NamespacedName>>,
-    /// Services to look at again.
-    dirty: BTreeSet<NamespacedName>,
+    memo: BTreeMap<Versions, Arc<Made>>,
+    dirty: Dirty,
+    retired: Retired,
+    /// Objects whose references, and references to which, are to be checked again.
+    recheck: BTreeSet<ObjectKey>,
+    board: Board,
     indexes: ServiceIndexes,
+    /// The last id given to a form or a compiled service.
     stamps: u64,
+    /// The id of the name of the fleet's `Mesh`.
+    mesh_stamp: u64,
+    /// Counts the compiles.
+    round: u64,
 }
 
 /// What every site shall run. Cheap to clone and to keep: classes and sites are shared.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    sites: Arc<BTreeMap<SiteId, SiteRow>>,
+    sites: Sites,
     contents: BTreeMap<ClassId, Arc<Contents>>,
-    base: Option<Arc<Contents>>,
+    base: ClassId,
     /// Everything that a user should know about this world.
-    pub diagnostics: Diagnostics,
+    pub diagnostics: Arc<Diagnostics>,
+    round: u64,
+    moved: Arc<BTreeSet<SiteId>>,
 }
 
 impl Compiled {
@@ -95,7 +123,17 @@ impl Compiled {
 
     /// Returns what a site shall run.
     pub fn contents(&self, site: &SiteId) -> Option<&Arc<Contents>> {
-        self.contents.get(&self.sites.get(site)?.class)
+        self.contents_of(self.class(site)?)
+    }
+
+    /// Returns the class of a site.
+    pub fn class(&self, site: &SiteId) -> Option<ClassId> {
+        self.sites.get(site).map(|row| row.class)
+    }
+
+    /// Returns what the sites of a class shall run.
+    pub fn contents_of(&self, class: ClassId) -> Option<&Arc<Contents>> {
+        self.contents.get(&class)
     }
 
     /// Returns the labels of a site.
@@ -105,7 +143,17 @@ impl Compiled {
 
     /// Returns what a site without labels would run: for worlds that declare no site.
     pub fn base(&self) -> Option<&Arc<Contents>> {
-        self.base.as_ref()
+        self.contents_of(self.base)
+    }
+
+    /// Counts the compiles of the index, from 1.
+    pub fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// Lists the sites that were new, gone or in another class than in the round before.
+    pub fn moved(&self) -> impl Iterator<Item = &SiteId> {
+        self.moved.iter()
     }
 }
 
@@ -124,16 +172,19 @@ impl Index {
         Self {
             decode,
             objects: BTreeMap::new(),
+            variants: Variants::new(),
             links: Links::default(),
             classes: Classes::new(),
             cells: BTreeMap::new(),
-            variants: Variants::default(),
             memo: BTreeMap::new(),
-            inputs: BTreeMap::new(),
-            dependents: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            dirty: Dirty::default(),
+            retired: Retired::default(),
+            recheck: BTreeSet::new(),
+            board: Board::default(),
             indexes,
             stamps: 0,
+            mesh_stamp: 0,
+            round: 0,
         }
     }
 
@@ -144,7 +195,7 @@ impl Index {
 
     /// Looks up an object as it stands in the source.
     pub fn object(&self, key: &ObjectKey) -> Option<&Aged> {
-        self.objects.get(key).map(|slot| &slot.aged)
+        self.objects.get(key).map(|object| &object.form.aged)
     }
 
     /// Lists the keys of all objects.
@@ -152,154 +203,123 @@ impl Index {
         self.objects.keys()
     }
 
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&ObjectKey, &Arc<Variant>)> {
+        // Keys are ordered by kind first, and no name is empty.
+        let first = ObjectKey::new(kind, "", "");
+        self.objects.range(first..).take_while(move |(key, _)| key.kind == kind)
+    }
+
+    fn chosen_mesh(&self) -> Option<&Aged> {
+        check::chosen_mesh(self.of_kind(Kind::Mesh).map(|(_, mesh)| &mesh.form.aged))
+    }
+
+    /// The name by which policies target the mesh.
+    fn mesh_name(&self) -> &str {
+        self.chosen_mesh().map_or(DEFAULT_MESH, |mesh| &mesh.object.key.name)
+    }
+
     /// Takes a change. Nothing is compiled yet.
     pub fn apply(&mut self, change: Change) {
-        match change {
-            Change::Delete(key) => self.remove(&key),
+        let (key, next) = match change {
+            Change::Delete(key) => (key, None),
             Change::Upsert(object, age) => {
-                let same = |slot: &Slot| slot.aged.age == age && *slot.aged.object == *object;
-                if self.objects.get(&object.key).is_some_and(same) {
-                    return;
-                }
-                self.remove(&object.key);
-                self.insert(Aged { age, object: Arc::new(*object) });
+                let key = object.key.clone();
+                (key, Some(Aged { age, object: Arc::new(*object) }))
             }
+        };
+        let before = self.objects.get(&key).cloned();
+        if before.as_ref().map(|before| &before.form.aged) == next.as_ref() {
+            return;
+        }
+        match (key.kind, SiteId::new(key.name.as_str())) {
+            (Kind::Site, Ok(site)) => self.apply_site(key, &site, next),
+            (Kind::Site, Err(_)) => {}
+            (Kind::Mesh, _) => {
+                let name = self.mesh_name().to_owned();
+                self.replace(key, before.as_ref(), next);
+                self.touch_mesh(&name);
+            }
+            _ => self.replace(key, before.as_ref(), next),
         }
     }
 
-    fn insert(&mut self, aged: Aged) {
-        let object = Arc::clone(&aged.object);
-        self.links.add(&object);
+    fn apply_site(&mut self, key: ObjectKey, site: &SiteId, next: Option<Aged>) {
+        match next.as_ref().map(|next| (&*next.object, &next.object.spec)) {
+            Some((object, Spec::Site(spec))) => {
+                self.classes.set_site(site, &object.labels, &spec.data_plane);
+            }
+            _ => self.classes.remove_site(site),
+        }
+        match next {
+            Some(next) => drop(self.insert(key, next, None)),
+            None => drop(self.objects.remove(&key)),
+        }
+    }
+
+    fn insert(&mut self, key: ObjectKey, aged: Aged, sites: Option<SelectorId>) -> Arc<Variant> {
         self.stamps += 1;
-        self.objects.insert(object.key.clone(), Slot { aged, stamp: self.stamps });
-        self.touch(&object);
-        match &object.spec {
-            Spec::Site(site) => self.classes.add_site(&object, &site.data_plane),
-            _ => object.sites.iter().for_each(|selector| self.classes.add_selector(selector)),
-        }
+        let id = self.stamps;
+        let variant = Arc::new(Variant { id, form: Form::plain(aged), sites, stamps: vec![id] });
+        self.objects.insert(key, Arc::clone(&variant));
+        variant
     }
 
-    fn remove(&mut self, key: &ObjectKey) {
-        let Some(slot) = self.objects.remove(key) else { return };
-        let object = slot.aged.object;
-        self.touch(&object);
-        self.links.remove(&object);
-        match &object.spec {
-            Spec::Site(_) => self.classes.remove_site(&object),
-            _ => object.sites.iter().for_each(|selector| self.classes.remove_selector(selector)),
+    /// Replaces an object that is no site. Old and new attachments are both there while what they touch is noted.
+    fn replace(&mut self, key: ObjectKey, before: Option<&Arc<Variant>>, next: Option<Aged>) {
+        if let Some(before) = before {
+            self.touch(before);
+            self.board.set(Owner::References(before.id), Vec::new());
         }
-    }
-
-    /// Marks the services that an object has a say in.
-    fn touch(&mut self, object: &Object) {
-        let mut keys = vec![object.key.clone()];
-        if let Spec::SiteOverride(spec) = &object.spec {
-            keys.extend(spec.patches.iter().map(|patch| patch.target.clone()));
+        let next = match next {
+            Some(aged) => {
+                let selector = aged.object.sites.as_ref();
+                let sites = selector.map(|selector| self.classes.add_user(selector, &key));
+                self.links.add(&aged.object);
+                self.dirty.indexes |= key.kind == Kind::Service && before.is_none();
+                Some(self.insert(key.clone(), aged, sites))
+            }
+            None => {
+                self.objects.remove(&key);
+                None
+            }
+        };
+        if let Some(next) = &next {
+            self.touch(next);
         }
-        for key in keys {
-            self.dirty.extend(self.dependents.get(&key).into_iter().flatten().cloned());
-            if let Some(slot) = self.objects.get(&key) {
-                let reached = self.links.reach(&slot.aged.object, self.services());
-                self.dirty.extend(reached);
+        if let Some(before) = before {
+            self.links.remove(before.form.object());
+            let kept = next.as_ref().and_then(|next| next.sites);
+            let left = before.sites.filter(|sites| kept != Some(*sites));
+            left.into_iter().for_each(|sites| self.classes.remove_user(sites, &key));
+            if kept.is_none() {
+                self.board.set(Owner::Selector(key.clone()), Vec::new());
             }
         }
-        self.dirty.extend(self.links.reach(object, self.services()));
+        self.recheck.insert(key);
     }
 
-    fn services(&self) -> impl Iterator<Item = NamespacedName> + '_ {
-        let is_service = |key: &&ObjectKey| key.kind == Kind::Service;
-        self.objects.keys().filter(is_service).map(ObjectKey::namespaced_name)
-    }
-
-    /// Compiles what was touched since the last call.
-    pub fn compile(&mut self) -> Arc<Compiled> {
-        let services: Vec<NamespacedName> = self.services().collect();
-        self.indexes.assign(&services);
-        let dirty = std::mem::take(&mut self.dirty);
-        for service in &dirty {
-            self.forget_inputs(service);
+    /// Notes what an object has a say in.
+    fn touch(&mut self, variant: &Variant) {
+        let object = variant.form.object();
+        let reached = self.reach(object);
+        self.dirty.services.entry(variant.sites).or_default().extend(reached);
+        if let Some(over) = SiteOverride::of(&object.spec) {
+            let targets = over.patches.iter().map(|patch| patch.target.clone());
+            self.dirty.targets.entry(variant.sites).or_default().extend(targets);
         }
-        let classes: Vec<(ClassId, ClassKey)> =
-            self.classes.all().map(|(id, key)| (id, key.clone())).collect();
-        self.cells.retain(|id, _| self.classes.has(*id));
-        self.refresh_variants(&classes);
-        let mesh = check::chosen_mesh(self.objects.values().map(|slot| &slot.aged))
-            .map(|aged| aged.object.key.clone());
-        for (id, key) in &classes {
-            let mesh = self.mesh(key, mesh.as_ref());
-            self.compile_class((*id, key), &mesh, &services, &dirty);
-        }
-        self.memo.retain(|_, compiled| Arc::strong_count(compiled) > 1);
-        Arc::new(self.result())
-    }
-
-    fn compile_class(
-        &mut self,
-        (id, class): (ClassId, &ClassKey),
-        mesh: &Mesh,
-        services: &[NamespacedName],
-        dirty: &BTreeSet<NamespacedName>,
-    ) {
-        let is_new = !self.cells.contains_key(&id);
-        let mut cell = self.cells.remove(&id).unwrap_or_default();
-        let mut changed = is_new;
-        let work: Vec<&NamespacedName> =
-            if is_new { services.iter().collect() } else { dirty.iter().collect() };
-        for service in work {
-            changed |= match self.compile_service(class, service) {
-                Some(compiled) => {
-                    let before = cell.services.insert(service.clone(), Arc::clone(&compiled));
-                    before.is_none_or(|before| before.fragment.id != compiled.fragment.id)
-                }
-                None => cell.services.remove(service).is_some(),
-            };
-        }
-        let settings = compile_settings(mesh, &class.data_plane());
-        if cell.settings.as_ref().is_none_or(|before| before.id != settings.id) {
-            cell.settings = Some(Arc::new(settings));
-            changed = true;
-        }
-        if changed {
-            let fragments = cell.services.values().map(|compiled| Arc::clone(&compiled.fragment));
-            let contents = Contents::new(fragments.chain(cell.settings.clone()).collect());
-            cell.contents = Some(Arc::new(contents));
-        }
-        self.cells.insert(id, cell);
-    }
-
-    /// The `Mesh` as a class has it.
-    fn mesh(&mut self, class: &ClassKey, chosen: Option<&ObjectKey>) -> Mesh {
-        let variant = chosen.and_then(|key| self.variant(class, key));
-        match variant.as_ref().map(|variant| &variant.aged.object.spec) {
-            Some(Spec::Mesh(mesh)) => mesh.clone(),
-            _ => Mesh::default(),
+        if self.links.overrides(&object.key).next().is_some() {
+            self.dirty.targets.entry(None).or_default().insert(object.key.clone());
         }
     }
 
-    fn forget_inputs(&mut self, service: &NamespacedName) {
-        for key in self.inputs.remove(service).unwrap_or_default() {
-            if let Some(dependents) = self.dependents.get_mut(&key) {
-                dependents.remove(service);
-                if dependents.is_empty() {
-                    self.dependents.remove(&key);
-                }
-            }
+    /// Policies name the mesh; when it has another name, others of them hold.
+    fn touch_mesh(&mut self, name: &str) {
+        self.dirty.mesh = true;
+        if self.mesh_name() != name {
+            self.stamps += 1;
+            self.mesh_stamp = self.stamps;
+            let services: Vec<NamespacedName> = self.services().collect();
+            self.dirty.services.entry(None).or_default().extend(services);
         }
-    }
-
-    fn result(&self) -> Compiled {
-        let contents: BTreeMap<_, _> =
-            self.cells.iter().filter_map(|(id, cell)| Some((*id, cell.contents.clone()?))).collect();
-        let base = contents.get(&self.classes.base()).cloned();
-        Compiled { sites: self.classes.sites(), contents, base, diagnostics: self.diagnostics() }
-    }
-
-    fn diagnostics(&self) -> Diagnostics {
-        let compiled = self.cells.values().flat_map(|cell| cell.services.values());
-        let mut all: Diagnostics = compiled.flat_map(|service| service.diagnostics.iter().cloned()).collect();
-        all.extend(self.variants.diagnostics().cloned());
-        all.extend(check::references(&self.objects.values().map(|slot| &slot.aged).collect::<Vec<_>>()));
-        all.extend(self.classes.unmatched(self.objects.values().map(|slot| &*slot.aged.object)));
-        all
     }
 }

@@ -10,6 +10,7 @@ pub mod compile;
 pub mod delta;
 pub mod diagnostic;
 pub mod document;
+pub mod form;
 pub mod id;
 pub mod index;
 pub mod ledger;

@@ -3,19 +3,23 @@
 //! Order (design, section 5): base, then overrides by ascending precedence, then locked ones by
 //! ascending precedence. Two of one rank that touch one field are both left out.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Severity, has_errors};
 use crate::document::{Document, field_path};
+use crate::form::Form;
 use crate::id::ObjectKey;
-use crate::policy::site_override::{Change, OperationKind, Patch};
-use crate::policy::{Decode, Decoded, Object, SiteOverride, Spec};
+use crate::policy::site_override::{Change, Operation, OperationKind, Patch};
+use crate::policy::{Decode, Decoded, Object, OfSpec as _, SiteOverride};
+use crate::world::Aged;
 
 /// An override with the patches that it has for one target.
 #[derive(Debug, Clone, Copy)]
 pub struct Layer<'a> {
     /// The override.
-    pub object: &'a Object,
+    pub object: &'a Arc<Object>,
     /// Its typed form.
     pub spec: &'a SiteOverride,
     /// What it patches.
@@ -24,11 +28,8 @@ pub struct Layer<'a> {
 
 impl<'a> Layer<'a> {
     /// Takes an object as a layer on a target; `None` when it is no override.
-    pub fn new(object: &'a Object, target: &'a ObjectKey) -> Option<Self> {
-        match &object.spec {
-            Spec::SiteOverride(spec) => Some(Self { object, spec, target }),
-            _ => None,
-        }
+    pub fn new(object: &'a Arc<Object>, target: &'a ObjectKey) -> Option<Self> {
+        Some(Self { object, spec: SiteOverride::of(&object.spec)?, target })
     }
 
     fn patches(&self) -> impl Iterator<Item = &'a Patch> + '_ {
@@ -49,32 +50,31 @@ impl<'a> Layer<'a> {
 #[derive(Debug, Clone)]
 pub struct Folded {
     /// The object; the base itself when nothing could be applied.
-    pub object: Object,
-    /// The overrides that were applied, in order.
-    pub applied: Vec<ObjectKey>,
-    /// What was left out, and why.
+    pub form: Form,
+    /// What was left out, and why; and what the overrides made of the object that its author may not expect.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 /// Folds overrides into an object. `layers` may come in any order.
-pub fn fold(base: &Object, mut layers: Vec<Layer<'_>>, decode: Decode) -> Folded {
+pub fn fold(base: &Aged, mut layers: Vec<Layer<'_>>, decode: Decode) -> Folded {
     layers.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.object.key.cmp(&b.object.key)));
     let mut diagnostics = Vec::new();
     let conflicting = conflicts(&layers, &mut diagnostics);
-    let mut folded = Folded { object: base.clone(), applied: Vec::new(), diagnostics };
+    let mut form = Form::plain(base.clone());
     for (at, layer) in layers.iter().enumerate() {
         if conflicting.contains(&at) {
             continue;
         }
-        match apply(&folded.object, layer, decode) {
-            Ok(object) => {
-                folded.object = object;
-                folded.applied.push(layer.object.key.clone());
+        match apply(form.object(), layer, decode) {
+            Ok((object, remarks)) => {
+                form.aged.object = Arc::new(object);
+                form.applied.push(Arc::clone(layer.object));
+                diagnostics.extend(remarks);
             }
-            Err(diagnostic) => folded.diagnostics.push(*diagnostic),
+            Err(diagnostic) => diagnostics.push(*diagnostic),
         }
     }
-    folded
+    Folded { form, diagnostics }
 }
 
 fn conflicts(layers: &[Layer<'_>], diagnostics: &mut Vec<Diagnostic>) -> Vec<usize> {
@@ -129,15 +129,25 @@ fn conflict(loser: &Layer<'_>, mine: &Touch, other: &Layer<'_>, theirs: &Touch) 
         .help("give one of the two a higher `spec.precedence`, or selectors that share no site")
 }
 
-fn apply(base: &Object, layer: &Layer<'_>, decode: Decode) -> Result<Object, Box<Diagnostic>> {
+/// Patches an object; returns it with what is to be said of the result and was not of the base.
+fn apply(
+    base: &Object,
+    layer: &Layer<'_>,
+    decode: Decode,
+) -> Result<(Object, Vec<Diagnostic>), Box<Diagnostic>> {
     let mut document = Document::clone(&base.document);
     for patch in layer.patches() {
         apply_patch(&mut document.value, patch).map_err(|reason| invalid(layer, &patch.pointer, &reason))?;
     }
     match decode(&document) {
         Decoded::Object(object, found) if object.key == base.key => {
-            let errors = new_errors(found, base, decode);
-            if errors.is_empty() { Ok(*object) } else { Err(refused(layer, &errors)) }
+            let new = new_findings(found, base, decode);
+            if has_errors(&new) {
+                let errors: Vec<_> =
+                    new.into_iter().filter(|found| found.severity == Severity::Error).collect();
+                return Err(refused(layer, &errors));
+            }
+            Ok((*object, new.into_iter().map(|found| remark(layer, found)).collect()))
         }
         Decoded::Object(..) | Decoded::Foreign { .. } => {
             Err(invalid(layer, "/spec/patches", "it changes what the object is (kind, name or namespace)"))
@@ -146,38 +156,53 @@ fn apply(base: &Object, layer: &Layer<'_>, decode: Decode) -> Result<Object, Box
     }
 }
 
-/// The errors that the patched object has and the base had not.
-fn new_errors(found: Vec<Diagnostic>, base: &Object, decode: Decode) -> Vec<Diagnostic> {
-    if !has_errors(&found) {
-        return Vec::new();
+/// What is found in the patched object and was not in the base.
+fn new_findings(found: Vec<Diagnostic>, base: &Object, decode: Decode) -> Vec<Diagnostic> {
+    if found.is_empty() {
+        return found;
     }
     let known = match decode(&base.document) {
         Decoded::Object(_, diagnostics) => diagnostics,
         Decoded::Foreign { .. } | Decoded::Refused { .. } => Vec::new(),
     };
-    let is_new = |error: &Diagnostic| {
-        error.severity == Severity::Error
-            && known.iter().all(|old| (&old.field, &old.message) != (&error.field, &error.message))
-    };
+    let is_new =
+        |new: &Diagnostic| known.iter().all(|old| (&old.field, &old.message) != (&new.field, &new.message));
     found.into_iter().filter(is_new).collect()
 }
 
-/// Blames the field of the override that made the object invalid, as far as it can be told.
-fn refused(layer: &Layer<'_>, diagnostics: &[Diagnostic]) -> Box<Diagnostic> {
-    let touched = layer.touched();
-    let blame = |found: &Diagnostic| {
+/// Points what was found in the patched object at the field of the override that brought it.
+fn remark(layer: &Layer<'_>, found: Diagnostic) -> Diagnostic {
+    let pointer = layer.blame(&found).unwrap_or_else(|| "/spec/patches".to_owned());
+    let message = format!("{} {} (patched): {}", layer.target, found.field, found.message);
+    Diagnostic {
+        location: layer.object.document.locate(&pointer),
+        object: Some(layer.object.key.clone()),
+        field: field_path(&pointer),
+        message,
+        ..found
+    }
+}
+
+impl Layer<'_> {
+    /// Finds the field of the override that brought what was found in the patched object.
+    fn blame(&self, found: &Diagnostic) -> Option<String> {
         let concerns = |target: &str| {
             let target = field_path(target);
             target.starts_with(&found.field) || found.field.starts_with(&target)
         };
-        touched.iter().find(|(target, _)| concerns(target)).map(|(_, own)| own.as_str())
-    };
-    let worst = diagnostics.iter().max_by_key(|found| (blame(found).is_some(), found.field.len()));
+        self.touched().into_iter().find(|(target, _)| concerns(target)).map(|(_, own)| own)
+    }
+}
+
+/// Blames the field of the override that made the object invalid, as far as it can be told.
+fn refused(layer: &Layer<'_>, diagnostics: &[Diagnostic]) -> Box<Diagnostic> {
+    let worst = diagnostics.iter().max_by_key(|found| (layer.blame(found).is_some(), found.field.len()));
     let Some(found) = worst else {
         return invalid(layer, "/spec/patches", "the result is not a valid object");
     };
     let reason = format!("the result is not valid: {}: {}", found.field, found.message);
-    let mut diagnostic = invalid(layer, blame(found).unwrap_or("/spec/patches"), &reason);
+    let pointer = layer.blame(found).unwrap_or_else(|| "/spec/patches".to_owned());
+    let mut diagnostic = invalid(layer, &pointer, &reason);
     if !found.help.is_empty() {
         diagnostic.help.clone_from(&found.help);
     }
@@ -231,12 +256,18 @@ fn touched_by(patch: &Patch) -> Vec<Touch> {
             collect_leaves(merge, String::new(), &mut leaves);
             leaves.into_iter().map(|leaf| (leaf.clone(), format!("{}{leaf}", patch.pointer))).collect()
         }
-        Change::Json(operations) => operations
-            .iter()
-            .enumerate()
-            .filter(|(_, operation)| operation.op != OperationKind::Test)
-            .map(|(at, operation)| (operation.path.clone(), format!("{}/{at}/value", patch.pointer)))
-            .collect(),
+        Change::Json(operations) => {
+            let operations = operations.iter().enumerate();
+            let touch = |(at, operation): (usize, &Operation)| {
+                let field = match operation.op {
+                    OperationKind::Test => return None,
+                    OperationKind::Remove => "path",
+                    OperationKind::Add | OperationKind::Replace => "value",
+                };
+                Some((operation.path.clone(), format!("{}/{at}/{field}", patch.pointer)))
+            };
+            operations.filter_map(touch).collect()
+        }
     }
 }
 

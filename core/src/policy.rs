@@ -59,6 +59,27 @@ pub enum Spec {
     SiteOverride(SiteOverride),
 }
 
+/// Kinds whose typed form `compile` asks for.
+pub trait OfSpec: Sized {
+    /// Takes what an object asks for as this kind.
+    fn of(spec: &Spec) -> Option<&Self>;
+}
+
+macro_rules! of_spec {
+    ($($kind:ident),*) => {$(
+        impl OfSpec for $kind {
+            fn of(spec: &Spec) -> Option<&Self> {
+                match spec {
+                    Spec::$kind(typed) => Some(typed),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+of_spec!(Mesh, Service, HttpRoute, TrafficPolicy, SiteOverride);
+
 /// What came of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decoded {

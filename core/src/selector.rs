@@ -47,6 +47,14 @@ impl Selector {
         self.0.iter().all(|requirement| requirement.matches(labels))
     }
 
+    /// Lists the labels of which every match has one of the given values.
+    pub fn pinned(&self) -> impl Iterator<Item = (&String, &BTreeSet<String>)> {
+        self.0.iter().filter_map(|requirement| match requirement {
+            Requirement::In(key, values) => Some((key, values)),
+            Requirement::NotIn(..) | Requirement::Exists(_) | Requirement::DoesNotExist(_) => None,
+        })
+    }
+
     /// Parses the text form: `tier=retail,region in (eu,us),!lab,canary`.
     ///
     /// Errors name the part that is not understood.

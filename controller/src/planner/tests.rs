@@ -1,7 +1,6 @@
 //! The planner: the order of its steps, and what a change touches.
 
 use futures::FutureExt as _;
-use skerry_core::diagnostic::Diagnostics;
 use skerry_core::id::Revision;
 use skerry_core::policy::Decoded;
 use skerry_core::world::{Age, Aged};

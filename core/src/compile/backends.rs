@@ -3,16 +3,16 @@
 
 use crate::bundle::v1;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::field_path;
-use crate::policy::Service;
+use crate::form::Input;
 use crate::policy::http_route::BackendRef;
+use crate::policy::{HttpRoute, Service};
 
-use super::{RouteInput, ServiceInputs};
+use super::{Backend, ServiceInputs};
 
 /// Resolves backends by weight; those of weight 0 are left out.
 pub(super) fn resolve(
     inputs: &ServiceInputs<'_>,
-    route: RouteInput<'_>,
+    route: Input<'_, HttpRoute>,
     backends: &[BackendRef],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<v1::Backend> {
@@ -28,7 +28,7 @@ pub(super) fn resolve(
 
 fn resolve_one(
     inputs: &ServiceInputs<'_>,
-    route: RouteInput<'_>,
+    route: Input<'_, HttpRoute>,
     backend: &BackendRef,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> v1::Backend {
@@ -42,26 +42,31 @@ fn resolve_one(
     let Ok(target) = &backend.target else { return resolved };
     resolved.namespace.clone_from(&target.service.namespace);
     resolved.name.clone_from(&target.service.name);
-    match inputs.backends.get(&target.service).map(|service| pick_port(service, target.port)) {
-        Some(Ok(port)) => {
-            resolved.port = port.into();
-            resolved.invalid = false;
-        }
-        Some(Err((message, help))) => {
-            diagnostics.push(dangling(
-                route,
-                backend,
-                "port",
-                format!("Service {} {message}", target.service),
-                help,
-            ));
-        }
-        None => {
-            let message = format!("Service {} is not in the policy at this site", target.service);
-            let help =
-                "add the Service, or correct the name or namespace; its share is answered 500".to_owned();
-            diagnostics.push(dangling(route, backend, "name", message, help));
-        }
+    let mut dangling = |field: &str, message: String, help: String| {
+        let pointer = format!("{}/{field}", backend.pointer);
+        diagnostics.push(route.form.error(Code::DanglingReference, &pointer, message).help(help));
+    };
+    match inputs.backends.get(&target.service) {
+        Some(Backend::Here(service)) => match pick_port(service, target.port) {
+            Ok(port) => {
+                resolved.port = port.into();
+                resolved.invalid = false;
+            }
+            Err((message, help)) => dangling("port", format!("Service {} {message}", target.service), help),
+        },
+        Some(Backend::Elsewhere(sites)) => dangling(
+            "name",
+            format!(
+                "Service {} is at sites with `{sites}` only, and this route is at others too",
+                target.service
+            ),
+            "give both the same sites; where the Service is not, its share is answered 500".to_owned(),
+        ),
+        None => dangling(
+            "name",
+            format!("Service {} is not in the policy", target.service),
+            "add the Service, or correct the name or namespace; its share is answered 500".to_owned(),
+        ),
     }
     resolved
 }
@@ -79,19 +84,4 @@ fn pick_port(service: &Service, wanted: Option<u16>) -> Result<u16, (String, Str
             _ => Err(("has several ports or none, and the backend names none".to_owned(), help())),
         },
     }
-}
-
-fn dangling(
-    route: RouteInput<'_>,
-    backend: &BackendRef,
-    field: &str,
-    message: String,
-    help: String,
-) -> Diagnostic {
-    let pointer = format!("{}/{field}", backend.pointer);
-    let object = &route.aged.object;
-    Diagnostic::error(Code::DanglingReference, object.document.locate(&pointer), message)
-        .object(object.key.clone())
-        .field(field_path(&pointer))
-        .help(help)
 }

@@ -8,14 +8,15 @@ use prost::Message;
 use crate::bundle::v1;
 use crate::bundle::v1::route::Action as Act;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::field_path;
+use crate::form::Input;
 use crate::id::NamespacedName;
+use crate::policy::HttpRoute;
 use crate::policy::http_route::{Action, ParentRef, Rule};
 use crate::policy::service::Port;
 use crate::world::Age;
 
 use super::order::{RouteOrder, Specificity};
-use super::{RouteInput, ServiceInputs, backends, traffic};
+use super::{ServiceInputs, backends, traffic};
 
 /// Port and client namespace (empty: producers' routes).
 type TableKey = (u16, String);
@@ -32,13 +33,14 @@ pub(super) fn compile_ports(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (Vec<v1::ServicePort>, Vec<v1::RouteTable>) {
     let mut tables: BTreeMap<TableKey, Vec<Entry>> = BTreeMap::new();
-    let namespace = &inputs.object.key.namespace;
-    let (producers, consumers): (Vec<RouteInput<'_>>, Vec<RouteInput<'_>>) =
-        inputs.routes.iter().partition(|route| route.aged.object.key.namespace == *namespace);
+    let namespace = &inputs.service.key().namespace;
+    let (producers, consumers): (Vec<Input<'_, HttpRoute>>, Vec<Input<'_, HttpRoute>>) =
+        inputs.routes.iter().partition(|route| route.key().namespace == *namespace);
     for route in producers.into_iter().chain(consumers) {
         attach(inputs, route, &mut tables, diagnostics);
     }
-    let ports: Vec<_> = inputs.service.ports.iter().map(|port| (port, protocol(port, &tables))).collect();
+    let ports: Vec<_> =
+        inputs.service.spec.ports.iter().map(|port| (port, protocol(port, &tables))).collect();
     for (port, protocol) in &ports {
         let key = (port.port, String::new());
         if *protocol != v1::Protocol::Tcp && !tables.contains_key(&key) {
@@ -67,22 +69,22 @@ fn to_port(port: &Port, protocol: v1::Protocol) -> v1::ServicePort {
 
 fn attach(
     inputs: &ServiceInputs<'_>,
-    route: RouteInput<'_>,
+    route: Input<'_, HttpRoute>,
     tables: &mut BTreeMap<TableKey, Vec<Entry>>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let service = inputs.object.key.namespaced_name();
+    let service = inputs.service.key().namespaced_name();
     let mut ports = std::collections::BTreeSet::new();
-    for parent in route.route.parents.iter().filter(|parent| parent.service == service) {
+    for parent in route.spec.parents.iter().filter(|parent| parent.service == service) {
         ports.extend(attached_ports(inputs, route, parent, tables, diagnostics));
     }
     if ports.is_empty() {
         return;
     }
-    let key = &route.aged.object.key;
+    let key = route.key();
     let client = if key.namespace == service.namespace { String::new() } else { key.namespace.clone() };
     let entries: Vec<_> = route
-        .route
+        .spec
         .rules
         .iter()
         .enumerate()
@@ -102,28 +104,23 @@ fn attach(
 /// one holds for the clients of its own namespace alone.
 fn attached_ports(
     inputs: &ServiceInputs<'_>,
-    route: RouteInput<'_>,
+    route: Input<'_, HttpRoute>,
     parent: &ParentRef,
     tables: &BTreeMap<TableKey, Vec<Entry>>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<u16> {
-    let is_producer = route.aged.object.key.namespace == inputs.object.key.namespace;
+    let is_producer = route.key().namespace == inputs.service.key().namespace;
     let is_http = |port: &&Port| match port.protocol {
         Some(protocol) => protocol != v1::Protocol::Tcp,
         None => is_producer || tables.contains_key(&(port.port, String::new())),
     };
     let Some(number) = parent.port else {
-        return inputs.service.ports.iter().filter(is_http).map(|port| port.port).collect();
+        return inputs.service.spec.ports.iter().filter(is_http).map(|port| port.port).collect();
     };
     let refuse = |code, message: String, help: &str| {
-        let object = &route.aged.object;
-        let pointer = format!("{}/port", parent.pointer);
-        Diagnostic::error(code, object.document.locate(&pointer), message)
-            .object(object.key.clone())
-            .field(field_path(&pointer))
-            .help(help)
+        route.form.error(code, &format!("{}/port", parent.pointer), message).help(help)
     };
-    match inputs.service.port(number) {
+    match inputs.service.spec.port(number) {
         Some(port) if is_http(&port) => return vec![number],
         Some(_) => diagnostics.push(refuse(
             Code::InvalidValue,
@@ -144,16 +141,16 @@ fn attached_ports(
 
 fn compile_rule(
     inputs: &ServiceInputs<'_>,
-    route: RouteInput<'_>,
+    route: Input<'_, HttpRoute>,
     (at_rule, rule): (usize, &Rule),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Entry> {
-    let name = route.aged.object.key.namespaced_name();
+    let name = route.key().namespaced_name();
     let action = compile_action(inputs, route, rule, diagnostics);
     let to_entry = |(at, route_match): (usize, &v1::RouteMatch)| Entry {
         order: RouteOrder {
             specificity: Specificity::of(route_match),
-            age: route.aged.age,
+            age: route.form.aged.age,
             name: name.clone(),
             rule: at_rule,
             at,
@@ -172,7 +169,7 @@ fn compile_rule(
 
 fn compile_action(
     inputs: &ServiceInputs<'_>,
-    route: RouteInput<'_>,
+    route: Input<'_, HttpRoute>,
     rule: &Rule,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Act {
@@ -197,8 +194,8 @@ fn compile_action(
 
 fn default_entry(inputs: &ServiceInputs<'_>, port: u16, diagnostics: &mut Vec<Diagnostic>) -> Entry {
     let settings = traffic::for_service(inputs, diagnostics);
-    diagnostics.extend(traffic::longer_try(inputs, &settings, inputs.object));
-    let name: NamespacedName = inputs.object.key.namespaced_name();
+    diagnostics.extend(traffic::longer_try(inputs, &settings, inputs.service.form));
+    let name: NamespacedName = inputs.service.key().namespaced_name();
     let backend = v1::Backend {
         namespace: name.namespace.clone(),
         name: name.name.clone(),
@@ -259,21 +256,18 @@ fn tie(inputs: &ServiceInputs<'_>, winner: &Entry, loser: &Entry) -> Option<Diag
     if winner.order.name == loser.order.name {
         return None;
     }
-    let input =
-        inputs.routes.iter().find(|route| route.aged.object.key.namespaced_name() == loser.order.name)?;
-    let place = input.aged.object.document.locate(&loser.pointer);
+    let input = inputs.routes.iter().find(|route| route.key().namespaced_name() == loser.order.name)?;
     let by_name = winner.order.age == loser.order.age;
     let reason = if by_name { "whose name comes first" } else { "which is older" };
     let message = format!(
         "ties with a match of HTTPRoute {} on Service {}, {reason}; this one is never reached",
         winner.order.name,
-        inputs.object.key.namespaced_name(),
+        inputs.service.key().namespaced_name(),
     );
     let diagnostic = if by_name {
-        Diagnostic::error(Code::Tie, place, message)
+        input.form.error(Code::Tie, &loser.pointer, message)
     } else {
-        Diagnostic::warning(Code::Tie, place, message)
+        input.form.warning(Code::Tie, &loser.pointer, message)
     };
-    let help = "make one of the two matches greater, or merge the two rules";
-    Some(diagnostic.object(input.aged.object.key.clone()).field(field_path(&loser.pointer)).help(help))
+    Some(diagnostic.help("make one of the two matches greater, or merge the two rules"))
 }

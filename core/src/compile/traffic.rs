@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use crate::bundle::v1;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::field_path;
+use crate::form::{Form, Input};
 use crate::id::{Kind, NamespacedName, ObjectKey};
-use crate::policy::Object;
 use crate::policy::http_route::Rule;
 use crate::policy::traffic_policy::{Target, TrafficSettings};
+use crate::policy::{HttpRoute, TrafficPolicy};
 
-use super::{PolicyInput, RouteInput, ServiceInputs};
+use super::ServiceInputs;
 
 /// Tries after the first for a policy that asks for retries and does not say how many.
 const DEFAULT_RETRY_ATTEMPTS: u32 = 1;
@@ -54,19 +54,19 @@ impl Effective {
 /// Settings for a rule of a route.
 pub(super) fn for_rule(
     inputs: &ServiceInputs<'_>,
-    route: RouteInput<'_>,
+    route: Input<'_, HttpRoute>,
     rule: &Rule,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Effective {
-    let name = route.aged.object.key.namespaced_name();
+    let name = route.key().namespaced_name();
     let mut targets = service_targets(inputs);
     targets.push(Target::Route(name.clone()));
     if !rule.name.is_empty() {
         targets.push(Target::Rule(name, rule.name.clone()));
     }
     let mut effective = fold(&inputs.policies, &targets, diagnostics);
-    own_settings(&mut effective, rule, &route.aged.object.key);
-    diagnostics.extend(longer_try(inputs, &effective, &route.aged.object));
+    own_settings(&mut effective, rule, route.key());
+    diagnostics.extend(longer_try(inputs, &effective, route.form));
     effective
 }
 
@@ -89,7 +89,7 @@ pub(super) fn cluster_policy(
 }
 
 /// Explains the settings of a rule (`Some`) or of the service itself.
-pub fn explain(inputs: &ServiceInputs<'_>, rule: Option<(RouteInput<'_>, &Rule)>) -> Effective {
+pub fn explain(inputs: &ServiceInputs<'_>, rule: Option<(Input<'_, HttpRoute>, &Rule)>) -> Effective {
     let mut ignored = Vec::new();
     match rule {
         Some((route, rule)) => for_rule(inputs, route, rule, &mut ignored),
@@ -102,7 +102,7 @@ pub fn explain(inputs: &ServiceInputs<'_>, rule: Option<(RouteInput<'_>, &Rule)>
 pub(super) fn longer_try(
     inputs: &ServiceInputs<'_>,
     effective: &Effective,
-    subject: &Object,
+    subject: &Form,
 ) -> Option<Diagnostic> {
     let settings = &effective.settings;
     let (one, whole) = (settings.backend_request_timeout_ms?, settings.request_timeout_ms?);
@@ -111,26 +111,24 @@ pub(super) fn longer_try(
     if whole == 0 || one <= whole || setter == bound {
         return None;
     }
-    let policies = inputs.policies.iter().map(|input| &*input.aged.object);
-    let object = policies.chain([subject]).find(|object| object.key == *setter)?;
-    let pointer = match object.key.kind {
+    let policies = inputs.policies.iter().map(|input| input.form);
+    let form = policies.chain([subject]).find(|form| form.key() == setter)?;
+    let pointer = match setter.kind {
         Kind::HttpRoute => "/spec/rules",
         _ => "/spec/timeouts/backendRequest",
     };
     let message = format!(
         "for {} one try may take {one} ms, and {bound} lets the whole request take {whole} ms: the request ends first",
-        subject.key
+        subject.key()
     );
-    let diagnostic = Diagnostic::warning(Code::InvalidValue, object.document.locate(pointer), message)
-        .object(object.key.clone())
-        .field(field_path(pointer))
-        .help("make `backendRequest` shorter, or `request` longer or 0s, in one of the two");
-    Some(diagnostic)
+    let help = "make `backendRequest` shorter, or `request` longer or 0s, in one of the two";
+    Some(form.warning(Code::InvalidValue, pointer, message).help(help))
 }
 
 fn service_targets(inputs: &ServiceInputs<'_>) -> Vec<Target> {
-    let service: NamespacedName = inputs.object.key.namespaced_name();
-    vec![Target::Mesh, Target::Namespace(service.namespace.clone()), Target::Service(service)]
+    let service: NamespacedName = inputs.service.key().namespaced_name();
+    let mesh = Target::Mesh(inputs.mesh.to_owned());
+    vec![mesh, Target::Namespace(service.namespace.clone()), Target::Service(service)]
 }
 
 fn own_settings(effective: &mut Effective, rule: &Rule, route: &ObjectKey) {
@@ -154,13 +152,17 @@ fn own_settings(effective: &mut Effective, rule: &Rule, route: &ObjectKey) {
     }
 }
 
-fn fold(policies: &[PolicyInput<'_>], targets: &[Target], diagnostics: &mut Vec<Diagnostic>) -> Effective {
+fn fold(
+    policies: &[Input<'_, TrafficPolicy>],
+    targets: &[Target],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Effective {
     let mut effective = Effective::default();
     for target in targets {
         let mut level = Effective::default();
         let mut attached: Vec<_> =
-            policies.iter().filter(|input| input.policy.targets.contains(target)).collect();
-        attached.sort_by(|a, b| (a.aged.age, &a.aged.object.key).cmp(&(b.aged.age, &b.aged.object.key)));
+            policies.iter().filter(|input| input.spec.targets.contains(target)).collect();
+        attached.sort_by(|a, b| (a.form.aged.age, a.key()).cmp(&(b.form.aged.age, b.key())));
         for input in attached {
             add_policy(&mut level, input, target, diagnostics);
         }
@@ -177,13 +179,13 @@ fn fold(policies: &[PolicyInput<'_>], targets: &[Target], diagnostics: &mut Vec<
 
 fn add_policy(
     level: &mut Effective,
-    input: &PolicyInput<'_>,
+    input: &Input<'_, TrafficPolicy>,
     target: &Target,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let key = &input.aged.object.key;
+    let key = input.key();
     for (field, take) in FIELDS {
-        match take(&mut level.settings, &input.policy.settings, Mode::KeepFirst) {
+        match take(&mut level.settings, &input.spec.settings, Mode::KeepFirst) {
             Took::Set => {
                 level.origins.insert(field, (key.clone(), target.clone()));
             }
@@ -197,16 +199,12 @@ fn add_policy(
     }
 }
 
-fn conflicted(input: &PolicyInput<'_>, field: &str, winner: &ObjectKey) -> Diagnostic {
-    let object = &input.aged.object;
+fn conflicted(input: &Input<'_, TrafficPolicy>, field: &str, winner: &ObjectKey) -> Diagnostic {
     let pointer = format!("/{}", field.replace('.', "/"));
     let message = format!(
         "{winner} sets the same field on the same target and is older, or first by name; this one has no effect"
     );
-    Diagnostic::warning(Code::Conflicted, object.document.locate(&pointer), message)
-        .object(object.key.clone())
-        .field(field_path(&pointer))
-        .help("keep the field in one of the two policies")
+    input.form.warning(Code::Conflicted, &pointer, message).help("keep the field in one of the two policies")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,14 +4,14 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::compile::{RouteInput, ServiceInputs, traffic};
+use crate::compile::{ServiceInputs, traffic};
 use crate::diagnostic::{Diagnostic, Location};
 use crate::document::field_path;
+use crate::form::Form;
 use crate::id::{Kind, NamespacedName, ObjectKey, SiteId};
-use crate::overrides::{Layer, fold, is_within};
+use crate::policy::HttpRoute;
 use crate::policy::http_route::Rule;
 use crate::policy::traffic_policy::Target;
-use crate::policy::{HttpRoute, Object};
 
 use super::Index;
 use super::classes::ClassKey;
@@ -69,66 +69,36 @@ pub struct SettingOrigin {
 impl Index {
     /// Explains an object at a site. A site that the world does not have is taken as one without
     /// labels. `None` when there is no such object.
-    pub fn explain(&mut self, site: &SiteId, key: &ObjectKey) -> Option<Explanation> {
-        let class = self.classes.class_of(site).cloned().unwrap_or_else(|| self.classes.base_key());
-        let mut settings =
-            if key.kind == Kind::Service { self.explain_service(&class, key) } else { Vec::new() };
-        settings.iter_mut().for_each(|setting| self.trace_override(&class, setting));
-        let base = &self.objects.get(key)?.aged.object;
-        let layers = self.layers(&class, key);
-        let folded = fold(base, layers.clone(), self.decode);
+    pub fn explain(&self, site: &SiteId, key: &ObjectKey) -> Option<Explanation> {
+        let class = self.classes.key_of(site);
+        let settings = if key.kind == Kind::Service { self.explain_service(&class, key) } else { Vec::new() };
+        let (form, diagnostics) = self.fold(&class, key)?;
         let mut fields = Vec::new();
-        let applied: Vec<_> = folded
-            .applied
-            .iter()
-            .filter_map(|over| layers.iter().find(|layer| layer.object.key == *over))
-            .collect();
-        walk(&folded.object.document.value, "", &mut |pointer, value| {
-            let (by, location) = origin(base, &applied, pointer);
+        walk(&form.object().document.value, "", &mut |pointer, value| {
+            let (by, location) = origin(&form, pointer);
             fields.push(FieldOrigin { field: field_path(pointer), value: value.clone(), by, location });
         });
         Some(Explanation {
             object: key.clone(),
-            selected: self.classes.selects(&class, base),
-            overrides: folded.applied,
+            selected: class.has(self.objects.get(key)?.sites),
+            overrides: form.applied.iter().map(|over| over.key.clone()).collect(),
             fields,
             settings,
-            diagnostics: folded.diagnostics,
+            diagnostics,
         })
     }
 
-    fn layers(&self, class: &ClassKey, key: &ObjectKey) -> Vec<Layer<'_>> {
-        let overrides = self.links.overrides(key).filter_map(|over| self.objects.get(over));
-        let selected =
-            overrides.map(|slot| &*slot.aged.object).filter(|object| self.classes.selects(class, object));
-        let Some((own_key, _)) = self.objects.get_key_value(key) else { return Vec::new() };
-        selected.filter_map(|object| Layer::new(object, own_key)).collect()
-    }
-
-    /// Points a setting at the override that gave it its value, if one did.
-    fn trace_override(&self, class: &ClassKey, setting: &mut SettingOrigin) {
-        let Some(slot) = self.objects.get(&setting.by) else { return };
-        let layers = self.layers(class, &setting.by);
-        let applied = fold(&slot.aged.object, layers.clone(), self.decode).applied;
-        let applied: Vec<_> =
-            applied.iter().filter_map(|over| layers.iter().find(|layer| layer.object.key == *over)).collect();
-        let (by, location) = origin(&slot.aged.object, &applied, &pointer_of(&setting.field));
-        setting.overridden_by = (by != setting.by).then_some(by);
-        setting.location = location;
-    }
-
-    fn explain_service(&mut self, class: &ClassKey, key: &ObjectKey) -> Vec<SettingOrigin> {
-        let name = key.namespaced_name();
-        let Some(gathered) = self.gather(class, &name) else { return Vec::new() };
-        gathered.with_inputs(1, explain_inputs).unwrap_or_default()
+    fn explain_service(&self, class: &ClassKey, key: &ObjectKey) -> Vec<SettingOrigin> {
+        let gathered = self.gather(class, &key.namespaced_name());
+        gathered.and_then(|gathered| gathered.with_inputs(1, explain_inputs)).unwrap_or_default()
     }
 }
 
 fn explain_inputs(inputs: &ServiceInputs<'_>) -> Vec<SettingOrigin> {
     let mut settings = origins(inputs, "service", &traffic::explain(inputs, None));
     for &input in &inputs.routes {
-        for (at, rule) in rules_of(input.route, &inputs.object.key.namespaced_name()) {
-            let scope = format!("{} rules[{at}]", input.aged.object.key);
+        for (at, rule) in rules_of(input.spec, &inputs.service.key().namespaced_name()) {
+            let scope = format!("{} rules[{at}]", input.key());
             settings.extend(origins(inputs, &scope, &traffic::explain(inputs, Some((input, rule)))));
         }
     }
@@ -142,36 +112,37 @@ fn rules_of<'a>(route: &'a HttpRoute, service: &NamespacedName) -> impl Iterator
 
 fn origins(inputs: &ServiceInputs<'_>, scope: &str, effective: &traffic::Effective) -> Vec<SettingOrigin> {
     let describe = |(field, (by, target)): (&&'static str, &(ObjectKey, Target))| {
-        let (object, field) = source_of(inputs, scope, by, field)?;
+        let (form, field) = source_of(inputs, scope, by, field)?;
         let pointer = pointer_of(&field);
+        let (set_by, location) = origin(form, &pointer);
         Some(SettingOrigin {
             scope: scope.to_owned(),
-            value: object.document.value.pointer(&pointer)?.clone(),
-            location: object.document.locate(&pointer),
+            value: form.object().document.value.pointer(&pointer)?.clone(),
+            location,
             field,
+            overridden_by: (set_by != *by).then_some(set_by),
             by: by.clone(),
-            overridden_by: None,
             level: level(target),
         })
     };
     effective.origins.iter().filter_map(describe).collect()
 }
 
-/// Finds the object that set a field, and the field's path in that object.
+/// Finds the form of the object that set a field, and the field's path in it.
 fn source_of<'a>(
     inputs: &'a ServiceInputs<'_>,
     scope: &str,
     by: &ObjectKey,
     field: &str,
-) -> Option<(&'a Object, String)> {
+) -> Option<(&'a Form, String)> {
     if by.kind == Kind::HttpRoute {
-        let route: &RouteInput<'_> = inputs.routes.iter().find(|route| route.aged.object.key == *by)?;
+        let route = inputs.routes.iter().find(|route| route.key() == by)?;
         let rule = scope.rsplit(' ').next()?;
         let own = field.trim_start_matches("spec.").replacen("retries", "retry", 1);
-        return Some((&route.aged.object, format!("spec.{rule}.{own}")));
+        return Some((route.form, format!("spec.{rule}.{own}")));
     }
-    let policy = inputs.policies.iter().find(|policy| policy.aged.object.key == *by)?;
-    Some((&policy.aged.object, field.to_owned()))
+    let policy = inputs.policies.iter().find(|policy| policy.key() == by)?;
+    Some((policy.form, field.to_owned()))
 }
 
 fn pointer_of(field: &str) -> String {
@@ -180,7 +151,7 @@ fn pointer_of(field: &str) -> String {
 
 fn level(target: &Target) -> &'static str {
     match target {
-        Target::Mesh => "mesh",
+        Target::Mesh(_) => "mesh",
         Target::Namespace(_) => "namespace",
         Target::Service(_) => "service",
         Target::Route(_) => "route",
@@ -188,15 +159,12 @@ fn level(target: &Target) -> &'static str {
     }
 }
 
-fn origin(base: &Object, applied: &[&Layer<'_>], pointer: &str) -> (ObjectKey, Location) {
-    for layer in applied.iter().rev() {
-        let touched = layer.touched();
-        if let Some((target, own)) = touched.iter().find(|(target, _)| is_within(pointer, target)) {
-            let place = layer.object.document.locate(&format!("{own}{}", &pointer[target.len()..]));
-            return (layer.object.key.clone(), place);
-        }
+/// Names the object that a field has its value from, and the place in its document.
+fn origin(form: &Form, pointer: &str) -> (ObjectKey, Location) {
+    match form.origin(pointer) {
+        Some((over, own)) => (over.key.clone(), over.document.locate(&own)),
+        None => (form.key().clone(), form.object().document.locate(pointer)),
     }
-    (base.key.clone(), base.document.locate(pointer))
 }
 
 fn walk(value: &Value, pointer: &str, visit: &mut impl FnMut(&str, &Value)) {

@@ -15,8 +15,8 @@ pub struct TrafficPolicy {
 /// What a policy attaches to, from the widest to the narrowest: the order is the precedence (GEP-713).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// All services.
-    Mesh,
+    /// All services, by the name of the fleet's `Mesh`.
+    Mesh(String),
     /// All services of the policy's own namespace.
     Namespace(String),
     /// One service.

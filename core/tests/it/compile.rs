@@ -113,6 +113,18 @@ fn a_selector_that_matches_no_site_and_references_that_lead_nowhere_are_named() 
 }
 
 #[test]
+fn a_backend_at_other_sites_is_named_with_the_sites_that_have_it() {
+    let at = |name: &str, tier: &str| {
+        let sites = format!("namespace: shop, annotations: {{skerry.dev/sites: tier={tier}}}}}");
+        service_yaml(name).replace("namespace: shop}", &sites)
+    };
+    let spec = "{parentRefs: [{kind: Service, group: '', name: cart}], rules: [{backendRefs: [{name: till, port: 80}]}]}";
+    let world = site_yaml("s1", "tier: retail") + &site_yaml("s2", "tier: lab");
+    let compiled = compile(&(world + &service_yaml("cart") + &at("till", "lab") + &route_yaml("r", spec)));
+    insta::assert_snapshot!(text(&compiled.diagnostics));
+}
+
+#[test]
 fn an_address_that_two_services_declare_is_the_older_ones() {
     let at = |name: &str| service_yaml(name).replace("spec: {", "spec: {clusterIP: 127.9.9.9, ");
     let mut index = crate::builder::index(&site_yaml("s1", ""));

@@ -123,6 +123,7 @@ fn target() -> impl Strategy<Value = Value> {
         Just(json!({"group": "", "kind": "Namespace", "name": "shop"})),
         name().prop_map(|name| json!({"group": "", "kind": "Service", "name": name})),
         name().prop_map(route),
+        name().prop_map(|name| json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name, "sectionName": "second"})),
     ]
 }
 
@@ -153,7 +154,18 @@ fn patch() -> impl Strategy<Value = Value> {
     let mesh = name().prop_map(|name| {
         json!({"target": {"kind": "Mesh", "name": name}, "merge": {"spec": {"trustDomain": "patched.example"}}})
     });
-    prop_oneof![timeout, parents, port, target, mesh]
+    let address = (name(), prop::sample::select(&["127.1.0.1", "127.1.0.2"][..])).prop_map(|(name, address)| {
+        json!({"target": {"kind": "Service", "name": name}, "merge": {"spec": {"clusterIP": address}}})
+    });
+    let backends = (name(), name(), 80_u16..82).prop_map(|(name, backend, port)| {
+        let rule =
+            json!({"name": "second", "backendRefs": [{"name": backend, "namespace": "shop", "port": port}]});
+        json!({"target": {"kind": "HTTPRoute", "name": name}, "merge": {"spec": {"rules": [rule]}}})
+    });
+    let empty = name().prop_map(|name| {
+        json!({"target": {"kind": "HTTPRoute", "name": name}, "json": [{"op": "remove", "path": "/spec"}]})
+    });
+    prop_oneof![timeout, parents, port, target, mesh, address, backends, empty]
 }
 
 fn over() -> impl Strategy<Value = Value> {

@@ -143,7 +143,7 @@ proptest! {
     fn invariant_11_every_diagnostic_has_a_place_an_object_and_a_help_line(events in events::events()) {
         let mut index = empty();
         play(&mut index, &events);
-        for found in &index.compile().diagnostics {
+        for found in &*index.compile().diagnostics {
             prop_assert!(!found.location.file.is_empty() && !found.help.is_empty() && found.object.is_some(), "{}", found);
         }
     }

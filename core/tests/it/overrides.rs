@@ -92,3 +92,78 @@ fn an_override_that_does_not_fit_is_named_and_the_others_hold() {
     assert_eq!(timeout_at(&wrong, "s1"), 2000);
     insta::assert_snapshot!(said(&wrong));
 }
+
+const ROUTE: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: shop}\n\
+    spec: {parentRefs: [{kind: Service, group: '', name: cart}], rules: [{backendRefs: [{name: cart, port: 80}]}]}\n---\n";
+
+fn over_route(patch: &str) -> String {
+    format!(
+        "apiVersion: skerry.dev/v1alpha1\nkind: SiteOverride\nmetadata: {{name: a, namespace: shop}}\n\
+         spec:\n  patches:\n  - target: {{kind: HTTPRoute, name: r}}\n    {patch}\n---\n"
+    )
+}
+
+/// Two classes of sites, so that what is said for each would be said twice.
+fn said_of_route(patch: &str) -> String {
+    let world = site_yaml("s1", "tier: retail")
+        + &site_yaml("s2", "tier: lab")
+        + &service_yaml("cart")
+        + &over("z", "sites: {matchLabels: {tier: lab}}", &request(2000))
+        + POLICY
+        + ROUTE
+        + &over_route(patch);
+    text(&compile(&world).diagnostics)
+}
+
+#[test]
+fn an_override_that_names_what_is_not_there_is_pointed_at_and_so_is_the_object() {
+    let backend = said_of_route("merge: {spec: {rules: [{backendRefs: [{name: gone, port: 80}]}]}}");
+    let parent = said_of_route("json: [{op: replace, path: /spec/parentRefs/0/name, value: lost}]");
+    insta::assert_snapshot!(backend + &parent);
+}
+
+#[test]
+fn an_override_that_empties_a_route_is_named() {
+    let whole = said_of_route("json: [{op: remove, path: /spec}]");
+    let rules = said_of_route("merge: {spec: {rules: []}}");
+    insta::assert_snapshot!(whole + &rules);
+}
+
+#[test]
+fn a_policy_on_a_rule_that_only_an_override_makes_is_not_dangling() {
+    let named = said_of_route("merge: {spec: {rules: [{name: pay, backendRefs: [{name: cart, port: 80}]}]}}");
+    assert_eq!(named, "");
+    let policy = POLICY.replace("name: cart, namespace", "name: p, namespace").replace(
+        "{group: '', kind: Service, name: cart}",
+        "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r, sectionName: pay}",
+    );
+    let world = |over: &str| {
+        let base = site_yaml("s1", "") + &service_yaml("cart") + ROUTE + &policy;
+        text(&compile(&(base + over)).diagnostics)
+    };
+    let over = over_route("merge: {spec: {rules: [{name: pay, backendRefs: [{name: cart, port: 80}]}]}}");
+    assert_eq!(world(&over), "");
+    assert!(world("").contains("has no rule with the name `pay`"));
+}
+
+#[test]
+fn an_address_that_an_override_declares_has_one_holder_in_each_class() {
+    let address = |name: &str, sites: &str| {
+        format!(
+            "apiVersion: skerry.dev/v1alpha1\nkind: SiteOverride\nmetadata: {{name: {name}, namespace: shop}}\n\
+             spec: {{{sites} patches: [{{target: {{kind: Service, name: {name}}}, merge: {{spec: {{clusterIP: 127.9.9.9}}}}}}]}}\n---\n"
+        )
+    };
+    let world = site_yaml("s1", "tier: retail")
+        + &site_yaml("s2", "tier: lab")
+        + &service_yaml("cart")
+        + &service_yaml("till")
+        + &address("cart", "")
+        + &address("till", "sites: {matchLabels: {tier: retail}},");
+    let compiled = compile(&world);
+    let addresses =
+        |site: &str| ["shop/cart", "shop/till"].map(|name| service(&compiled, site, name).cluster_ip);
+    assert_eq!(addresses("s1"), ["127.9.9.9", ""]);
+    assert_eq!(addresses("s2"), ["127.9.9.9", ""]);
+    insta::assert_snapshot!(text(&compiled.diagnostics));
+}

@@ -109,3 +109,26 @@ fn connect_timeout_and_retry_budget_hold_for_the_cluster() {
     assert_eq!(cluster.connect_timeout_ms, 2000);
     assert_eq!(cluster.retry_budget.map(|budget| (budget.percent, budget.min_concurrency)), Some((20, 3)));
 }
+
+#[test]
+fn a_policy_on_a_mesh_of_another_name_is_named_and_has_no_effect() {
+    let mesh = "apiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {name: fleet}\n---\n";
+    let typo = policy("p", "{group: skerry.dev, kind: Mesh, name: typo}", "timeouts: {request: 1s}");
+    let right = policy("p", "{group: skerry.dev, kind: Mesh, name: fleet}", "timeouts: {request: 1s}");
+    let mut index = index(&(world(RULE) + mesh + &typo));
+    let request = |compiled: &skerry_core::index::Compiled| {
+        let action = service(compiled, "s1", "shop/cart").tables[0].routes[0].action.clone();
+        let Some(Action::Forward(forward)) = action else { panic!("not forwarded") };
+        forward.timeouts.and_then(|timeouts| timeouts.request_ms)
+    };
+    let compiled = index.compile();
+    assert_eq!(request(&compiled), None);
+    insta::assert_snapshot!(text(&compiled.diagnostics));
+    upsert(&mut index, &right, 0);
+    let compiled = index.compile();
+    assert_eq!((request(&compiled), text(&compiled.diagnostics)), (Some(1000), String::new()));
+    upsert(&mut index, &mesh.replace("fleet", "older"), -1);
+    let compiled = index.compile();
+    assert_eq!(request(&compiled), None, "the older Mesh holds, and the policy does not name it");
+    assert!(text(&compiled.diagnostics).contains("its name is `older`"));
+}

@@ -85,7 +85,7 @@ fn target(
     let namespace = &metadata.key.namespace;
     let name = NamespacedName::new(namespace, &reference.name);
     match (reference.kind, &reference.section_name) {
-        (TargetKind::Mesh, _) => Some(Target::Mesh),
+        (TargetKind::Mesh, _) => Some(Target::Mesh(reference.name.clone())),
         (TargetKind::Namespace, _) if reference.name != *namespace => {
             let message = format!("the policy is in namespace `{namespace}`");
             let help = format!("name `{namespace}`, or put the policy into `{}`", reference.name);

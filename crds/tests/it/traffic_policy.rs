@@ -25,8 +25,8 @@ fn decoded(spec: &str) -> TrafficPolicy {
 fn every_target_of_gep_713_is_read() {
     let name = || NamespacedName::new("shop", "a");
     let cases = [
-        ("{kind: Mesh, name: default}", Target::Mesh),
-        ("{group: skerry.dev, kind: Mesh, name: x}", Target::Mesh),
+        ("{kind: Mesh, name: default}", Target::Mesh("default".to_owned())),
+        ("{group: skerry.dev, kind: Mesh, name: x}", Target::Mesh("x".to_owned())),
         ("{kind: Namespace, name: shop}", Target::Namespace("shop".to_owned())),
         ("{group: \"\", kind: Service, name: a}", Target::Service(name())),
         ("{group: gateway.networking.k8s.io, kind: HTTPRoute, name: a}", Target::Route(name())),

@@ -1,0 +1,50 @@
+//! Which services an object has a say in: what is to be compiled again when it changes.
+
+use std::collections::BTreeSet;
+
+use crate::id::{Kind, NamespacedName, ObjectKey};
+use crate::policy::traffic_policy::Target;
+use crate::policy::{HttpRoute, Object, OfSpec as _, Spec};
+
+use super::Index;
+
+impl Index {
+    /// Lists the services that a form of an object has a say in.
+    pub(super) fn reach(&self, object: &Object) -> BTreeSet<NamespacedName> {
+        match &object.spec {
+            Spec::Service(service) => {
+                let name = object.key.namespaced_name();
+                let rivals = service.cluster_ip.iter().flat_map(|address| self.links.services_at(address));
+                let callers = self.links.routes_to(&name).flat_map(|route| self.parents(route));
+                rivals.map(ObjectKey::namespaced_name).chain(callers).chain([name.clone()]).collect()
+            }
+            Spec::HttpRoute(route) => route.parents.iter().map(|parent| parent.service.clone()).collect(),
+            Spec::TrafficPolicy(policy) => {
+                policy.targets.iter().flat_map(|target| self.reach_of(target)).collect()
+            }
+            Spec::SiteOverride(_) | Spec::Mesh(_) | Spec::Site(_) => BTreeSet::new(),
+        }
+    }
+
+    fn reach_of(&self, target: &Target) -> Vec<NamespacedName> {
+        match target {
+            Target::Mesh(_) => self.services().collect(),
+            Target::Namespace(namespace) => {
+                self.services().filter(|service| service.namespace == *namespace).collect()
+            }
+            Target::Service(name) => vec![name.clone()],
+            Target::Route(name) | Target::Rule(name, _) => self.parents(&ObjectKey::route(name)).collect(),
+        }
+    }
+
+    /// The services that a route attaches to in some form.
+    fn parents(&self, route: &ObjectKey) -> impl Iterator<Item = NamespacedName> {
+        let routes = self.forms(route).filter_map(|form| HttpRoute::of(&form.form.object().spec));
+        routes.flat_map(|route| route.parents.iter().map(|parent| parent.service.clone()))
+    }
+
+    /// Lists all services.
+    pub(super) fn services(&self) -> impl Iterator<Item = NamespacedName> {
+        self.of_kind(Kind::Service).map(|(key, _)| key.namespaced_name())
+    }
+}
