@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use skerry_core::id::NamespacedName;
@@ -211,8 +212,14 @@ impl Lines {
     }
 }
 
+/// How long a store that is in use is waited for: an agent that was killed holds it until the kernel
+/// has taken it down.
+const STORE_PATIENCE: (u32, Duration) = (30, Duration::from_millis(100));
+
 fn open_store(config: &Config) -> anyhow::Result<Arc<Store>> {
-    let (store, aside) = Store::open(&config.layout.store(), &config.site)?;
+    let (looks, pause) = STORE_PATIENCE;
+    let wait = || std::thread::sleep(pause);
+    let (store, aside) = Store::open_patiently(&config.layout.store(), &config.site, looks, wait)?;
     if let Some(aside) = aside {
         warn!("the store was damaged; it is kept as {}, and all of it is fetched anew", aside.display());
     }

@@ -76,6 +76,22 @@ impl Store {
         Ok((store, aside))
     }
 
+    /// As [`Self::open`]; one that is in use is tried again at most `looks` times, with `wait` between.
+    pub(crate) fn open_patiently(
+        path: &Path,
+        site: &SiteId,
+        looks: u32,
+        mut wait: impl FnMut(),
+    ) -> Result<(Self, Option<PathBuf>), StoreError> {
+        for _ in 0..looks {
+            match Self::open(path, site) {
+                Err(StoreError::InUse(_)) => wait(),
+                outcome => return outcome,
+            }
+        }
+        Self::open(path, site)
+    }
+
     /// Opens an existing store for a look, whoever's it is.
     pub(crate) fn open_existing(path: &Path) -> Result<Self, StoreError> {
         if !path.is_file() {

@@ -181,6 +181,24 @@ fn a_second_agent_on_the_folder_is_told_so() {
     assert!(error.to_string().contains("another agent runs on this data folder"), "{error}");
 }
 
+/// An agent that was killed a moment ago still holds the file.
+#[test]
+fn a_store_that_becomes_free_is_waited_for() {
+    let folder = Folder::new();
+    let (mut first, mut waits) = (Some(folder.open()), 0);
+    let wait = || {
+        waits += 1;
+        first.take_if(|_| waits == 3);
+    };
+    assert!(Store::open_patiently(&folder.path(), &site(), 30, wait).is_ok());
+    assert_eq!(waits, 3);
+
+    let (_first, mut waits) = (folder.open(), 0);
+    let held = Store::open_patiently(&folder.path(), &site(), 30, || waits += 1);
+    assert!(matches!(held, Err(StoreError::InUse(_))));
+    assert_eq!(waits, 30);
+}
+
 #[test]
 fn a_folder_of_another_site_is_refused() {
     let folder = Folder::new();
