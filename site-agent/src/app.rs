@@ -43,27 +43,34 @@ pub struct App {
     tasks: Vec<(&'static str, Task)>,
 }
 
+/// The exit code for a wrong command line, as that of the argument parser.
+const WRONG_USAGE: u8 = 2;
+
 /// Runs `skerry-agent run` to its end.
+#[expect(clippy::print_stderr, reason = "this is the program's own voice")]
 pub(crate) fn main(args: RunArgs) -> ExitCode {
-    match start(args) {
+    let agent = std::env::current_exe().unwrap_or_else(|_| "skerry-agent".into());
+    let config = match Config::resolve(args, Launcher::beside(agent, Path::is_file)) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return WRONG_USAGE.into();
+        }
+    };
+    match start(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn start(args: RunArgs) -> anyhow::Result<()> {
-    let filter = Targets::from_str(&args.log).with_context(|| format!("--log {}", args.log));
-    let (filter, trouble) =
-        filter.map_or_else(|error| (Targets::default(), Some(error)), |filter| (filter, None));
+fn start(config: Config) -> anyhow::Result<()> {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    tracing_subscriber::registry().with(filter).with(layer).init();
-    trouble.map_or(Ok(()), Err)?;
-    let config = Config::resolve(args, Launcher::beside(std::env::current_exe()?, Path::is_file))?;
+    tracing_subscriber::registry().with(Targets::from_str(&config.log)?).with(layer).init();
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let cancel = CancellationToken::new();

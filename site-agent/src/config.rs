@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use skerry_core::id::SiteId;
+use tracing_subscriber::filter::Targets;
 
 use crate::args::{LinkMode, RunArgs, XdsVariant};
 use crate::layout::Layout;
@@ -34,6 +36,8 @@ pub struct Config {
     pub on_exit: OnExit,
     /// What launchers are started with.
     pub launcher: Launcher,
+    /// What is logged.
+    pub log: String,
 }
 
 /// The command that a launcher is started with; the options of `launch` follow.
@@ -71,20 +75,23 @@ pub enum OnExit {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// `--site`.
-    #[error("--site: {0}")]
+    #[error("--site: {0} (help: name it as the Site in the policy repository)")]
     Site(#[from] skerry_core::id::InvalidId),
     /// `--core` is not an address.
-    #[error("--core {0}: not an address; write http://127.0.0.1:PORT")]
+    #[error("--core {0}: not an address (help: write http://127.0.0.1:PORT)")]
     NotAnAddress(String),
     /// `--core` is elsewhere.
     #[error(
-        "--core {0}: only a loopback address is accepted as long as the link has no mutual TLS; use http://127.0.0.1:PORT, \
-         by a tunnel if the core is elsewhere"
+        "--core {0}: only a loopback address is accepted as long as there is no mutual TLS (help: use http://127.0.0.1:PORT, \
+         by a tunnel if the core is elsewhere)"
     )]
     NotLoopback(String),
     /// A duration.
-    #[error("--pull-interval {0}: write 500ms, 30s, 5m or 1h")]
+    #[error("--pull-interval {0}: not a time between 1ms and 24h (help: write 500ms, 30s, 5m or 1h)")]
     Duration(String),
+    /// A log filter that is not one.
+    #[error("--log {0}: {1} (help: write error, warn, info, debug or trace, or warn,skerry_agent=debug)")]
+    Log(String, String),
     /// A path.
     #[error("{0}: {1}")]
     Path(&'static str, std::io::Error),
@@ -98,6 +105,9 @@ impl Config {
     /// Resolves the options.
     pub fn resolve(args: RunArgs, launcher: Launcher) -> Result<Self, ConfigError> {
         require_loopback(&args.core)?;
+        if let Err(error) = Targets::from_str(&args.log) {
+            return Err(ConfigError::Log(args.log, error.to_string()));
+        }
         let absolute =
             |name, path: PathBuf| std::path::absolute(path).map_err(|error| ConfigError::Path(name, error));
         Ok(Self {
@@ -113,6 +123,7 @@ impl Config {
             confirm_deadline: CONFIRM_DEADLINE,
             on_exit: if args.stop_proxies_on_exit { OnExit::StopProxies } else { OnExit::LeaveProxies },
             launcher,
+            log: args.log,
         })
     }
 }

@@ -17,4 +17,5 @@ mod apply;
 mod durability;
 mod handover;
 mod link;
+mod program;
 mod supervision;
