@@ -23,7 +23,7 @@ mod run;
 mod socket;
 mod state;
 
-pub(crate) use lock::holder;
+pub(crate) use lock::{LockError, holder, take};
 pub(crate) use machine::Mode;
 pub(crate) use state::LauncherState;
 
@@ -36,6 +36,12 @@ pub(crate) struct Config {
     pub(crate) envoy: PathBuf,
     /// How long a draining Envoy may take.
     pub(crate) drain: Duration,
+}
+
+/// Deletes a proxy's folder. An error when a launcher runs it: it holds the lock.
+pub(crate) fn remove_folder(folder: &ProxyDir) -> Result<(), LockError> {
+    let _lock = take(&folder.lock())?;
+    fs_err::remove_dir_all(folder.path()).map_err(|error| LockError::Io(folder.path().to_owned(), error))
 }
 
 /// Runs `skerry-agent launch` to its end.
@@ -63,7 +69,7 @@ fn prepare(args: LaunchArgs) -> anyhow::Result<Config> {
 }
 
 fn launch(config: &Config) -> anyhow::Result<()> {
-    let _lock = lock::take(&config.folder.lock())?;
+    let _lock = take(&config.folder.lock())?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(run::run(config, clock::Clock::start()))
 }

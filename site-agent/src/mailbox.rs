@@ -1,10 +1,11 @@
 //! What the loops send to `site`: one bounded queue, one owner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use skerry_core::id::NamespacedName;
 
 use crate::launcher::LauncherState;
+use crate::layout::ProxyDir;
 use crate::{ads, link, workloads};
 
 /// How many letters wait: `site` handles one in microseconds to milliseconds, and who finds the
@@ -22,6 +23,8 @@ pub(crate) enum Mail {
     Workloads(workloads::Loaded),
     /// What the launchers run; all of them, whenever one changed.
     Launchers(BTreeMap<NamespacedName, LauncherState>),
+    /// Folders that belong to no published proxy and that no launcher runs; whenever there are others.
+    Vacant(BTreeSet<ProxyDir>),
 }
 
 /// Where letters are put.

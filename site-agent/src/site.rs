@@ -25,6 +25,7 @@ use crate::{ads, link, workloads};
 
 mod apply;
 mod boot;
+mod departed;
 mod offer;
 mod publish;
 mod status;
@@ -96,6 +97,8 @@ pub(crate) struct Site {
     /// The last manifest that was refused, so that it is neither tried nor reported again.
     refused: Option<Refused>,
     workloads: Vec<Workload>,
+    /// The workload folder could not be read: there may be more of them.
+    workloads_are_partial: bool,
     workload_problems: Vec<String>,
     launchers: BTreeMap<NamespacedName, LauncherState>,
     reporter: Reporter,
@@ -111,6 +114,7 @@ impl Site {
             Mail::Proxy(event) => self.handle_proxy(&event),
             Mail::Workloads(loaded) => self.handle_workloads(loaded),
             Mail::Launchers(launchers) => self.handle_launchers(launchers),
+            Mail::Vacant(folders) => self.handle_vacant(&folders),
         }
         self.reporter.handle_change(now);
         self.settle();
@@ -172,6 +176,7 @@ impl Site {
             warn!("{problem}");
         }
         self.workloads = loaded.workloads;
+        self.workloads_are_partial = loaded.is_partial;
         self.workload_problems = loaded.problems;
         let bundle = self.candidate.as_ref().or(self.current.as_ref()).map(|held| Arc::clone(&held.bundle));
         self.lowered = None;

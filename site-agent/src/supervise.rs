@@ -3,7 +3,7 @@
 //! Launchers are processes of their own and outlive the agent; a lock in each proxy's folder tells
 //! which ones run, so an agent that is restarted finds them again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ impl Supervisor {
     /// Looks after the launchers until the process ends.
     pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
         let mut children = JoinSet::new();
-        let mut told = BTreeMap::new();
+        let (mut told, mut told_vacant) = (BTreeMap::new(), BTreeSet::new());
         loop {
             let desired = self.desired.borrow_and_update().clone();
             self.reconcile(&desired, &mut children);
@@ -100,6 +100,13 @@ impl Supervisor {
             if states != told {
                 told.clone_from(&states);
                 if self.mailbox.send(Mail::Launchers(states)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            let vacant = self.vacant(&desired);
+            if vacant != told_vacant {
+                told_vacant.clone_from(&vacant);
+                if self.mailbox.send(Mail::Vacant(vacant)).await.is_err() {
                     return Ok(());
                 }
             }
@@ -141,15 +148,29 @@ impl Supervisor {
         }
     }
 
+    /// The folders of proxies: those that an agent prepared.
+    fn folders(&self) -> impl Iterator<Item = ProxyDir> {
+        let entries = fs_err::read_dir(self.layout.proxies()).into_iter().flatten().flatten();
+        entries.map(|entry| ProxyDir::new(entry.path())).filter(|folder| folder.ads_bootstrap().is_file())
+    }
+
     /// The launchers that hold their lock, by folder.
     fn running(&self) -> BTreeMap<ProxyDir, Running> {
-        let entries = fs_err::read_dir(self.layout.proxies()).into_iter().flatten().flatten();
         let running = |folder: ProxyDir| {
             let pid = holder(&folder.lock()).ok().flatten()?;
             let is_ours = folder.supervised().exists();
             Some((folder, Running { pid, is_ours }))
         };
-        entries.filter_map(|entry| running(ProxyDir::new(entry.path()))).collect()
+        self.folders().filter_map(running).collect()
+    }
+
+    /// The folders that nothing is published to and that no launcher runs. As long as there is no
+    /// bundle, none.
+    fn vacant(&self, desired: &Desired) -> BTreeSet<ProxyDir> {
+        let used: BTreeSet<&ProxyDir> = desired.proxies.values().collect();
+        let is_vacant =
+            |folder: &ProxyDir| !used.contains(folder) && matches!(holder(&folder.lock()), Ok(None));
+        self.folders().filter(|folder| desired.supervision.is_some() && is_vacant(folder)).collect()
     }
 
     /// Starts a launcher in a process group of its own: what ends the agent does not end it.

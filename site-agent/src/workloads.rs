@@ -23,11 +23,13 @@ pub(crate) struct Loaded {
     pub(crate) problems: Vec<String>,
     /// The usable content of each file, to be kept.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// The folder could not be read: workloads that are not named may still be there.
+    pub(crate) is_partial: bool,
 }
 
 /// Makes workloads of what was read. `kept` is the usable content of each file from before.
 pub(crate) fn fold(scan: Scan, kept: &BTreeMap<String, Vec<u8>>) -> Loaded {
-    let mut loaded = Loaded { problems: scan.problems, ..Loaded::default() };
+    let mut loaded = Loaded { problems: scan.problems, is_partial: scan.is_partial, ..Loaded::default() };
     let mut by_name: BTreeMap<NamespacedName, (Workload, String)> = BTreeMap::new();
     for (file, content) in scan.files {
         let (workloads, bytes) = load(&file, content, kept.get(&file), &mut loaded.problems);

@@ -41,6 +41,7 @@ impl Site {
             next_offer: None,
             refused: saved.refused.clone(),
             workloads: Vec::new(),
+            workloads_are_partial: false,
             workload_problems: Vec::new(),
             launchers: std::collections::BTreeMap::new(),
             reporter: Reporter::default(),

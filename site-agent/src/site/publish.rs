@@ -160,6 +160,11 @@ impl Publisher {
         }
     }
 
+    /// The folder of a workload's proxy.
+    pub(super) fn folder(&self, name: &NamespacedName) -> ProxyDir {
+        self.layout.proxy(name)
+    }
+
     /// What proxies could not be given, for people.
     pub(super) fn problems(&self) -> impl Iterator<Item = &String> {
         self.problems.iter()

@@ -341,6 +341,41 @@ fn ends_of_a_proxy_are_reported_once() {
     assert_eq!(bench.events(), ["ProxyExited: proxy shop/a ended: signal: 11 (end 2)"]);
 }
 
+/// A workload that goes takes its proxy's folder with it, once no launcher runs there; one that is
+/// there keeps its own, whatever is published to it.
+#[test]
+fn the_folder_of_a_departed_workload_is_deleted() {
+    let mut bench = Bench::new();
+    let layout = Layout::new(bench.folder.path());
+    let (gone, there) = (layout.proxy(&proxy("gone")), layout.proxy(&proxy("there")));
+    let vacant = || Mail::Vacant([gone.clone(), there.clone()].into());
+    let mut site = bench.boot(&["gone", "there"]);
+    site.handle(vacant());
+    site.handle(publish(1).offer());
+    let state = |restarts| LauncherState { restarts, ..Default::default() };
+    site.handle(Mail::Launchers([(proxy("gone"), state(1)), (proxy("there"), state(1))].into()));
+    site.handle(vacant());
+    assert!(gone.path().exists() && there.path().exists(), "both are there");
+
+    site.handle(Mail::Workloads(workloads::Loaded { is_partial: true, ..loaded(&["there"]) }));
+    site.handle(vacant());
+    assert!(gone.path().exists(), "it may be there: the workload folder could not be read");
+
+    site.handle(Mail::Workloads(loaded(&["there"])));
+    let lock = crate::launcher::take(&gone.lock()).unwrap();
+    site.handle(vacant());
+    assert!(gone.path().exists(), "its launcher runs");
+
+    drop(lock);
+    site.handle(vacant());
+    assert!(!gone.path().exists() && there.static_bootstrap().is_file());
+    let ends = |name| bench.store.reported_ends(name).unwrap();
+    assert_eq!((ends("shop/gone"), ends("shop/there")), (0, 1));
+
+    site.handle(Mail::Workloads(loaded(&["gone", "there"])));
+    assert!(gone.static_bootstrap().is_file(), "it came back");
+}
+
 /// Every step of `step::STEPS` that the site takes itself is named, in the order of the table.
 #[test]
 fn an_apply_names_its_steps() {

@@ -3,6 +3,8 @@
 //! Bounded: a site may be dark for months. A newer state supersedes an older one, so at most one
 //! state waits; events wait until the bounds are reached, then the oldest go first and are counted.
 
+use std::collections::BTreeSet;
+
 use prost::Message as _;
 use redb::{Durability, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 use skerry_proto::v1::{Report, report};
@@ -53,6 +55,15 @@ impl Store {
         self.write(|txn| {
             txn.open_table(NUMBERS)?.insert(format!("ends/{proxy}").as_str(), ends)?;
             append(txn, report.into_iter().collect())
+        })
+    }
+
+    /// Forgets the ends of all proxies but these: names do not come back for ever.
+    pub(crate) fn retain_ends(&self, proxies: &BTreeSet<String>) -> Result<(), StoreError> {
+        self.write(|txn| {
+            let is_kept = |name: &str| name.strip_prefix("ends/").is_none_or(|proxy| proxies.contains(proxy));
+            txn.open_table(NUMBERS)?.retain(|name, _| is_kept(name))?;
+            Ok(())
         })
     }
 

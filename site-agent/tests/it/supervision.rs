@@ -61,6 +61,7 @@ async fn a_workload_that_goes_takes_its_proxy_with_it() {
     eventually("the proxy has ended", async || get(&site.service(1), "/").await.is_err().then_some(())).await;
     eventually("it is not reported", async || core.log().state().filter(|state| state.proxies.is_empty()))
         .await;
+    eventually("its folder is gone", async || (!site.proxy("client-1").exists()).then_some(())).await;
 
     site.write_workload("client-1", "client", 9, true);
     site.await_answer("one").await;
