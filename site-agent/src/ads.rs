@@ -4,6 +4,7 @@
 //! hot restart.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -11,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer;
 use parking_lot::Mutex;
 use skerry_core::id::{Digest, NamespacedName};
+use skerry_xds::resource::ResourceKind;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -42,10 +44,40 @@ pub(crate) enum News {
     Connected,
     /// All of the resources with this hash are acknowledged.
     Acked(Digest),
-    /// Something of the resources with this hash was refused, in Envoy's words.
-    Refused(Digest, String),
+    /// Something of the resources with this hash was refused.
+    Refused(Digest, Refusal),
     /// It closed.
     Gone,
+}
+
+/// What a proxy refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// Of which kind it was.
+    pub(crate) kind: ResourceKind,
+    /// The names that were new in the response.
+    pub(crate) resources: Vec<String>,
+    /// Envoy's words.
+    pub(crate) detail: String,
+}
+
+/// How many of a refused response's resources are named.
+const NAMED: usize = 3;
+
+impl fmt::Display for Refusal {
+    /// Names those that Envoy speaks of; all of the response where it speaks of none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = || self.detail.split(|c: char| c.is_whitespace() || "'\",:;()".contains(c));
+        let is_named = |name: &&String| words().any(|word| word == name.as_str());
+        let mut names: Vec<&str> = self.resources.iter().filter(is_named).map(String::as_str).collect();
+        if names.is_empty() {
+            names = self.resources.iter().map(String::as_str).collect();
+        }
+        let more = if names.len() > NAMED { ", …" } else { "" };
+        names.truncate(NAMED);
+        let detail: Vec<&str> = self.detail.split_whitespace().collect();
+        write!(f, "{} {}{more}: {}", self.kind, names.join(", "), detail.join(" "))
+    }
 }
 
 /// Serves every proxy that has a feed, until the process ends.
@@ -142,4 +174,23 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A refusal names what Envoy speaks of, not what merely came along, and is one line.
+    #[test]
+    fn a_refusal_names_the_culprit() {
+        let refusal = |detail: &str| {
+            let resources = ["dns", "outbound/shop/a/80", "outbound/shop/b/80"].map(str::to_owned).to_vec();
+            Refusal { kind: ResourceKind::Listener, resources, detail: detail.to_owned() }.to_string()
+        };
+        assert_eq!(
+            refusal("Error adding/updating listener(s) outbound/shop/b/80: no dns.\n"),
+            "listener outbound/shop/b/80: Error adding/updating listener(s) outbound/shop/b/80: no dns."
+        );
+        assert_eq!(refusal("no"), "listener dns, outbound/shop/a/80, outbound/shop/b/80: no");
+    }
 }

@@ -150,6 +150,11 @@ impl ProxyDir {
         self.0.join("launcher.lock")
     }
 
+    /// The inbound addresses at which the proxy was seen to listen, one a line: its peers use those.
+    pub fn listening(&self) -> PathBuf {
+        self.0.join("listening")
+    }
+
     /// What the launcher runs.
     pub fn state(&self) -> PathBuf {
         self.0.join("state.json")

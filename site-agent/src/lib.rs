@@ -11,6 +11,7 @@ pub mod layout;
 pub mod step;
 
 mod ads;
+mod bind;
 mod clock;
 mod fetch;
 mod launcher;

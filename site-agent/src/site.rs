@@ -1,7 +1,7 @@
 //! The site: the one owner of bundle, store, workloads and machines. Takes letters, carries out
 //! what the machines decide, and publishes. Synchronous; `app` runs it in a loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use skerry_proto::v1::site_event::Kind;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use crate::bind::{self, Unbound};
 use crate::clock::{Clock, Now, TrustedTime, wall_ms};
 use crate::fetch::Fetch;
 use crate::launcher::LauncherState;
@@ -100,6 +101,8 @@ pub(crate) struct Site {
     /// The workload folder could not be read: there may be more of them.
     workloads_are_partial: bool,
     workload_problems: Vec<String>,
+    /// What proxies could not bind.
+    unbound: Unbound,
     launchers: BTreeMap<NamespacedName, LauncherState>,
     reporter: Reporter,
     unsaved: Vec<Report>,
@@ -111,7 +114,7 @@ impl Site {
         let now = self.clock.now();
         match mail {
             Mail::Link(event) => self.handle_link(now, event),
-            Mail::Proxy(event) => self.handle_proxy(&event),
+            Mail::Proxy(event) => self.handle_proxy(now, &event),
             Mail::Workloads(loaded) => self.handle_workloads(loaded),
             Mail::Launchers(launchers) => self.handle_launchers(launchers),
             Mail::Vacant(folders) => self.handle_vacant(&folders),
@@ -122,13 +125,17 @@ impl Site {
 
     /// Returns when `handle_timeout` is due.
     pub(crate) fn poll_timeout(&self) -> Option<Now> {
-        [self.machine.poll_timeout(), self.reporter.poll_timeout()].into_iter().flatten().min()
+        let timers = [self.machine.poll_timeout(), self.reporter.poll_timeout(), self.unbound.poll_timeout()];
+        timers.into_iter().flatten().min()
     }
 
     /// The time of `poll_timeout` has come.
     pub(crate) fn handle_timeout(&mut self) {
         let now = self.clock.now();
         self.machine.handle_timeout(now);
+        if self.unbound.handle_timeout(now, bind::probe) {
+            self.publish_again();
+        }
         self.settle();
         self.report_state(now);
     }
@@ -158,13 +165,20 @@ impl Site {
         }
     }
 
-    fn handle_proxy(&mut self, ads::Event { proxy, stream, news }: &ads::Event) {
+    fn handle_proxy(&mut self, now: Now, ads::Event { proxy, stream, news }: &ads::Event) {
         match news {
             ads::News::Connected => self.machine.handle_connected(proxy, *stream),
-            ads::News::Acked(hash) => self.machine.handle_acked(proxy, *stream, *hash),
-            ads::News::Refused(hash, detail) => {
-                warn!(%proxy, "Envoy refused: {detail}");
-                self.machine.handle_refused(proxy, *stream, *hash, detail);
+            ads::News::Acked(hash) => {
+                self.machine.handle_acked(proxy, *stream, *hash);
+                self.note_listening(proxy);
+            }
+            ads::News::Refused(_, refusal) if self.unbound.handle_refusal(now, proxy, &refusal.detail) => {
+                warn!(%proxy, "a listener is left out: {refusal}");
+                self.publish_again();
+            }
+            ads::News::Refused(hash, refusal) => {
+                warn!(%proxy, "Envoy refused: {refusal}");
+                self.machine.handle_refused(proxy, *stream, *hash, &refusal.to_string());
             }
             ads::News::Gone => self.machine.handle_gone(proxy, *stream),
         }
@@ -178,14 +192,13 @@ impl Site {
         self.workloads = loaded.workloads;
         self.workloads_are_partial = loaded.is_partial;
         self.workload_problems = loaded.problems;
-        let bundle = self.candidate.as_ref().or(self.current.as_ref()).map(|held| Arc::clone(&held.bundle));
-        self.lowered = None;
-        self.publish(bundle.as_deref());
+        let proxied = self.workloads.iter().filter(|workload| workload.proxy.is_some());
+        let names: BTreeSet<&NamespacedName> = proxied.map(|workload| &workload.name).collect();
+        self.unbound.retain(|name| names.contains(name));
+        self.publisher.set_proxied(names.into_iter());
+        self.publish_again();
         if let Err(error) = self.store.put_workload_files(&loaded.files) {
             warn!("workload files are not kept: {error}");
-        }
-        if self.candidate.is_none() {
-            self.publisher.write_snapshots();
         }
     }
 

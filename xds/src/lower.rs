@@ -3,7 +3,7 @@
 //! A pure function: equal inputs give equal bytes. What cannot be lowered is left out and said in
 //! [`ResourceSet::problems`]; it never takes anything else with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use ipnet::Ipv4Net;
@@ -26,11 +26,15 @@ mod route;
 pub use listener::dns::DNS_PORT;
 pub use route::timeout::DEFAULT_REQUEST_TIMEOUT_MS;
 
-/// What the agent's configuration says about lowering.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What is configured and known at the site about the proxy and its peers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LowerOptions {
     /// Whether the proxy answers names.
     pub dns: Dns,
+    /// Addresses that the proxy cannot bind, and why: their listeners are left out.
+    pub unbound: BTreeMap<SocketAddr, String>,
+    /// Inbound addresses at which no proxy listens yet: their workloads are reached directly.
+    pub silent: BTreeSet<SocketAddr>,
 }
 
 /// Whether a proxy answers the names of services over DNS.
@@ -86,6 +90,7 @@ struct Facts {
     workloads: Vec<Workload>,
     proxy: NamespacedName,
     cidr: Option<Ipv4Net>,
+    silent: BTreeSet<SocketAddr>,
 }
 
 impl Lowering {
@@ -97,11 +102,16 @@ impl Lowering {
         proxy: &NamespacedName,
         options: &LowerOptions,
     ) -> Result<ResourceSet, LowerError> {
-        let scope = Scope::resolve(bundle, workloads, proxy)?;
-        let knows =
-            |facts: &Facts| facts.workloads == workloads && facts.proxy == *proxy && facts.cidr == scope.cidr;
+        let scope = Scope::resolve(bundle, workloads, proxy, &options.silent)?;
+        let knows = |facts: &Facts| {
+            facts.workloads == workloads
+                && facts.proxy == *proxy
+                && facts.cidr == scope.cidr
+                && facts.silent == options.silent
+        };
         if !self.facts.as_ref().is_some_and(knows) {
-            let facts = Facts { workloads: workloads.to_vec(), proxy: proxy.clone(), cidr: scope.cidr };
+            let (proxy, silent) = (proxy.clone(), options.silent.clone());
+            let facts = Facts { workloads: workloads.to_vec(), proxy, cidr: scope.cidr, silent };
             *self = Self { facts: Some(facts), ..Self::default() };
         }
         self.refresh(&scope);
@@ -119,7 +129,7 @@ impl Lowering {
     }
 
     fn assemble(&mut self, scope: &Scope<'_>, options: &LowerOptions) -> ResourceSet {
-        let mut draft = Draft::default();
+        let mut draft = Draft { unbound: options.unbound.clone(), ..Draft::default() };
         scope.warn_of_shared_addresses(&mut draft);
         // The workload's own ports come first: a service must never take them.
         listener::inbound::lower(scope, &mut self.inbound, &mut draft);
@@ -144,6 +154,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) owner: &'a Workload,
     /// Where virtual addresses are taken from; none when neither proxy nor mesh names a CIDR.
     pub(crate) cidr: Option<Ipv4Net>,
+    /// Inbound addresses at which no proxy listens yet.
+    pub(crate) silent: &'a BTreeSet<SocketAddr>,
 }
 
 impl<'a> Scope<'a> {
@@ -151,12 +163,13 @@ impl<'a> Scope<'a> {
         bundle: &'a Bundle,
         workloads: &'a [Workload],
         name: &NamespacedName,
+        silent: &'a BTreeSet<SocketAddr>,
     ) -> Result<Self, LowerError> {
         let workloads: BTreeMap<_, _> = workloads.iter().map(|workload| (&workload.name, workload)).collect();
         let owner = workloads.get(name).copied().ok_or_else(|| LowerError::UnknownWorkload(name.clone()))?;
         let proxy = owner.proxy.as_ref().ok_or_else(|| LowerError::NoProxy(name.clone()))?;
         let cidr = address::outbound_cidr(&bundle.settings, proxy)?;
-        Ok(Self { bundle, workloads, owner, cidr })
+        Ok(Self { bundle, workloads, owner, cidr, silent })
     }
 
     /// Two proxies of one host that bind the same addresses would share them without an error, since
@@ -184,13 +197,23 @@ pub(crate) struct Draft {
     /// What is done so far.
     pub(crate) set: ResourceSet,
     listening: BTreeMap<SocketAddr, String>,
+    unbound: BTreeMap<SocketAddr, String>,
 }
 
 impl Draft {
-    /// Takes a TCP address for a listener; says who has it if it is taken.
+    /// Says why an address cannot be bound, if it cannot.
+    pub(crate) fn can_bind(&self, at: SocketAddr) -> Result<(), String> {
+        match self.unbound.get(&at) {
+            Some(reason) => Err(format!("{at} cannot be bound: {reason}; it is tried again now and then")),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a TCP address for a listener; says why it cannot be had.
     pub(crate) fn claim(&mut self, at: SocketAddr, listener: &str) -> Result<(), String> {
+        self.can_bind(at)?;
         match self.listening.get(&at) {
-            Some(owner) => Err(owner.clone()),
+            Some(owner) => Err(format!("{at} is already that of `{owner}`")),
             None => {
                 self.listening.insert(at, listener.to_owned());
                 Ok(())

@@ -21,12 +21,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Event, News};
+use super::{Event, News, Refusal};
 use crate::machine::StreamId;
 use crate::mailbox::{self, Mail};
-
-/// How many of a refused response's resources are named.
-const NAMED: usize = 3;
 
 /// The service behind one socket.
 pub(super) struct Ads {
@@ -167,9 +164,8 @@ where
                 Heard::Synced(hash) => self.speaker.tell(News::Acked(hash)).await?,
                 Heard::Nacked { kind, resources, detail } => {
                     let hash = self.sent.get(kind.type_url()).copied().unwrap_or(self.published);
-                    let more = if resources.len() > NAMED { ", …" } else { "" };
-                    let names = resources.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-                    self.speaker.tell(News::Refused(hash, format!("{kind} {names}{more}: {detail}"))).await?;
+                    let refusal = Refusal { kind, resources, detail };
+                    self.speaker.tell(News::Refused(hash, refusal)).await?;
                 }
                 Heard::NodeKnown(node) => {
                     tracing::debug!(proxy = %self.speaker.proxy, node = node.id, "connected");

@@ -103,7 +103,7 @@ impl Proxies {
     }
 
     /// Says whether the proxy is connected and each of its streams has acknowledged what is wanted.
-    pub(super) fn is_ready(&self, name: &NamespacedName) -> bool {
+    pub(crate) fn is_ready(&self, name: &NamespacedName) -> bool {
         self.by_workload.get(name).is_some_and(|proxy| phase(proxy) == Phase::Ready)
     }
 

@@ -8,7 +8,6 @@ use skerry_proto::v1::site_event::Kind;
 use tracing::{debug, error, info, warn};
 
 use super::Site;
-use super::publish::lower_all;
 use crate::clock::wall_ms;
 use crate::machine::{Command, Which};
 use crate::report;
@@ -47,7 +46,7 @@ impl Site {
 
     /// Hands a bundle's resources to all proxies.
     pub(super) fn publish(&mut self, bundle: Option<&Bundle>) {
-        let lowered = self.lowered.take().or_else(|| bundle.map(|bundle| lower_all(bundle, &self.workloads)));
+        let lowered = self.lowered.take().or_else(|| bundle.map(|bundle| self.lower(bundle)));
         let hashes =
             self.publisher.publish(lowered.unwrap_or_default(), bundle.map(|bundle| &bundle.settings));
         self.machine.handle_published(&hashes);

@@ -43,6 +43,7 @@ impl Site {
             workloads: Vec::new(),
             workloads_are_partial: false,
             workload_problems: Vec::new(),
+            unbound: crate::bind::Unbound::default(),
             launchers: std::collections::BTreeMap::new(),
             reporter: Reporter::default(),
             unsaved: Vec::new(),

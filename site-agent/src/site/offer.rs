@@ -10,7 +10,7 @@ use skerry_proto::v1::{Applied, Chunk, Offer};
 use tracing::{info, warn};
 
 use super::boot::hold;
-use super::publish::{Lowered, lower_all};
+use super::publish::Lowered;
 use super::{Held, Site};
 use crate::clock::Now;
 use crate::fetch::{Fetch, FetchError, Fragment};
@@ -152,11 +152,11 @@ impl Site {
     /// A bundle that takes from a proxy what the running one gives it whole is refused; what is
     /// wrong with a workload itself is no fault of the bundle.
     fn lower_candidate(&self, held: &Held) -> Result<Lowered, String> {
-        let after = lower_all(&held.bundle, &self.workloads);
+        let after = self.lower(&held.bundle);
         if after.failed.is_empty() {
             return Ok(after);
         }
-        let before = self.current.as_ref().map(|current| lower_all(&current.bundle, &self.workloads));
+        let before = self.current.as_ref().map(|current| self.lower(&current.bundle));
         let was_well =
             |name: &NamespacedName| before.as_ref().is_some_and(|before| !before.failed.contains_key(name));
         match after.failed.iter().find(|(name, _)| was_well(name)) {

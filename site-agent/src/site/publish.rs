@@ -1,6 +1,7 @@
 //! Publishing: a bundle lowered for each local proxy, and handed to its stream and its snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use skerry_core::bundle::{Bundle, v1};
@@ -11,7 +12,8 @@ use skerry_xds::resource::ResourceSet;
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::layout::{Layout, ProxyDir};
+use super::Site;
+use crate::layout::{Layout, ProxyDir, replace_file};
 use crate::snapshot::Snapshots;
 
 /// What one proxy is served from.
@@ -37,27 +39,64 @@ pub(crate) struct Desired {
 /// A bundle as each proxy gets it.
 #[derive(Debug, Default)]
 pub(crate) struct Lowered {
-    /// The resources.
-    pub(super) sets: BTreeMap<NamespacedName, ResourceSet>,
+    /// The resources, with the inbound addresses among them.
+    pub(super) sets: BTreeMap<NamespacedName, (ResourceSet, Addresses)>,
     /// Proxies that get nothing, and why.
     pub(super) failed: BTreeMap<NamespacedName, String>,
 }
 
-/// Lowers a bundle for every proxy of the workloads.
-pub(super) fn lower_all(bundle: &Bundle, workloads: &[Workload]) -> Lowered {
-    let mut lowered = Lowered::default();
-    for workload in workloads.iter().filter(|workload| workload.proxy.is_some()) {
-        match lower(bundle, workloads, &workload.name, &LowerOptions::default()) {
-            Ok(set) => drop(lowered.sets.insert(workload.name.clone(), set)),
-            Err(error) => drop(lowered.failed.insert(workload.name.clone(), error.to_string())),
+type Addresses = BTreeSet<SocketAddr>;
+
+impl Site {
+    /// Lowers a bundle for every proxy of the workloads.
+    pub(super) fn lower(&self, bundle: &Bundle) -> Lowered {
+        let mut lowered = Lowered::default();
+        let proxied = || self.workloads.iter().filter(|workload| workload.proxy.is_some());
+        let listening: Addresses = self.publisher.listening.values().flatten().copied().collect();
+        let silent = proxied().flat_map(inbound).filter(|at| !listening.contains(at)).collect();
+        let mut options = LowerOptions { silent, ..Default::default() };
+        for workload in proxied() {
+            options.unbound = self.unbound.of(&workload.name);
+            match lower(bundle, &self.workloads, &workload.name, &options) {
+                Ok(set) => {
+                    let inbound = inbound(workload).filter(|at| !options.unbound.contains_key(at)).collect();
+                    lowered.sets.insert(workload.name.clone(), (set, inbound));
+                }
+                Err(error) => drop(lowered.failed.insert(workload.name.clone(), error.to_string())),
+            }
+        }
+        lowered
+    }
+
+    /// Lowers what is published now anew, since something is known at the site that was not before.
+    pub(super) fn publish_again(&mut self) {
+        let bundle = self.candidate.as_ref().or(self.current.as_ref()).map(|held| Arc::clone(&held.bundle));
+        self.lowered = None;
+        self.publish(bundle.as_deref());
+        if self.candidate.is_none() {
+            self.publisher.write_snapshots();
         }
     }
-    lowered
+
+    /// A proxy has acknowledged something: if it listens at other addresses than it was known to, its
+    /// peers are told.
+    pub(super) fn note_listening(&mut self, name: &NamespacedName) {
+        if self.machine.proxies().is_ready(name) && self.publisher.note_listening(name) {
+            self.publish_again();
+        }
+    }
+}
+
+/// Where a proxy listens for its workload's peers.
+fn inbound(workload: &Workload) -> impl Iterator<Item = SocketAddr> {
+    workload.ports.iter().map(|port| workload.endpoint(port.port))
 }
 
 struct Published {
     folder: ProxyDir,
     hash: Digest,
+    /// The inbound addresses of what is published.
+    inbound: Addresses,
     resources: watch::Sender<Arc<ResourceSet>>,
 }
 
@@ -67,6 +106,9 @@ pub(crate) struct Publisher {
     snapshots: Snapshots,
     published: BTreeMap<NamespacedName, Published>,
     problems: BTreeSet<String>,
+    /// Where proxies were seen to listen. Kept in their folders, so that a restarted agent serves the
+    /// same; a proxy that is down for a while is none that does not listen yet.
+    listening: BTreeMap<NamespacedName, Addresses>,
     feeds: watch::Sender<BTreeMap<NamespacedName, Feed>>,
     desired: watch::Sender<Desired>,
 }
@@ -79,7 +121,15 @@ impl Publisher {
         feeds: watch::Sender<BTreeMap<NamespacedName, Feed>>,
         desired: watch::Sender<Desired>,
     ) -> Self {
-        Self { layout, snapshots, published: BTreeMap::new(), problems: BTreeSet::new(), feeds, desired }
+        Self {
+            layout,
+            snapshots,
+            published: BTreeMap::new(),
+            problems: BTreeSet::new(),
+            listening: BTreeMap::new(),
+            feeds,
+            desired,
+        }
     }
 
     /// Publishes a lowered bundle and returns each proxy's hash. A proxy that nothing can be lowered
@@ -91,18 +141,19 @@ impl Publisher {
     ) -> BTreeMap<NamespacedName, Digest> {
         self.published.retain(|name, _| sets.contains_key(name) || failed.contains_key(name));
         self.problems = failed.iter().map(|(name, reason)| format!("proxy {name}: {reason}")).collect();
-        for (name, set) in sets {
+        for (name, (set, inbound)) in sets {
             let problems = set.problems.iter().map(|problem| format!("proxy {name}: {problem}"));
             self.problems.extend(problems);
-            self.publish_one(name, set);
+            self.publish_one(name, set, inbound);
         }
         self.announce(settings);
         self.published.iter().map(|(name, published)| (name.clone(), published.hash)).collect()
     }
 
-    fn publish_one(&mut self, name: NamespacedName, set: ResourceSet) {
+    fn publish_one(&mut self, name: NamespacedName, set: ResourceSet, inbound: Addresses) {
         let hash = set.digest();
         if let Some(published) = self.published.get_mut(&name) {
+            published.inbound = inbound;
             if published.hash != hash {
                 published.hash = hash;
                 published.resources.send_replace(Arc::new(set));
@@ -116,7 +167,7 @@ impl Publisher {
             return;
         }
         let resources = watch::Sender::new(Arc::new(set));
-        self.published.insert(name, Published { folder, hash, resources });
+        self.published.insert(name, Published { folder, hash, inbound, resources });
     }
 
     /// Tells the servers and the supervisor, if anything changed for them.
@@ -163,6 +214,37 @@ impl Publisher {
     /// The folder of a workload's proxy.
     pub(super) fn folder(&self, name: &NamespacedName) -> ProxyDir {
         self.layout.proxy(name)
+    }
+
+    /// Takes note of the workloads that have a proxy: where those that are new were seen to listen is
+    /// in their folders.
+    pub(super) fn set_proxied<'a>(&mut self, names: impl Iterator<Item = &'a NamespacedName>) {
+        let before = std::mem::take(&mut self.listening);
+        for name in names {
+            let read = || {
+                let text = fs_err::read_to_string(self.layout.proxy(name).listening()).unwrap_or_default();
+                text.lines().filter_map(|line| line.parse().ok()).collect()
+            };
+            self.listening.insert(name.clone(), before.get(name).cloned().unwrap_or_else(read));
+        }
+        for name in before.keys().filter(|name| !self.listening.contains_key(*name)) {
+            // It goes with the folder at the latest.
+            let _is_gone = fs_err::remove_file(self.layout.proxy(name).listening());
+        }
+    }
+
+    /// A proxy has everything that is published to it; true when it listens elsewhere than before.
+    fn note_listening(&mut self, name: &NamespacedName) -> bool {
+        let Some(published) = self.published.get(name) else { return false };
+        if self.listening.get(name) == Some(&published.inbound) {
+            return false;
+        }
+        let lines: String = published.inbound.iter().map(|at| format!("{at}\n")).collect();
+        if let Err(error) = replace_file(&published.folder.listening(), lines.as_bytes()) {
+            warn!(proxy = %name, "a restarted agent will not know that it listens: {error}");
+        }
+        self.listening.insert(name.clone(), published.inbound.clone());
+        true
     }
 
     /// What proxies could not be given, for people.

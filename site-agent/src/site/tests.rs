@@ -148,7 +148,7 @@ impl Bench {
 fn loaded(workloads: &[&str]) -> workloads::Loaded {
     let text = |name: &&str| {
         format!(
-            "apiVersion: skerry.dev/v1alpha1\nkind: Workload\nmetadata: {{name: {name}, namespace: shop}}\n\
+            "apiVersion: skerry.dev/v1alpha1\nkind: Workload\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}\n\
              spec:\n  address: 127.0.0.1\n  ports: [{{name: http, port: 9080}}]\n  proxy: {{role: Sidecar}}\n"
         )
     };
@@ -163,6 +163,12 @@ fn proxy(name: &str) -> NamespacedName {
 /// News of a proxy's first stream; an acknowledgement or refusal is of what it is served now.
 fn news(name: &str, news: ads::News) -> Mail {
     Mail::Proxy(ads::Event { proxy: proxy(name), stream: StreamId(1), news })
+}
+
+fn refused(served: Digest, detail: &str) -> ads::News {
+    let kind = skerry_xds::resource::ResourceKind::Route;
+    let refusal = ads::Refusal { kind, resources: vec!["r".into()], detail: detail.into() };
+    ads::News::Refused(served, refusal)
 }
 
 impl Bench {
@@ -229,14 +235,17 @@ fn a_refusal_goes_back_and_is_remembered_across_restarts() {
     site.handle(news("a", ads::News::Acked(first)));
     site.handle(second.offer());
     assert_ne!(bench.served("a"), first);
-    site.handle(news("a", ads::News::Refused(bench.served("a"), "bad regex".into())));
+    site.handle(news("a", refused(bench.served("a"), "bad regex")));
     assert_eq!(bench.served("a"), first);
     drop(site);
 
     let mut site = bench.boot(&["a"]);
     site.handle(second.offer());
-    assert_eq!(bench.answers(), [(second.digest(), "proxy shop/a refused it: bad regex".to_owned())]);
-    assert_eq!(bench.events()[1..], ["RolledBack: proxy shop/a refused it: bad regex"]);
+    assert_eq!(
+        bench.answers(),
+        [(second.digest(), "proxy shop/a refused it: route r: bad regex".to_owned())]
+    );
+    assert_eq!(bench.events()[1..], ["RolledBack: proxy shop/a refused it: route r: bad regex"]);
     site.handle(publish(3).offer());
     assert_eq!(bench.generation(), 3);
 }
@@ -341,6 +350,98 @@ fn ends_of_a_proxy_are_reported_once() {
     assert_eq!(bench.events(), ["ProxyExited: proxy shop/a ended: signal: 11 (end 2)"]);
 }
 
+impl Bench {
+    /// Names of the listeners, and every endpoint, that a proxy is served.
+    fn seen(&self, name: &str) -> (Vec<String>, String) {
+        let set = self.feeds.as_ref().unwrap().borrow()[&proxy(name)].resources.borrow().clone();
+        let names = set.listeners().map(|listener| listener.name).collect();
+        (names, format!("{:?}", set.endpoints().collect::<Vec<_>>()))
+    }
+}
+
+/// A bundle whose service `echo` is reached at a port, and has a workload `b` behind a proxy.
+fn reached(generation: u64) -> Published {
+    let settings = v1::Settings { outbound_cidr: "127.70.0.0/16".into(), ..Default::default() };
+    let target = Some(v1::service_port::Target::TargetNumber(9080));
+    let port = v1::ServicePort { port: 80, protocol: v1::Protocol::Tcp.into(), target, ..Default::default() };
+    let service = |name: &str, index| v1::Service {
+        namespace: "shop".into(),
+        name: name.into(),
+        index,
+        selector: [("app".to_owned(), name.to_owned())].into(),
+        ports: vec![port.clone()],
+        ..Default::default()
+    };
+    let fragments = [
+        EncodedFragment::settings(settings),
+        EncodedFragment::service(service("echo", 1)),
+        EncodedFragment::service(service("other", 2)),
+    ];
+    let contents = Contents::new(fragments.map(Arc::new).to_vec());
+    let list = contents.digest.as_bytes().to_vec();
+    let manifest =
+        v1::Manifest { site: "store-1".into(), epoch: 1, generation, list, schema: 1, ..Default::default() };
+    Published { manifest: manifest.encode_to_vec(), contents }
+}
+
+/// Invariant 7: an address that Envoy cannot bind costs its own listener; the bundle is no worse for
+/// it, and the listener comes back.
+#[test]
+fn invariant_7_an_address_that_is_taken_costs_one_listener() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a"]);
+    site.handle(publish(1).offer());
+    site.handle(news("a", ads::News::Connected));
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
+    site.handle(reached(2).offer());
+    let whole = bench.served("a");
+    let words = "Error adding/updating listener(s) outbound/shop/echo/80: cannot bind '127.70.0.2:80': Address already in use\n";
+    site.handle(news("a", refused(whole, words)));
+    assert_eq!(bench.seen("a").0, ["dns", "inbound/9080", "outbound/shop/other/80"]);
+    let problems: Vec<String> = site.publisher.problems().cloned().collect();
+    assert_eq!(
+        problems,
+        ["proxy shop/a: service shop/echo: port 80 has no listener: 127.70.0.2:80 cannot be bound: \
+          Address already in use; it is tried again now and then"]
+    );
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
+    assert_eq!((bench.generation(), bench.events().len()), (2, 2), "{:?}", bench.events());
+
+    assert!(site.unbound.handle_timeout(Duration::MAX / 2, |_, _| true));
+    site.publish_again();
+    assert_eq!((bench.served("a"), site.publisher.problems().count()), (whole, 0));
+}
+
+/// A workload that gets a proxy is reached directly until that has acknowledged its listeners; a
+/// restarted agent knows that it has.
+#[test]
+fn peers_use_a_proxy_from_when_it_listens() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a", "echo"]);
+    site.handle(reached(1).offer());
+    let (behind, plain) = ("PortValue(15006)", "PortValue(9080)");
+    let is_behind = |bench: &Bench| {
+        let endpoints = bench.seen("a").1;
+        assert_ne!(endpoints.contains(behind), endpoints.contains(plain), "{endpoints}");
+        endpoints.contains(behind)
+    };
+    assert!(!is_behind(&bench));
+    site.handle(news("echo", ads::News::Connected));
+    assert!(!is_behind(&bench));
+    site.handle(news("echo", ads::News::Acked(bench.served("echo"))));
+    assert!(is_behind(&bench));
+    site.handle(news("echo", ads::News::Gone));
+    assert!(is_behind(&bench), "it is restarted, perhaps");
+    let before = bench.served("a");
+    drop(site);
+
+    let mut site = bench.boot(&["a", "echo"]);
+    assert_eq!(bench.served("a"), before);
+    site.handle(Mail::Workloads(loaded(&["a"])));
+    site.handle(Mail::Workloads(loaded(&["a", "echo"])));
+    assert!(!is_behind(&bench), "it is a new one");
+}
+
 /// A workload that goes takes its proxy's folder with it, once no launcher runs there; one that is
 /// there keeps its own, whatever is published to it.
 #[test]
@@ -385,7 +486,7 @@ fn an_apply_names_its_steps() {
         site.handle(publish(1).offer());
         site.handle(news("a", ads::News::Connected));
         site.handle(publish(2).offer());
-        site.handle(news("a", ads::News::Refused(bench.served("a"), "no".into())));
+        site.handle(news("a", refused(bench.served("a"), "no")));
         drop(site);
         bench.store.put_candidate(&publish(3).slot(), &publish(3).fragments()).unwrap();
         bench.boot(&["a"]);

@@ -149,3 +149,69 @@ async fn a_changed_workload_file_moves_the_endpoint() {
     .await;
     assert_eq!(get(&site.service(1), "/").await.unwrap().body, "one");
 }
+
+/// Invariant 7: an address that somebody else has costs the one service; it comes back when it is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_7_a_taken_address_takes_back_no_bundle() {
+    for variant in ["delta", "sotw"] {
+        let (core, backend) = (Core::start().await, Backend::start("one").await);
+        let Some(site) = served(&core, &["--xds", variant], &backend).await else { return };
+        await_verdict(&core, &plan(1).supervised().publish()).await;
+        let taken = std::net::TcpListener::bind(site.service(2)).unwrap();
+        let wider = crate::bundle::Plan { more: 2, ..plan(2).supervised() }.publish();
+        core.publish(&wider);
+        assert_eq!(await_verdict(&core, &wider).await, "", "{variant}: {}", site.log());
+        let third = site.service(3);
+        eventually("the service beside it", async || get(&third, "/").await.ok()).await;
+        assert_eq!(get(&site.service(1), "/").await.unwrap().body, "one");
+        let problem = eventually("the problem is reported", async || {
+            core.log().state()?.workload_problems.first().cloned()
+        })
+        .await;
+        let expected = format!(
+            "proxy shop/client-1: service shop/more-0: port 8080 has no listener: {} cannot be bound: Address already in use",
+            site.service(2)
+        );
+        assert!(problem.starts_with(&expected), "{problem}");
+
+        drop(taken);
+        eventually("it is free", async || get(&site.service(2), "/").await.ok()).await;
+        eventually("and well", async || {
+            core.log().state().filter(|state| {
+                state.workload_problems.is_empty() && state.proxies[0].phase().as_str_name() == "PHASE_READY"
+            })
+        })
+        .await;
+        assert!(core.log().events().iter().all(|(kind, _)| kind == "APPLIED"), "{:?}", core.log().events());
+    }
+}
+
+/// Make before break: a workload that gets a proxy of its own while requests run loses none of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_that_gets_a_proxy_loses_no_request() {
+    let (core, backend) = (Core::start().await, Backend::start("one").await);
+    let Some(site) = served(&core, &[], &backend).await else { return };
+    let stop = tokio_util::sync::CancellationToken::new();
+    let (address, over) = (site.service(1), stop.clone());
+    let asking = tokio::spawn(async move {
+        let (mut asked, mut failed) = (0_u32, Vec::new());
+        while !over.is_cancelled() {
+            asked += 1;
+            match get(&address, "/").await {
+                Ok(answer) if answer.status == 200 => {}
+                other => failed.push(format!("{other:?}")),
+            }
+        }
+        (asked, failed)
+    });
+    site.write_proxied("echo-1", "echo", "127.0.0.1", backend.address.port(), 15_106);
+    let admin = site.admin("echo-1", 0);
+    let requests = format!("cluster.inbound/{}.upstream_rq_total", backend.address.port());
+    eventually("requests go through the new proxy", async || {
+        envoy::stat(&admin, &requests).await.filter(|count| *count > 20)
+    })
+    .await;
+    stop.cancel();
+    let (asked, failed) = asking.await.unwrap();
+    assert!(asked > 40 && failed.is_empty(), "{asked} asked: {failed:?}");
+}

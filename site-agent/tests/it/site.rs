@@ -112,6 +112,19 @@ impl Site {
         fs_err::rename(scratch, file).unwrap();
     }
 
+    /// Gives a workload at an address a proxy with this inbound port, and an outbound network of its own.
+    pub(crate) fn write_proxied(&self, name: &str, app: &str, address: &str, port: u16, inbound: u16) {
+        let network = NETWORKS.fetch_add(1, Ordering::Relaxed);
+        let text = format!(
+            "apiVersion: skerry.dev/v1alpha1\nkind: Workload\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {app}}}}}\n\
+             spec:\n  address: {address}\n  ports: [{{name: http, port: {port}}}]\n\
+             \x20 proxy: {{outboundCIDR: 127.{network}.0.0/24, inboundPort: {inbound}}}\n"
+        );
+        let file = self.folder.path().join("workloads").join(format!("{name}.yaml"));
+        fs_err::write(file.with_extension("new"), text).unwrap();
+        fs_err::rename(file.with_extension("new"), file).unwrap();
+    }
+
     pub(crate) fn remove_workload(&self, name: &str) {
         fs_err::remove_file(self.folder.path().join("workloads").join(format!("{name}.yaml"))).unwrap();
     }

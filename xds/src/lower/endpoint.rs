@@ -33,12 +33,14 @@ fn addresses(scope: &Scope<'_>, selected: &[&Workload], service_port: &ServicePo
     selected.iter().filter_map(at).collect()
 }
 
-/// The proxy of a workload that calls itself does not go out and in again.
+/// The proxy of a workload that calls itself does not go out and in again, and a proxy that does not
+/// listen yet is passed by: make before break, when a workload gets a proxy.
 fn address(scope: &Scope<'_>, workload: &Workload, port: NonZeroU16) -> SocketAddr {
-    if workload.name == scope.owner.name {
+    let behind = workload.endpoint(port);
+    if workload.name == scope.owner.name || scope.silent.contains(&behind) {
         SocketAddr::new(workload.address, port.get())
     } else {
-        workload.endpoint(port)
+        behind
     }
 }
 

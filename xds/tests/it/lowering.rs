@@ -135,3 +135,61 @@ fn inbound_ports_that_cannot_be_are_said() {
     );
     assert_eq!(onto_itself.workloads[0].endpoint(NonZeroU16::new(15006).unwrap()).port(), 15007);
 }
+
+/// An address that cannot be bound costs its own listener and nothing else.
+#[test]
+fn what_cannot_be_bound_is_left_out_and_said() {
+    let site = site()
+        .service(service("shop/web").http(80, 1))
+        .service(service("shop/other").http(80, 1))
+        .workload(workload("shop/a-1").port("http", 9080).proxy("127.65.0.0/16", 15006));
+    let bound = |options: &LowerOptions| {
+        let set = lower(&site.bundle, &site.workloads, &"shop/a-1".parse().unwrap(), options).unwrap();
+        let names: Vec<String> = set.listeners().map(|listener| listener.name).collect();
+        (names, set.problems.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let all = ["dns", "inbound/9080", "outbound/shop/other/80", "outbound/shop/web/80"];
+    assert_eq!(bound(&LowerOptions::default()), (all.map(str::to_owned).to_vec(), Vec::new()));
+
+    for (at, left_out, problem) in [
+        (
+            "127.65.0.2:80",
+            3,
+            "service shop/web: port 80 has no listener: 127.65.0.2:80 cannot be bound: in use",
+        ),
+        (
+            "127.0.0.1:15006",
+            1,
+            "workload shop/a-1: port 9080 is not behind the proxy: 127.0.0.1:15006 cannot be",
+        ),
+        (
+            "127.65.0.1:15053",
+            0,
+            "workload shop/a-1: its proxy answers no names: 127.65.0.1:15053 cannot be bound",
+        ),
+    ] {
+        let unbound = [(at.parse().unwrap(), "in use".to_owned())].into();
+        let (names, problems) = bound(&LowerOptions { unbound, ..Default::default() });
+        let mut expected = all.to_vec();
+        expected.remove(left_out);
+        assert_eq!(names, expected);
+        assert!(problems.len() == 1 && problems[0].starts_with(problem), "{problems:?}");
+    }
+}
+
+/// Make before break: a workload that gets a proxy is reached directly until that listens.
+#[test]
+fn a_proxy_that_does_not_listen_yet_is_passed_by() {
+    let web = service("shop/web").port("http", 80, Target::TargetNumber(9080), Protocol::Tcp);
+    let site = site()
+        .service(web)
+        .workload(workload("shop/client-1").proxy("127.65.0.0/16", 15006))
+        .workload(workload("shop/web-1").port("http", 9080).proxy("127.66.0.0/16", 15007));
+    let seen = |silent: &[&str]| {
+        let silent = silent.iter().map(|at| at.parse().unwrap()).collect();
+        let options = LowerOptions { silent, ..Default::default() };
+        ports(&lower(&site.bundle, &site.workloads, &"shop/client-1".parse().unwrap(), &options).unwrap())
+    };
+    assert_eq!(seen(&[]), [15007]);
+    assert_eq!(seen(&["127.0.0.1:15007"]), [9080]);
+}

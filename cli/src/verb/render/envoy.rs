@@ -52,7 +52,8 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let (workloads, problems) = read_workloads(&args.workloads)?;
     say_problems(&problems, &args.workloads, output);
     let bundle = render(&policy, &chosen)?.bundle;
-    let options = LowerOptions { dns: if args.no_dns { Dns::Off } else { Dns::Serve } };
+    let options =
+        LowerOptions { dns: if args.no_dns { Dns::Off } else { Dns::Serve }, ..LowerOptions::default() };
     let set =
         lower(&bundle, &workloads, &args.workload, &options).map_err(|error| to_error(&error, &workloads))?;
     for problem in &set.problems {

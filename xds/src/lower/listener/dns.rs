@@ -40,6 +40,10 @@ pub(crate) struct Memory {
 /// proxy and is brought up to date.
 pub(crate) fn lower(scope: &Scope<'_>, memory: &mut Memory, draft: &mut Draft) {
     let Some(own) = scope.cidr.and_then(address::of_proxy) else { return };
+    if let Err(reason) = draft.can_bind(SocketAddr::new(own.into(), DNS_PORT)) {
+        let message = format!("its proxy answers no names: {reason}");
+        return draft.report(format!("workload {}", scope.owner.name), message);
+    }
     let known = memory.names.iter().map(|(name, address)| (name, *address));
     if !known.eq(names(scope)) || memory.listener.is_none() {
         memory.names = names(scope).map(|(name, address)| (name.clone(), address)).collect();

@@ -58,9 +58,7 @@ fn lower_port(
             other.port
         ));
     }
-    draft
-        .claim(at, &name)
-        .map_err(|owner| format!("port {port} is not behind the proxy: {at} is that of `{owner}`"))?;
+    draft.claim(at, &name).map_err(|reason| format!("port {port} is not behind the proxy: {reason}"))?;
     let upstream = upstream(scope, port);
     let make = || {
         let filter = to_filter(&name, upstream);

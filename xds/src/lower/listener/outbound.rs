@@ -71,9 +71,8 @@ impl Outbound {
         let Some(Listening { at, listener, routes, problems }) = &self.listening else {
             return draft.report(name::subject(service), format!("port {port} is not a port number"));
         };
-        if let Err(owner) = draft.claim(*at, listener.name()) {
-            let message = format!("port {port} has no listener: {at} is already that of `{owner}`");
-            return draft.report(name::subject(service), message);
+        if let Err(reason) = draft.claim(*at, listener.name()) {
+            return draft.report(name::subject(service), format!("port {port} has no listener: {reason}"));
         }
         draft.set.insert(listener);
         routes.iter().for_each(|routes| draft.set.insert(routes));
