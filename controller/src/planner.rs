@@ -9,12 +9,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use prost::Message as _;
-use skerry_core::bundle::Contents;
 use skerry_core::bundle::v1::FragmentList;
+use skerry_core::bundle::{Contents, FragmentKey};
 use skerry_core::diagnostic::Diagnostics;
 use skerry_core::id::{Digest, Kind, ObjectKey, SiteId, Timestamp};
 use skerry_core::index::{Change, Compiled, Index};
-use skerry_core::ledger::{Ledger, Publication, Row};
+use skerry_core::ledger::{Declared, Ledger, Publication, Row};
 use skerry_core::world::ServiceIndexes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::presence::Presence;
 use crate::publish::shards::Entry;
 use crate::publish::{Edition, Published, World};
-use crate::source::event::{Scope, SourceEvent};
+use crate::source::event::{Confirmed, Scope, SourceEvent};
 use crate::source::status::SourceBoard;
 use crate::store::{Plan, StateStore, StoreError};
 
@@ -85,7 +85,15 @@ impl<S: StateStore> Planner<S> {
     /// Applies an event and works out what it changes. Nothing is kept or shown yet.
     fn plan(&mut self, event: SourceEvent) -> (Prepared, Edition) {
         let sites_changed = event.scope == Scope::Whole || event.touches(Kind::Site);
-        let SourceEvent { scope, upserts, mut deletes, accepted, ages, diagnostics, foreign } = event;
+        let SourceEvent { scope, upserts, mut deletes, accepted, ages, diagnostics, foreign, confirmed } =
+            event;
+        let named: BTreeSet<String> =
+            deletes.iter().filter(|key| key.kind == Kind::Service).map(to_fragment_key).collect();
+        let declared = match confirmed {
+            Confirmed::No => Declared::Named(&named),
+            Confirmed::Change => Declared::Confirmed,
+            Confirmed::InForce => Declared::Everywhere,
+        };
         if scope == Scope::Whole {
             let present: BTreeSet<&ObjectKey> = upserts.iter().map(|aged| &aged.object.key).collect();
             deletes.extend(self.index.keys().filter(|key| !present.contains(key)).cloned());
@@ -100,7 +108,7 @@ impl<S: StateStore> Planner<S> {
         let now = self.around.clock.now();
         let in_force = &self.in_force;
         let previous = |list: &Digest| FragmentList::decode(&*in_force.get(list)?.upgrade()?.list).ok();
-        let publication = self.ledger.publish(&compiled, previous, &accepted.revision, now);
+        let publication = self.ledger.publish(&compiled, previous, declared, &accepted.revision, now);
         let (entries, removed) = self.entries(&compiled, &publication, sites_changed);
         let mut all = Diagnostics::clone(&compiled.diagnostics);
         all.extend(diagnostics);
@@ -151,6 +159,10 @@ impl<S: StateStore> Planner<S> {
         let (generation, changed) = (publication.generation, publication.rows.len());
         info!(revision = %accepted.revision, %generation, changed, diagnostics, "published");
     }
+}
+
+fn to_fragment_key(service: &ObjectKey) -> String {
+    FragmentKey::Service(service.namespaced_name()).to_string()
 }
 
 /// A publication that waits to be kept.

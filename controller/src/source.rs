@@ -22,6 +22,7 @@ pub mod failure;
 mod folder;
 pub mod follower;
 pub mod login;
+mod objection;
 pub mod status;
 
 use event::SourceEvent;

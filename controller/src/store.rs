@@ -12,6 +12,7 @@ use skerry_core::ledger::Row;
 use skerry_core::world::ServiceIndexes;
 use skerry_gitops::age::Ages;
 use skerry_gitops::oid::CommitId;
+use skerry_gitops::removal::Recent;
 use skerry_gitops::snapshot::hold::Hold;
 use skerry_proto::v1::Report;
 
@@ -53,6 +54,9 @@ pub struct Accepted {
     pub path: String,
     /// Objects that are kept although the commit does not have them in good order.
     pub holds: Vec<(ObjectKey, Hold)>,
+    /// What went unconfirmed a short time ago: it counts with what the next head removes.
+    #[serde(default)]
+    pub recent: Recent,
 }
 
 /// A head that is not carried out, and what was said about it.

@@ -1,11 +1,18 @@
 //! Acceptance: whether a site may run a manifest. One pure function; the order of its checks is the
 //! order of the design (section 6). The signature check goes in front of it.
 
+use std::collections::BTreeSet;
+
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::{MAX_MANIFEST_BYTES, SCHEMA, v1};
-use crate::id::{Digest, SiteId, Timestamp};
+use crate::bundle::{Bundle, FragmentKey, MAX_MANIFEST_BYTES, SCHEMA, v1};
+use crate::id::{Digest, NamespacedName, SiteId, Timestamp};
+use crate::policy::mesh::DEFAULT_MAX_REMOVAL_PERCENT;
+use crate::removal::Removal;
+
+/// How many services a refusal names.
+const NAMES: usize = 5;
 
 /// What a site has run at last: it never moves below. Kept on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +91,23 @@ pub enum Refusal {
     /// It came too late.
     #[error("the manifest was to be accepted before {0} (milliseconds since 1970)")]
     Expired(u64),
+    /// It takes more from the site than may go undeclared.
+    #[error(
+        "{gone} of {of} services would go, {declared} of them on purpose, and this site lets {percent} % go undeclared; \
+         if it is meant, run `skerry source confirm` with the revision ({names})"
+    )]
+    MassRemoval {
+        /// How many services go.
+        gone: usize,
+        /// How many there are.
+        of: usize,
+        /// How many of them are declared.
+        declared: usize,
+        /// The limit that is in force here.
+        percent: u8,
+        /// The first of them.
+        names: String,
+    },
     /// The fragment list is not the one that the manifest names.
     #[error("the fragment list does not match the manifest")]
     WrongList,
@@ -126,6 +150,35 @@ pub fn accept(manifest: &[u8], terms: &Terms<'_>) -> Result<Verdict, Refusal> {
         return Err(Refusal::Expired(manifest.accept_until_ms));
     }
     Ok(Verdict::Newer(Accepted { manifest, digest }))
+}
+
+/// Refuses a list that takes services from a site undeclared: all of them, or more than the share that is in force
+/// there ([`Removal::is_mass`]). What a core has not removed by name or upon a confirmation it may have lost: its store,
+/// its source, or the rule by which it read a document (invariant 6). Another epoch's count starts at nothing.
+pub fn check_removals(
+    current: &Bundle,
+    manifest: &v1::Manifest,
+    list: &v1::FragmentList,
+) -> Result<(), Refusal> {
+    let kept: BTreeSet<&str> = list.fragments.iter().map(|entry| entry.key.as_str()).collect();
+    let key = |name: &&NamespacedName| FragmentKey::Service((*name).clone()).to_string();
+    let gone: Vec<&NamespacedName> =
+        current.services.keys().filter(|name| !kept.contains(key(name).as_str())).collect();
+    let base = if current.manifest.epoch == manifest.epoch { current.manifest.removals } else { 0 };
+    let declared = usize::try_from(manifest.removals.saturating_sub(base)).unwrap_or(usize::MAX);
+    let removal = Removal { gone: gone.len(), of: current.services.len() };
+    let percent = match u8::try_from(current.settings.max_removal_percent) {
+        Ok(percent @ 1..=100) => percent,
+        _ => DEFAULT_MAX_REMOVAL_PERCENT,
+    };
+    let is_too_much = removal.is_mass(percent) || removal.gone == removal.of;
+    if removal.gone <= declared || !is_too_much {
+        return Ok(());
+    }
+    let names: Vec<String> = gone.iter().take(NAMES).map(ToString::to_string).collect();
+    let more = if gone.len() > NAMES { ", …" } else { "" };
+    let Removal { gone, of } = removal;
+    Err(Refusal::MassRemoval { gone, of, declared, percent, names: names.join(", ") + more })
 }
 
 fn check_floor(manifest: &v1::Manifest, floor: Floor) -> Result<(), Refusal> {

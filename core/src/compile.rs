@@ -8,6 +8,7 @@ use crate::bundle::{EncodedFragment, MAX_FRAGMENT_BYTES, v1};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::form::Input;
 use crate::id::{NamespacedName, ObjectKey};
+use crate::policy::mesh::DEFAULT_MAX_REMOVAL_PERCENT;
 use crate::policy::{HttpRoute, Mesh, Service, TrafficPolicy, site::DataPlane};
 use crate::selector::Selector;
 
@@ -123,5 +124,9 @@ pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane) -> EncodedFragment 
         drain_seconds: data_plane.drain_seconds,
         outbound_cidr: mesh.outbound_cidr.to_string(),
         stale_after_seconds: mesh.stale_after_seconds,
+        max_removal_percent: match mesh.max_removal_percent {
+            DEFAULT_MAX_REMOVAL_PERCENT => 0,
+            percent => percent.into(),
+        },
     })
 }

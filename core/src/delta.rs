@@ -13,13 +13,6 @@ pub struct ListChange {
     pub removals: Vec<String>,
 }
 
-impl ListChange {
-    /// Counts the removals.
-    pub fn removal_count(&self) -> u32 {
-        u32::try_from(self.removals.len()).unwrap_or(u32::MAX)
-    }
-}
-
 /// Finds what changed from one list to the next.
 pub fn diff(base: &FragmentList, next: &FragmentList) -> ListChange {
     let old: BTreeMap<&str, &FragmentRef> =

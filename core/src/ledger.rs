@@ -4,12 +4,12 @@
 //! It is kept apart here so that it can be stored and restored. Silence never removes anything: a
 //! site that leaves the world keeps its row (invariant 6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::{SCHEMA, v1};
+use crate::bundle::{MAX_FRAGMENTS, SCHEMA, v1};
 use crate::delta;
 use crate::id::{Digest, Epoch, Generation, Revision, SiteId, Timestamp};
 use crate::index::Compiled;
@@ -25,7 +25,7 @@ pub struct Row {
     pub revision: Revision,
     /// When that was.
     pub issued_at: Timestamp,
-    /// How many fragments of the list before are not in this one.
+    /// How many services were taken from it on purpose since the epoch began (see [`Declared`]).
     pub removals: u32,
 }
 
@@ -58,6 +58,32 @@ pub fn encode(manifest: &v1::Manifest) -> (Vec<u8>, Digest) {
     let bytes = manifest.encode_to_vec();
     let digest = Digest::of(&bytes);
     (bytes, digest)
+}
+
+/// Which removals are on purpose, so that sites follow them whatever their share. Others they may refuse.
+#[derive(Debug, Clone, Copy)]
+pub enum Declared<'a> {
+    /// Those of these services, by fragment key: the source removed them by name.
+    Named(&'a BTreeSet<String>),
+    /// All of this publication: somebody confirmed it.
+    Confirmed,
+    /// As `Confirmed`, and all that a site has not followed yet: every site gets a new manifest.
+    Everywhere,
+}
+
+impl Declared<'_> {
+    /// Counts what is declared of the way from one list to the next; `None`: the list before is not known.
+    fn count(self, lists: Option<(v1::FragmentList, v1::FragmentList)>) -> u32 {
+        let count = match (self, lists) {
+            (Self::Named(names), Some((old, new))) => {
+                delta::diff(&old, &new).removals.iter().filter(|key| names.contains(*key)).count()
+            }
+            (Self::Named(_), None) => 0,
+            (Self::Confirmed, Some((old, new))) => delta::diff(&old, &new).removals.len(),
+            (Self::Confirmed, None) | (Self::Everywhere, _) => MAX_FRAGMENTS,
+        };
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
 }
 
 /// What a publication changed.
@@ -98,24 +124,26 @@ impl Ledger {
         &mut self,
         compiled: &Compiled,
         previous: impl Fn(&Digest) -> Option<v1::FragmentList>,
+        declared: Declared<'_>,
         revision: &Revision,
         now: Timestamp,
     ) -> Publication {
         let next = Generation(self.generation.0 + 1);
-        let mut removals: BTreeMap<(Digest, Digest), u32> = BTreeMap::new();
+        let mut removals: BTreeMap<(Option<Digest>, Digest), u32> = BTreeMap::new();
         let mut rows = BTreeMap::new();
         for site in compiled.sites() {
             let Some(contents) = compiled.contents(site) else { continue };
-            let before = self.rows.get(site).map(|row| row.list);
-            if before == Some(contents.digest) {
+            let before = self.rows.get(site);
+            let is_same = before.is_some_and(|row| row.list == contents.digest);
+            if is_same && !matches!(declared, Declared::Everywhere) {
                 continue;
             }
-            let removals = before.map_or(0, |before| {
-                *removals.entry((before, contents.digest)).or_insert_with(|| {
-                    let lists = previous(&before).zip(v1::FragmentList::decode(&*contents.list).ok());
-                    lists.map_or(0, |(old, new)| delta::diff(&old, &new).removal_count())
-                })
+            let known = before.map(|row| row.list);
+            let step = *removals.entry((known, contents.digest)).or_insert_with(|| {
+                let old = known.and_then(|list| previous(&list));
+                declared.count(old.zip(v1::FragmentList::decode(&*contents.list).ok()))
             });
+            let removals = before.map_or(0, |row| row.removals).saturating_add(step);
             let row = Row {
                 list: contents.digest,
                 generation: next,

@@ -2,7 +2,7 @@
 //! their ages.
 //!
 //! Blocking and quiet: no async, no printing, no environment. The controller runs it on a thread of its own; the CLI
-//! calls [`snapshot::load`]. Decisions are pure functions beside thin readers: [`snapshot::catalog`], [`guard`],
+//! calls [`snapshot::load`]. Decisions are pure functions beside thin readers: [`snapshot::catalog`], [`guard`], [`removal`],
 //! [`poll`], [`webhook`], [`known_hosts`].
 
 pub mod age;
@@ -19,6 +19,7 @@ pub mod poll;
 pub mod read_error;
 pub mod reference;
 pub mod remote;
+pub mod removal;
 pub mod snapshot;
 pub mod tree;
 pub mod webhook;

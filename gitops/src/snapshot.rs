@@ -4,8 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use skerry_core::check::chosen_mesh;
 use skerry_core::diagnostic::Diagnostics;
-use skerry_core::id::ObjectKey;
+use skerry_core::id::{Kind, ObjectKey};
+use skerry_core::policy::{Mesh, Spec};
 use skerry_core::world::{Age, Aged};
 
 use crate::age::{AgeReport, Ages};
@@ -183,6 +185,28 @@ impl SourceTree {
     /// Lists every object, held ones among them, in the order of their keys.
     pub fn objects(&self) -> impl Iterator<Item = Aged> {
         self.catalog.objects().map(|object| self.aged(object))
+    }
+
+    /// Counts objects by kind; kinds without any are left out.
+    pub fn counts(&self) -> &BTreeMap<Kind, usize> {
+        self.catalog.counts()
+    }
+
+    /// Returns the share that may go unasked: that of the `Mesh` in force, in percent.
+    pub fn max_removal_percent(&self) -> u8 {
+        // Kinds are in order, and `Mesh` is the first.
+        let meshes: Vec<Aged> =
+            self.objects().take_while(|aged| aged.object.key.kind == Kind::Mesh).collect();
+        match chosen_mesh(meshes.iter()).map(|aged| &aged.object.spec) {
+            Some(Spec::Mesh(mesh)) => mesh.max_removal_percent,
+            _ => Mesh::default().max_removal_percent,
+        }
+    }
+
+    /// Describes what is there as an advance that changed nothing; `None` before the first commit.
+    pub fn standing(&self) -> Option<Advance> {
+        let commit = self.commit?;
+        Some(self.report(Some(commit), commit, Changed::default(), AgeReport::default()))
     }
 
     /// Looks an object up.

@@ -87,6 +87,11 @@ impl Fetch {
         self.slot.digest()
     }
 
+    /// Returns the fragment list.
+    pub(crate) fn list(&self) -> v1::FragmentList {
+        v1::FragmentList::decode(self.slot.list.as_slice()).expect("the list was verified")
+    }
+
     /// Returns what to ask for next, if nothing that was asked for is still to come.
     pub(crate) fn poll_need(&mut self) -> Option<Need> {
         if !self.asked.is_empty() || self.missing.is_empty() {

@@ -228,6 +228,13 @@ fn a_held_revision_is_confirmed_by_its_hash() {
 }
 
 #[test]
+fn the_revision_in_force_is_confirmed_for_sites_that_refused_it() {
+    let core = core();
+    let confirmed = ask(&core, &["source", "confirm", &revision('a')]);
+    assert!(confirmed.to_string().contains(&format!("confirmed {}\n", revision('a'))), "{confirmed}");
+}
+
+#[test]
 fn what_names_no_revision_is_not_asked_for() {
     let core = core();
     insta::assert_snapshot!(ask(&core, &["source", "confirm", "abc"]));

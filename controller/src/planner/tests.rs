@@ -10,6 +10,7 @@ use crate::presence::Connection;
 use crate::publish::Lookup;
 use crate::samples::store::FakeStore;
 use crate::samples::{TERMS, site};
+use crate::source::event::Confirmed;
 use crate::store::Accepted;
 
 const SITES: &str = "\
@@ -48,6 +49,7 @@ fn event(scope: Scope, number: u8, text: &str) -> SourceEvent {
         revision: Revision::commit("main", &hash),
         path: String::new(),
         holds: Vec::new(),
+        recent: skerry_gitops::removal::Recent::default(),
     };
     SourceEvent {
         scope,
@@ -57,6 +59,7 @@ fn event(scope: Scope, number: u8, text: &str) -> SourceEvent {
         ages: None,
         diagnostics: Diagnostics::new(),
         foreign: BTreeMap::new(),
+        confirmed: Confirmed::No,
     }
 }
 
@@ -140,12 +143,38 @@ fn what_a_whole_world_does_not_name_is_gone() {
     let connection = planner.around.presence.connect(&site("s2"), Timestamp(1));
     let only_first = SITES.split("---").next().unwrap();
 
-    take(&mut planner, event(Scope::Whole, 2, &format!("{only_first}{cart}")));
+    let mut whole = event(Scope::Whole, 2, &format!("{only_first}{cart}"));
+    whole.confirmed = Confirmed::Change;
+    take(&mut planner, whole);
 
     assert!(matches!(planner.around.published.lookup(&site("s2")), Lookup::Unknown));
     assert!(is_woken(&connection), "it is told");
     let row = planner.around.published.entry(&site("s1")).unwrap().row;
     assert_eq!((row.generation.0, row.removals), (2, 1), "removals are counted against what was in force");
+}
+
+/// Invariant 6: what the source removes by name is declared to sites; what goes in another way is not, until confirmed.
+#[test]
+fn invariant_6_removals_are_declared_by_name_or_by_confirmation() {
+    let mut planner = planner();
+    let (cart, web) = (service("cart", 80, ""), service("web", 80, ""));
+    take(&mut planner, event(Scope::Whole, 1, &format!("{SITES}{cart}{web}")));
+    let removals = |planner: &Planner<FakeStore>| {
+        planner.around.published.entry(&site("s1")).map(|entry| entry.row.removals)
+    };
+
+    // A selector that does not take the site any more.
+    take(&mut planner, event(Scope::Changes, 2, &service("web", 80, "tier=other")));
+    assert_eq!((generation(&planner, "s1"), removals(&planner)), (Some(2), Some(0)));
+
+    let mut removal = event(Scope::Changes, 3, "");
+    removal.deletes = vec![ObjectKey::new(Kind::Service, "shop", "cart")];
+    take(&mut planner, removal);
+    assert_eq!((generation(&planner, "s1"), removals(&planner)), (Some(3), Some(1)));
+
+    let confirmed = SourceEvent { confirmed: Confirmed::InForce, ..event(Scope::Changes, 3, "") };
+    assert_eq!(take(&mut planner, confirmed), 2, "every site is told again");
+    assert_eq!((generation(&planner, "s1"), removals(&planner)), (Some(4), Some(10_001)));
 }
 
 #[test]

@@ -19,6 +19,17 @@ pub enum Scope {
     Changes,
 }
 
+/// Whether somebody said that an event is meant, removals and all: sites are told so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Nobody was asked.
+    No,
+    /// What the event changes.
+    Change,
+    /// What is in force: nothing changes, and sites that refused a removal are told that it is meant.
+    InForce,
+}
+
 /// A revision was accepted.
 #[derive(Debug)]
 pub struct SourceEvent {
@@ -36,11 +47,19 @@ pub struct SourceEvent {
     pub diagnostics: Diagnostics,
     /// Documents of other systems there are now, by kind.
     pub foreign: BTreeMap<String, u32>,
+    /// Whether it was confirmed.
+    pub confirmed: Confirmed,
 }
 
 impl SourceEvent {
     /// Makes an event of what the source tree says.
-    pub fn new(scope: Scope, advance: Advance, accepted: Accepted, ages: Option<Ages>) -> Self {
+    pub fn new(
+        scope: Scope,
+        advance: Advance,
+        accepted: Accepted,
+        ages: Option<Ages>,
+        confirmed: Confirmed,
+    ) -> Self {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Self {
             scope,
@@ -50,6 +69,7 @@ impl SourceEvent {
             ages,
             diagnostics: advance.diagnostics,
             foreign: advance.foreign.into_iter().map(|(kind, number)| (kind, count(number))).collect(),
+            confirmed,
         }
     }
 

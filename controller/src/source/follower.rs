@@ -7,17 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use skerry_core::id::{Kind, ObjectKey, Revision};
 use skerry_gitops::age::Ages;
 use skerry_gitops::guard::{self, Decision, HeadChange};
 use skerry_gitops::mirror::{Head, Mirror};
 use skerry_gitops::oid::CommitId;
+use skerry_gitops::removal::{self, Recent, Standing};
 use skerry_gitops::snapshot::{Advance, SourceTree};
 use tracing::warn;
 
 use super::NotConfirmed;
 use super::config::{Mode, SourceConfig};
-use super::event::{Scope, SourceEvent};
+use super::event::{Confirmed, Scope, SourceEvent};
 use super::failure::{Failure, Remedy};
+use super::objection::{emptied, moved, taken, unknown};
 use super::status::SourceBoard;
 use super::{folder, login};
 use crate::clock::Clock;
@@ -106,7 +109,7 @@ impl<S: StateStore> Follower<S> {
         for lost in &advance.lost {
             warn!(object = %lost, "its last good version cannot be read any more, so it is gone");
         }
-        self.events.push(SourceEvent::new(Scope::Whole, advance, accepted, None));
+        self.events.push(SourceEvent::new(Scope::Whole, advance, accepted, None, Confirmed::No));
     }
 
     /// Makes the tree that of the accepted revision; on an error there is none.
@@ -157,21 +160,32 @@ impl<S: StateStore> Follower<S> {
         polled
     }
 
-    /// Confirms the head that is held and carries it out, for [`Self::take_events`].
+    /// Confirms the head that is held and carries it out, for [`Self::take_events`]. Of the revision in force it confirms
+    /// what sites may have refused of it.
     ///
     /// # Errors
-    /// It is not the one that is held, or it cannot be read.
+    /// It is neither, or it cannot be read.
     pub fn confirm(&mut self, revision: &str) -> Result<(), NotConfirmed> {
-        let held = self.pending.held.clone().ok_or(NotConfirmed::NothingHeld)?;
-        let commit = held.commit.to_string();
-        let is_abbreviation = revision.len() >= SHORTEST_ABBREVIATION && commit.starts_with(revision);
-        if revision != held.revision.as_str() && !is_abbreviation {
-            return Err(NotConfirmed::OtherHeld(held.revision));
-        }
+        let held = self.pending.held.clone().filter(|held| is_meant(revision, held.commit, &held.revision));
+        let Some(held) = held else { return self.confirm_in_force(revision) };
         let pending = Pending { confirmed: Some(held.commit), ..self.pending.clone() };
         let head = Head { commit: held.commit, revision: held.revision, received_bytes: 0 };
         let carried_out = self.set_pending(pending).and_then(|()| self.consider(&head));
         self.repair(carried_out).map_err(NotConfirmed::Unreadable)
+    }
+
+    fn confirm_in_force(&mut self, revision: &str) -> Result<(), NotConfirmed> {
+        let accepted = self.accepted.clone();
+        let accepted = accepted.filter(|known| is_meant(revision, known.commit, &known.revision));
+        let advance = self.tree.as_ref().and_then(SourceTree::standing);
+        let Some((accepted, advance)) = accepted.zip(advance) else {
+            return Err(match &self.pending.held {
+                Some(held) => NotConfirmed::OtherHeld(held.revision.clone()),
+                None => NotConfirmed::NothingHeld,
+            });
+        };
+        self.events.push(SourceEvent::new(Scope::Changes, advance, accepted, None, Confirmed::InForce));
+        Ok(())
     }
 
     /// Throws a damaged mirror away, fetches, and tries again, once until a poll goes well.
@@ -226,13 +240,10 @@ impl<S: StateStore> Follower<S> {
         if let Some(held) = self.examined.clone().filter(|held| held.commit == head.commit && !is_confirmed) {
             return self.hold(held);
         }
-        let had_objects = match &self.tree {
-            Some(tree) => has_objects(tree),
-            None => self.accepted.is_some(),
-        };
+        let before = self.tree.as_ref().map(|tree| (tree.counts().clone(), tree.max_removal_percent()));
         let (anew, advance) = self.read(head)?;
         let tree = anew.as_ref().or(self.tree.as_ref()).expect("a head that was read leaves its tree");
-        let objection = self.objection(head, tree, had_objects).filter(|_| !is_confirmed);
+        let objection = self.objection(head, tree, before.as_ref(), &advance).filter(|_| !is_confirmed);
         let Some(objection) = objection else { return self.accept(head, anew, advance) };
         if anew.is_none() {
             // The holds are those of the revision in force, and the planner has that one already.
@@ -244,14 +255,43 @@ impl<S: StateStore> Follower<S> {
     }
 
     /// Says why a head that was read is not carried out unasked.
-    fn objection(&self, head: &Head, tree: &SourceTree, had_objects: bool) -> Option<String> {
+    /// `before` has the counts and the limit of what is in force; `None` when that is not known.
+    fn objection(
+        &self,
+        head: &Head,
+        tree: &SourceTree,
+        before: Option<&(BTreeMap<Kind, usize>, u8)>,
+        advance: &Advance,
+    ) -> Option<String> {
         let to = &self.config.path;
+        let accepted = self.accepted.as_ref()?;
+        let had_objects = before.is_none_or(|(counts, _)| !counts.is_empty());
+        if !self.is_same_path() {
+            return Some(moved(head, &accepted.path, to, tree.objects().count()));
+        }
+        if had_objects && !has_objects(tree) {
+            return Some(emptied(head, to));
+        }
+        let Some((counts, percent)) = before else { return Some(unknown(head)) };
+        let (recent, now) = (&accepted.recent, self.now());
+        let standing = Standing { counts, recent, percent: *percent, now };
+        let is_there = |key: &ObjectKey| tree.object(key).is_some();
+        let mass = removal::judge(&standing, &advance.deletes, is_there, tree.counts())?;
+        Some(taken(head, &mass, counts.get(&Kind::Site).copied().unwrap_or_default()))
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now().0 / 1_000
+    }
+
+    /// What counts with the next head's removals; a confirmation settles everything before it.
+    fn recent(&self, tree: &SourceTree, scope: Scope, advance: &Advance) -> Recent {
         match &self.accepted {
-            Some(accepted) if !self.is_same_path() => {
-                Some(moved(head, &accepted.path, to, tree.objects().count()))
+            Some(accepted) if scope == Scope::Changes && self.pending.confirmed != Some(advance.to) => {
+                let is_there = |key: &ObjectKey| tree.object(key).is_some();
+                accepted.recent.with(&advance.deletes, self.now(), is_there)
             }
-            _ if had_objects && !has_objects(tree) => Some(emptied(head, to)),
-            _ => None,
+            _ => Recent::default(),
         }
     }
 
@@ -267,13 +307,16 @@ impl<S: StateStore> Follower<S> {
             revision: head.revision.clone(),
             path: self.config.path.clone(),
             holds: tree.holds().iter().map(|(key, hold)| (key.clone(), hold.clone())).collect(),
+            recent: self.recent(tree, scope, &advance),
         };
+        let is_confirmed = self.pending.confirmed == Some(head.commit);
+        let confirmed = if is_confirmed { Confirmed::Change } else { Confirmed::No };
         let is_news = scope == Scope::Whole || advance.ages.learned > 0 || advance.ages.rewritten.is_some();
         let ages = tree.ages().filter(|_| is_news).cloned();
         self.retain(tree.needed_commits());
         self.accepted = Some(accepted.clone());
         self.examined = None;
-        self.events.push(SourceEvent::new(scope, advance, accepted, ages));
+        self.events.push(SourceEvent::new(scope, advance, accepted, ages, confirmed));
         self.settle(head)
     }
 
@@ -340,20 +383,10 @@ fn to_held(head: &Head, reason: String) -> HeldHead {
     HeldHead { commit: head.commit, revision: head.revision.clone(), reason }
 }
 
-fn emptied(head: &Head, path: &str) -> String {
-    let (commit, path) = (head.commit.short(), folder::shown(path));
-    format!(
-        "{commit} has no object of ours below `{path}`, and what is in force has some; \
-         if that was meant, run `skerry source confirm {commit}`; else correct the path or bring the files back"
-    )
-}
-
-fn moved(head: &Head, from: &str, to: &str, objects: usize) -> String {
-    let (commit, from, to) = (head.commit.short(), folder::shown(from), folder::shown(to));
-    format!(
-        "the path was changed from `{from}` to `{to}`, which has {objects} objects of ours at {commit}; \
-         if that was meant, run `skerry source confirm {commit}`; else set the path back"
-    )
+/// Says whether a person means a commit: by its revision, or the first digits of its hash.
+fn is_meant(given: &str, commit: CommitId, revision: &Revision) -> bool {
+    let is_abbreviation = given.len() >= SHORTEST_ABBREVIATION && commit.to_string().starts_with(given);
+    given == revision.as_str() || is_abbreviation
 }
 
 fn warn_of_rewritten(advance: &Advance) {

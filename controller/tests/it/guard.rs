@@ -49,7 +49,7 @@ async fn a_force_push_is_held_until_it_is_confirmed() {
     assert_eq!(stream.take_offer().await.manifest.revision, revision);
     let source = core.compiled(&commit).await;
     assert_eq!((source.held_revision.as_str(), source.held_reason.as_str()), ("", ""));
-    let error = core.confirm(&revision).await.unwrap_err();
+    let error = core.confirm("main@sha1:0000000000000000000000000000000000000000").await.unwrap_err();
     assert_eq!(error.message(), "nothing waits for a confirmation");
     drop(stream);
     core.stop().await;

@@ -50,6 +50,7 @@ fn accepted() -> Accepted {
         revision: Revision::commit("main", &commit('a').to_string()),
         path: "policies".to_owned(),
         holds: vec![(ObjectKey::new(Kind::HttpRoute, "shop", "cart"), hold)],
+        recent: skerry_gitops::removal::Recent::default(),
     }
 }
 

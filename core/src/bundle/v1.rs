@@ -26,7 +26,8 @@ pub struct Manifest {
     /// After this time it is not accepted any more (what runs goes on): milliseconds; 0 is never.
     #[prost(uint64, tag = "8")]
     pub accept_until_ms: u64,
-    /// How many fragments of the site's previous list are not in this one.
+    /// How many services were taken from this site on purpose since the epoch began: removed from the source by name, or
+    /// confirmed. Never falls within an epoch. A site compares it with that of the manifest it runs.
     #[prost(uint32, tag = "9")]
     pub removals: u32,
 }
@@ -83,6 +84,9 @@ pub struct Settings {
     /// A link that was silent for so long makes the site stale: seconds; 0 is never.
     #[prost(uint32, tag = "5")]
     pub stale_after_seconds: u32,
+    /// The share of its services that a site lets go in one change that does not declare it: percent; 0 is 50.
+    #[prost(uint32, tag = "6")]
+    pub max_removal_percent: u32,
 }
 /// One service as a class of sites sees it.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -9,18 +9,22 @@ pub struct Mesh {
     pub trust_domain: String,
     /// Virtual addresses for proxies that name no CIDR of their own.
     pub outbound_cidr: Ipv4Net,
-    /// A removal of more than this share of a site's fragments is held until confirmed: percent, 1 to 100.
+    /// A change that removes more than this share of the objects of a kind, or of a site's services, waits for a
+    /// confirmation: percent, 1 to 100 (see [`crate::removal`]).
     pub max_removal_percent: u8,
     /// A link silent for longer makes a site stale: seconds.
     pub stale_after_seconds: u32,
 }
+
+/// The share where no `Mesh` says one.
+pub const DEFAULT_MAX_REMOVAL_PERCENT: u8 = 50;
 
 impl Default for Mesh {
     fn default() -> Self {
         Self {
             trust_domain: "mesh.local".to_owned(),
             outbound_cidr: Ipv4Net::new_assert([127, 65, 0, 0].into(), 16),
-            max_removal_percent: 50,
+            max_removal_percent: DEFAULT_MAX_REMOVAL_PERCENT,
             stale_after_seconds: 300,
         }
     }

@@ -1,8 +1,11 @@
 //! Acceptance: the table of cases.
 
-use skerry_core::accept::{Floor, Refusal, Terms, Verdict, accept};
-use skerry_core::bundle::v1::Manifest;
-use skerry_core::id::{Digest, Timestamp};
+use std::sync::Arc;
+
+use skerry_core::accept::{Floor, Refusal, Terms, Verdict, accept, check_removals};
+use skerry_core::bundle::Bundle;
+use skerry_core::bundle::v1::{FragmentList, FragmentRef, Manifest, Service, Settings};
+use skerry_core::id::{Digest, NamespacedName, Timestamp};
 use skerry_core::ledger::encode;
 
 use crate::builder::site;
@@ -57,4 +60,51 @@ fn invariant_4_nothing_below_the_floor_for_another_site_or_unreadable_is_accepte
     assert_eq!(refused(|m| m.accept_until_ms = 999, None), Refusal::Expired(999));
     assert!(matches!(decide(&[0xff; 20], None), Err(Refusal::Malformed(_))));
     assert!(matches!(decide(&[0; 5000], None), Err(Refusal::Malformed(_))));
+}
+
+fn bundle(services: usize, epoch: u64, removals: u32, percent: u32) -> Bundle {
+    let names = (0..services).map(|at| NamespacedName::new("shop", format!("s{at:03}")));
+    Bundle {
+        manifest: Manifest { epoch, removals, ..Manifest::default() },
+        digest: Digest::of(b"running"),
+        list: FragmentList::default(),
+        settings: Settings { max_removal_percent: percent, ..Settings::default() },
+        services: names.map(|name| (name, Arc::new(Service::default()))).collect(),
+    }
+}
+
+fn list(services: std::ops::Range<usize>) -> FragmentList {
+    let keys = services.map(|at| format!("service/shop/s{at:03}"));
+    FragmentList { fragments: keys.map(|key| FragmentRef { key, ..FragmentRef::default() }).collect() }
+}
+
+/// Services running, those of the offer, its epoch and count, the limit at the site; the running manifest is 1/10.
+#[test]
+fn invariant_6_a_site_refuses_mass_removal_that_is_not_declared() {
+    let table = [
+        ("nothing goes", 100, 0..100, (1, 10), 0, true),
+        ("half", 100, 50..100, (1, 10), 0, true),
+        ("more than half", 100, 51..100, (1, 10), 0, false),
+        ("more than half, declared", 100, 51..100, (1, 61), 0, true),
+        ("more than half, not all of it declared", 100, 51..100, (1, 60), 0, false),
+        ("a stricter limit", 100, 10..100, (1, 10), 5, false),
+        ("a lost store: another epoch", 100, 90..100, (2, 0), 0, false),
+        ("a lost store, confirmed", 100, 90..100, (2, 10_000), 0, true),
+        ("few", 7, 4..7, (1, 10), 0, true),
+        ("the last one", 1, 0..0, (1, 10), 100, false),
+        ("the last one, declared", 1, 0..0, (1, 11), 100, true),
+        ("none ran", 0, 0..0, (2, 0), 0, true),
+        ("all are others", 6, 6..100, (1, 10), 0, false),
+    ];
+    for (case, running, offered, (epoch, removals), percent, expected) in table {
+        let next = Manifest { epoch, removals, ..Manifest::default() };
+        let verdict = check_removals(&bundle(running, 1, 10, percent), &next, &list(offered));
+        assert_eq!(verdict.is_ok(), expected, "{case}: {verdict:?}");
+    }
+    let refusal = check_removals(&bundle(9, 1, 0, 0), &Manifest::default(), &list(0..0)).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "9 of 9 services would go, 0 of them on purpose, and this site lets 50 % go undeclared; if it is meant, run \
+         `skerry source confirm` with the revision (shop/s000, shop/s001, shop/s002, shop/s003, shop/s004, …)"
+    );
 }

@@ -12,6 +12,7 @@ use skerry_core::verify::verify;
 use skerry_core::world::{Age, Aged, ServiceIndexes, World};
 
 use crate::events;
+use crate::ledger::NONE;
 
 fn digests(compiled: &Compiled) -> BTreeMap<SiteId, Digest> {
     compiled.sites().map(|site| (site.clone(), compiled.contents(site).unwrap().digest)).collect()
@@ -130,7 +131,7 @@ proptest! {
         play(&mut index, &events);
         let compiled = index.compile();
         let mut ledger = Ledger::default();
-        ledger.publish(&compiled, |_| None, &Revision::folder(), Timestamp(1));
+        ledger.publish(&compiled, |_| None, NONE, &Revision::folder(), Timestamp(1));
         for site in compiled.sites() {
             let contents = compiled.contents(site).unwrap();
             let manifest = encode(&ledger.row(site).unwrap().manifest(site, Terms::default())).0;

@@ -11,6 +11,7 @@ use skerry_core::ledger::{Ledger, Terms, encode};
 use skerry_core::verify::{verify, verify_after};
 
 use crate::builder::{compile, contents, route_yaml, service_yaml, site, site_yaml};
+use crate::ledger::NONE;
 
 struct Parts {
     manifest: v1::Manifest,
@@ -26,7 +27,7 @@ impl Parts {
         );
         let contents = contents(&compiled, "s1");
         let mut ledger = Ledger::default();
-        ledger.publish(&compiled, |_| None, &Revision::folder(), Timestamp(1));
+        ledger.publish(&compiled, |_| None, NONE, &Revision::folder(), Timestamp(1));
         Self {
             manifest: ledger.row(&site("s1")).unwrap().manifest(&site("s1"), Terms::default()),
             list: contents.list.to_vec(),

@@ -38,8 +38,9 @@ pub struct MeshSpec {
     #[serde(rename = "outboundCIDR", default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = super::OUTBOUND_CIDR), extend("default" = "127.65.0.0/16"))]
     pub outbound_cidr: Option<String>,
-    /// A change that would remove more than this share of a site's services is held until it is
-    /// confirmed: percent. Checked and carried; nothing is held by it yet.
+    /// A commit that removes more than this share of the objects of one kind (and at least 5), what went in the
+    /// hour before included, waits for `skerry source confirm`; a site refuses to lose more of its services
+    /// undeclared: percent. The limit in force counts, not that of the commit itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100), extend("default" = 50))]
     pub max_removal_percent: Option<i32>,

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Location};
-use skerry_core::id::ObjectKey;
+use skerry_core::id::{Kind, ObjectKey};
 use skerry_core::policy::Object;
 
 use super::file::{Entry, Soundness, SourceFile, Version};
@@ -34,6 +34,8 @@ pub struct Catalog {
     /// Every document of ours with a known identity, usable or refused.
     claims: BTreeMap<ObjectKey, BTreeSet<Claim>>,
     live: BTreeMap<ObjectKey, Live>,
+    /// How many of them there are of each kind. No zeros.
+    counts: BTreeMap<Kind, usize>,
     /// A subset of `live`.
     holds: BTreeMap<ObjectKey, Hold>,
     /// Diagnostics about an object as a whole; files carry their own. No empty lists.
@@ -107,8 +109,24 @@ impl Catalog {
         let Held { version, hold } = held;
         let live = Live { version, blob: Some(hold.blob), path: hold.path.clone(), line: hold.line };
         let key = live.object().key.clone();
-        self.live.insert(key.clone(), live);
+        self.set_live(&key, Some(live));
         self.holds.insert(key, hold);
+    }
+
+    fn set_live(&mut self, key: &ObjectKey, live: Option<Live>) -> Option<Live> {
+        let is_there = live.is_some();
+        let old = set(&mut self.live, key, live);
+        let count = self.counts.entry(key.kind).or_default();
+        *count = *count + usize::from(is_there) - usize::from(old.is_some());
+        if *count == 0 {
+            self.counts.remove(&key.kind);
+        }
+        old
+    }
+
+    /// Counts objects by kind; kinds without any are left out.
+    pub fn counts(&self) -> &BTreeMap<Kind, usize> {
+        &self.counts
     }
 
     /// Returns the holds.
@@ -185,7 +203,7 @@ impl Catalog {
         let Verdict { live, hold, notes } = self.decide(&key, step);
         set(&mut self.notes, &key, Some(notes).filter(|notes| !notes.is_empty()));
         set(&mut self.holds, &key, hold);
-        let old = set(&mut self.live, &key, live);
+        let old = self.set_live(&key, live);
         match (old, self.live.get(&key)) {
             (Some(_), None) => drop(changed.deletes.insert(key)),
             (old, Some(new)) if old.as_ref().map(Live::object) != Some(new.object()) => {

@@ -14,6 +14,7 @@ mod known_hosts;
 mod poll;
 mod properties;
 mod remote;
+mod removal;
 mod repository;
 mod revision;
 mod snapshot;

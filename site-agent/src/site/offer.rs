@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skerry_core::accept::{Terms, Verdict, accept};
+use skerry_core::accept::{Terms, Verdict, accept, check_removals};
 use skerry_core::bundle::v1::Manifest;
 use skerry_core::id::{Digest, NamespacedName, Timestamp};
 use skerry_proto::v1::site_event::Kind;
@@ -70,6 +70,13 @@ impl Site {
         };
         match begun {
             Ok(fetch) => {
+                // Before anything is fetched: what is refused costs the link nothing.
+                let current = self.current.as_ref().map(|held| &held.bundle);
+                let removals =
+                    current.map_or(Ok(()), |current| check_removals(current, manifest, &fetch.list()));
+                if let Err(refusal) = removals {
+                    return self.refuse(digest, manifest, &refusal.to_string());
+                }
                 self.fetch = Some(fetch);
                 self.advance(now);
             }

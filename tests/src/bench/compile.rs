@@ -1,11 +1,12 @@
 //! How long the core takes from a change of the world to new contents and rows, as sites grow.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use skerry_core::id::{Revision, Timestamp};
 use skerry_core::index::{Change, Index};
-use skerry_core::ledger::Ledger;
+use skerry_core::ledger::{Declared, Ledger};
 use skerry_core::world::ServiceIndexes;
 
 use super::{Args, Row, world};
@@ -61,7 +62,8 @@ fn measure_at(sites: usize) -> Vec<Row> {
 fn commit(index: &mut Index, ledger: &mut Ledger, changes: impl IntoIterator<Item = Change>) -> usize {
     changes.into_iter().for_each(|change| index.apply(change));
     let compiled = index.compile();
-    ledger.publish(&compiled, |_| None, &Revision::folder(), Timestamp(0)).rows.len()
+    let named = BTreeSet::new();
+    ledger.publish(&compiled, |_| None, Declared::Named(&named), &Revision::folder(), Timestamp(0)).rows.len()
 }
 
 fn timed(work: impl FnOnce() -> usize) -> Duration {

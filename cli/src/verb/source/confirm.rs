@@ -1,11 +1,11 @@
-//! `skerry source confirm`: accepts a head that the core holds, since the branch was rewritten or rolled back.
+//! `skerry source confirm`: accepts a head that the core holds, or what sites refused of the revision in force.
 
 use skerry_core::id::Revision;
 
 use crate::args::core::CoreArgs;
 use crate::error::{CliError, ErrorKind};
 use crate::fleet::Fleet;
-use crate::fleet::view::{FleetView, HeldView};
+use crate::fleet::view::{FleetView, SourceView};
 use crate::outcome::Outcome;
 use crate::output::Output;
 
@@ -15,13 +15,14 @@ const HASH: std::ops::RangeInclusive<usize> = 7..=40;
 const EXAMPLES: &str = "\
 Examples:
   skerry source get                  # shows the revision that is held, and why
-  skerry source confirm 1a2b3c4d     # the held one, by its whole name or the start of its hash";
+  skerry source confirm 1a2b3c4d     # the held one, by its whole name or the start of its hash
+  skerry source confirm 5e6f7a8b     # the one in force: what sites refused to lose of it is meant";
 
-/// Accept a revision that the core holds because the branch was rewritten
+/// Accept a revision that the core holds, or what sites refused to lose of the one in force
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The held revision: `main@sha1:<40 hex>`, or at least 7 digits of its hash
+    /// The revision: `main@sha1:<40 hex>`, or at least 7 digits of its hash
     #[arg(value_name = "REVISION")]
     pub revision: String,
     /// The core to ask.
@@ -37,18 +38,27 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     }
     let mut core = Fleet::at(&args.core.core)?;
     let source = FleetView::of(core.source()?).source;
-    let held = source.held.ok_or_else(|| {
-        let message = "no revision waits for a confirmation";
-        CliError::new(ErrorKind::Refused, message).hint(format!("the core runs `{}`", source.revision))
-    })?;
-    if !is_meant(&args.revision, &held) {
-        let message = format!("`{}` does not wait for a confirmation", args.revision);
-        let hint = format!("`{}` does: {}", held.revision, held.reason);
-        return Err(CliError::new(ErrorKind::Refused, message).hint(hint));
-    }
-    core.confirm_source(&held.revision)?;
-    output.result(&format!("confirmed {}\n", held.revision))?;
+    let held = source.held.as_ref().map(|held| &held.revision);
+    let meant =
+        held.into_iter().chain([&source.revision]).find(|revision| is_meant(&args.revision, revision));
+    let Some(meant) = meant else { return Err(not_meant(args, &source)) };
+    core.confirm_source(meant)?;
+    output.result(&format!("confirmed {meant}\n"))?;
     Ok(Outcome::Done)
+}
+
+fn not_meant(args: &Args, source: &SourceView) -> CliError {
+    let (message, hint) = match &source.held {
+        None => (
+            "no revision waits for a confirmation".to_owned(),
+            format!("the core runs `{}`", source.revision),
+        ),
+        Some(held) => (
+            format!("`{}` does not wait for a confirmation", args.revision),
+            format!("`{}` does: {}", held.revision, held.reason),
+        ),
+    };
+    CliError::new(ErrorKind::Refused, message).hint(hint)
 }
 
 /// Says whether a text is the name of a revision, long or short, or the start of its hash.
@@ -57,10 +67,10 @@ fn names_a_commit(typed: &str) -> bool {
     HASH.contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn is_meant(typed: &str, held: &HeldView) -> bool {
-    let hash = held.revision.split_once("@sha1:").map_or("", |(_, hash)| hash);
+fn is_meant(typed: &str, revision: &str) -> bool {
+    let hash = revision.split_once("@sha1:").map_or("", |(_, hash)| hash);
     let is_hash = HASH.contains(&typed.len()) && hash.starts_with(&typed.to_ascii_lowercase());
-    typed == held.revision || typed == Revision::from_text(&held.revision).short() || is_hash
+    typed == revision || typed == Revision::from_text(revision).short() || is_hash
 }
 
 #[cfg(test)]
@@ -70,15 +80,15 @@ mod tests {
     #[test]
     fn only_the_held_revision_is_meant() {
         let hash = "1a2b3c4d".repeat(5);
-        let held = HeldView { revision: format!("main@sha1:{hash}"), reason: String::new() };
-        for typed in [held.revision.as_str(), &hash, "1a2b3c4", "main@1a2b3c4d"] {
+        let held = format!("main@sha1:{hash}");
+        for typed in [held.as_str(), &hash, "1a2b3c4", "main@1a2b3c4d"] {
             assert!(is_meant(typed, &held), "{typed}");
         }
         for typed in ["", "1a2b3c", "2b3c4d1a", "main", "main@sha1:1a2b3c4d"] {
             assert!(!is_meant(typed, &held), "{typed}");
         }
         assert!(is_meant("1A2B3C4", &held));
-        for typed in ["1a2b3c4", "main@1a2b3c4d", &held.revision, "main@sha1:1a2b3c4d"] {
+        for typed in ["1a2b3c4", "main@1a2b3c4d", &held, "main@sha1:1a2b3c4d"] {
             assert!(names_a_commit(typed), "{typed}");
         }
         for typed in ["", "abc", "1a2b3c", "main", "main@", "main@sha1:xyz", "not-a-hash", "@"] {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use skerry_core::id::{Kind, ObjectKey};
 use skerry_core::world::Age;
 use skerry_gitops::reference::Reference;
 use skerry_gitops::remote::Remote;
@@ -238,6 +237,125 @@ fn another_path_is_held_until_it_is_confirmed() {
     let mut follower = rig.start();
     follower.poll().unwrap();
     assert_eq!(held(&follower), "");
+}
+
+fn services(names: std::ops::Range<usize>) -> String {
+    let one = |at| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{at}}}\nspec: {{ports: [{{port: 80}}]}}\n"
+        )
+    };
+    SITE.to_owned() + &names.map(one).collect::<String>()
+}
+
+fn mesh(percent: u8) -> String {
+    format!(
+        "apiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {{name: m}}\nspec: {{maxRemovalPercent: {percent}}}\n"
+    )
+}
+
+#[test]
+fn invariant_6_mass_removal_is_held_over_a_restart_until_it_is_confirmed() {
+    let mut rig = Rig::with("", &[("a.yaml", &services(0..10))]);
+    let mut follower = rig.start_accepted();
+    let shrunk = rig.repository.commit("most are gone", &[("a.yaml", &services(0..4))]);
+
+    follower.poll().unwrap();
+
+    let reason = held(&follower).to_owned();
+    assert!(reason.contains("takes away 6 of 10 Service (60 %) within an hour"), "{reason}");
+    assert!(reason.contains("is 50 %: Service default/s4, Service default/s5,"), "{reason}");
+    assert!(reason.contains(&format!("skerry source confirm {}", &shrunk[..8])), "{reason}");
+    assert_eq!(scopes(&mut follower), []);
+    rig.keep(&follower);
+    let mut follower = rig.start();
+    follower.poll().unwrap();
+    assert_eq!(held(&follower), reason, "the hold outlives a restart");
+    let events = follower.take_events();
+    assert!(events.iter().all(|event| event.deletes.is_empty() && event.upserts.len() == 11), "{events:?}");
+
+    // A newer head is judged anew, and by itself.
+    let more = rig.repository.commit("one more", &[("b.yaml", &site_named("s2"))]);
+    follower.poll().unwrap();
+    assert!(held(&follower).starts_with(&more[..8]), "{}", held(&follower));
+    assert!(follower.confirm(&shrunk).is_err(), "a confirmation names exactly one revision");
+    follower.confirm(&more).unwrap();
+    let events = follower.take_events();
+    assert_eq!((events[0].confirmed, events[0].deletes.len()), (Confirmed::Change, 6));
+    assert_eq!(held(&follower), "");
+}
+
+#[test]
+fn invariant_6_removals_add_up_for_an_hour_until_they_are_confirmed() {
+    let rig = &mut Rig::with("", &[("a.yaml", &services(0..10))]);
+    let mut follower = rig.start_accepted();
+    for left in [8, 6, 5] {
+        let commit = rig.repository.commit("some are gone", &[("a.yaml", &services(0..left))]);
+        follower.poll().unwrap();
+        assert_eq!((accepted(&follower), held(&follower)), (commit, ""));
+    }
+    let commit = rig.repository.commit("one more is gone", &[("a.yaml", &services(0..4))]);
+    follower.poll().unwrap();
+    assert!(held(&follower).contains("takes away 6 of 10 Service"), "{}", held(&follower));
+    follower.confirm(&commit).unwrap();
+
+    let commit = rig.repository.commit("another is gone", &[("a.yaml", &services(0..3))]);
+    follower.poll().unwrap();
+    assert_eq!(
+        (accepted(&follower), held(&follower)),
+        (commit, ""),
+        "what was confirmed does not count any more"
+    );
+}
+
+#[test]
+fn invariant_6_the_limit_is_that_of_the_mesh_in_force() {
+    let rig = &mut Rig::with("", &[("a.yaml", &services(0..20)), ("m.yaml", &mesh(25))]);
+    let mut follower = rig.start_accepted();
+    rig.repository
+        .commit("raised, and used at once", &[("a.yaml", &services(0..10)), ("m.yaml", &mesh(100))]);
+    follower.poll().unwrap();
+    assert!(held(&follower).contains("10 of 20 Service (50 %)"), "{}", held(&follower));
+    assert!(held(&follower).contains("is 25 %"), "{}", held(&follower));
+
+    rig.repository.commit("first raised", &[("a.yaml", &services(0..20)), ("m.yaml", &mesh(100))]);
+    follower.poll().unwrap();
+    let commit = rig.repository.commit("then used", &[("a.yaml", &services(0..10))]);
+    follower.poll().unwrap();
+    assert_eq!((accepted(&follower), held(&follower)), (commit, ""));
+
+    rig.repository.commit("no settings", &[("m.yaml", "")]);
+    follower.poll().unwrap();
+    assert!(held(&follower).contains("1 of 1 Mesh"), "{}", held(&follower));
+}
+
+#[test]
+fn a_renamed_folder_removes_nothing_and_a_document_that_breaks_is_no_removal() {
+    let rig = &mut Rig::with("", &[("old/a.yaml", &services(0..10))]);
+    let mut follower = rig.start_accepted();
+    for files in [
+        [("old/a.yaml", ""), ("new/b.yaml", services(0..10).as_str())],
+        [("new/b.yaml", "kind: [Site"), ("c.yaml", site_named("s2").as_str())],
+    ] {
+        let commit = rig.repository.commit("change", &files);
+        follower.poll().unwrap();
+        assert_eq!((accepted(&follower), held(&follower)), (commit, ""));
+        assert!(follower.take_events().iter().all(|event| event.deletes.is_empty()));
+    }
+}
+
+#[test]
+fn the_revision_in_force_can_be_confirmed_for_sites_that_refused_it() {
+    let mut rig = Rig::with("", &[("a.yaml", SITE)]);
+    let mut follower = rig.start_accepted();
+    let commit = accepted(&follower);
+
+    assert_eq!(follower.confirm("0000000"), Err(NotConfirmed::NothingHeld));
+    follower.confirm(&commit[..8]).unwrap();
+
+    let events = follower.take_events();
+    assert_eq!((events.len(), events[0].confirmed, events[0].scope), (1, Confirmed::InForce, Scope::Changes));
+    assert!(events[0].upserts.is_empty() && events[0].deletes.is_empty());
 }
 
 #[test]
