@@ -27,7 +27,7 @@ mod session;
 mod storage;
 mod transfer;
 
-pub(crate) use session::{Session, Terms};
+use session::Terms;
 use transfer::Received;
 
 const HEAD: &str = "refs/skerry/head";
@@ -97,7 +97,7 @@ impl Mirror {
         timeout: Duration,
     ) -> Result<Head, FetchError> {
         let terms = Terms::new(&self.dir, &self.remote, credentials, timeout).limit(self.fetch_limit);
-        let received = self.transfer(reference, terms, timeout)?;
+        let received = self.transfer(reference, terms, timeout).map_err(|error| self.blame(error))?;
         let stored = self.history.repo.reference(HEAD, received.commit.to_git(), true, "fetch");
         stored.map_err(|error| failure::damaged(&self.remote, &error))?;
         if packs::count(&self.dir) > PACKS {
@@ -105,6 +105,18 @@ impl Mirror {
         }
         let Received { commit, bytes } = received;
         Ok(Head { commit, revision: reference.revision(commit), received_bytes: bytes })
+    }
+
+    /// A fetch over a damaged mirror fails in many words, mostly those of an unreachable remote: what the mirror itself
+    /// says counts before them.
+    fn blame(&self, error: FetchError) -> FetchError {
+        match &error {
+            FetchError::Storage { .. } | FetchError::TimedOut { .. } | FetchError::TooLarge { .. } => error,
+            _ => match storage::open_sound(&self.dir) {
+                Ok(_) => error,
+                Err(damage) => failure::damaged(&self.remote, &damage),
+            },
+        }
     }
 
     fn transfer(

@@ -57,9 +57,10 @@ fn create(dir: &Path) -> Result<Repository, git2::Error> {
     Ok(repo)
 }
 
-/// Opens a mirror whose references all lead to a commit with its tree.
-fn open_sound(dir: &Path) -> Result<Repository, git2::Error> {
+/// Opens a mirror whose `HEAD` can be read, and whose references all lead to a commit with its tree.
+pub(super) fn open_sound(dir: &Path) -> Result<Repository, git2::Error> {
     let repo = Repository::open_bare(dir)?;
+    repo.find_reference("HEAD")?;
     for reference in repo.references()? {
         reference?.peel_to_commit()?.tree()?;
     }

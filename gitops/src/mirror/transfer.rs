@@ -38,7 +38,11 @@ pub(super) fn run(reference: &Reference, terms: Terms) -> Result<Received, Fetch
         let specs = refspecs(reference);
         connection.remote().download(&specs, Some(&mut options)).map_err(|error| session.failure(&error))?;
     }
-    let commit = commit_of(&repo, wanted).ok_or_else(|| not_found(&heads, reference, &session))?;
+    let commit = commit_of(&repo, wanted).ok_or_else(|| match repo.find_object(wanted, None) {
+        // The remote has it and was asked for it, and it is not here: the mirror cannot be read.
+        Err(error) if reference.full_name().is_some() => failure::damaged(session.remote(), &error),
+        _ => not_found(&heads, reference, &session),
+    })?;
     Ok(Received { commit, bytes: session.received() })
 }
 

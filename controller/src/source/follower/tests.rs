@@ -1,5 +1,6 @@
 //! Following: no event is lost, and nothing is removed unasked, whatever fails and when.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use skerry_core::world::Age;
@@ -401,6 +402,77 @@ fn a_damaged_mirror_is_built_anew() {
     follower.restore();
     assert_eq!(scopes(&mut follower), [Scope::Whole]);
     assert!(follower.mirror.history().contains(first));
+}
+
+/// Each way to damage a mirror, while it is in use and while the core is away.
+#[test]
+fn every_damage_of_the_mirror_is_found_and_built_anew() {
+    type Damage = (&'static str, fn(&Path));
+    let in_use: [Damage; 4] = [
+        ("HEAD is garbage", |mirror| write_garbage(&mirror.join("HEAD"))),
+        ("a reference is garbage", |mirror| write_garbage(&mirror.join("refs/skerry/head"))),
+        ("the packed references are garbage", |mirror| write_garbage(&mirror.join("packed-refs"))),
+        ("the references are gone", |mirror| fs_err::remove_dir_all(mirror.join("refs")).unwrap()),
+    ];
+    let at_rest: [Damage; 4] = [
+        ("the packs are cut short", |mirror| {
+            each_object(mirror, |path| {
+                let bytes = fs_err::read(path).unwrap();
+                fs_err::write(path, &bytes[..bytes.len() / 2]).unwrap();
+            })
+        }),
+        ("the packs are gone", |mirror| each_object(mirror, |path| fs_err::remove_file(path).unwrap())),
+        ("the configuration is garbage", |mirror| write_garbage(&mirror.join("config"))),
+        ("HEAD is gone", |mirror| fs_err::remove_file(mirror.join("HEAD")).unwrap()),
+    ];
+    let cases = in_use.map(|damage| (damage, true)).into_iter();
+    for ((case, damage), is_in_use) in
+        cases.chain(in_use.into_iter().chain(at_rest).map(|damage| (damage, false)))
+    {
+        let mut rig = Rig::with("", &[("a.yaml", SITE)]);
+        let mut follower = rig.start_accepted();
+        let second = rig.repository.commit("second", &[("b.yaml", &site_named("s2"))]);
+        let mirror = rig.folder.path().join("mirror");
+        if is_in_use {
+            damage(&mirror);
+        } else {
+            drop(follower);
+            damage(&mirror);
+            follower = rig.start();
+            follower.restore();
+        }
+
+        follower.poll().unwrap_or_else(|failure| panic!("{case}: {failure}"));
+
+        assert_eq!((accepted(&follower), held(&follower)), (second, ""), "{case}");
+        let events = follower.take_events();
+        assert!(events.iter().all(|event| event.deletes.is_empty()), "{case}: {events:?}");
+    }
+}
+
+fn write_garbage(path: &Path) {
+    fs_err::remove_file(path).ok();
+    fs_err::write(path, "\0garbage\n").unwrap();
+}
+
+fn each_object(mirror: &Path, change: impl Fn(&Path)) {
+    let mut folders = vec![mirror.join("objects")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => {
+                    // Objects are read-only.
+                    let mut permissions = fs_err::metadata(&path).unwrap().permissions();
+                    #[expect(clippy::permissions_set_readonly_false, reason = "a test's own file")]
+                    permissions.set_readonly(false);
+                    fs_err::set_permissions(&path, permissions).unwrap();
+                    change(&path);
+                }
+            }
+        }
+    }
 }
 
 #[test]
