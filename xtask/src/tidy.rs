@@ -16,6 +16,7 @@ mod heads;
 mod layering;
 mod links;
 mod names;
+mod providers;
 mod sizes;
 mod tree;
 mod violation;
@@ -28,7 +29,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let roots = forgotten::target_roots(&workspace);
     let mut violations = layering::check(&tree, &layering::Graph::read(&workspace)?);
     violations.extend(forgotten::check(&tree, &roots));
-    for check in [heads::check, links::check, names::check, sizes::check, words::check] {
+    for check in [heads::check, links::check, names::check, providers::check, sizes::check, words::check] {
         violations.extend(check(&tree));
     }
     violations.sort();

@@ -44,6 +44,28 @@ fn every_field_is_described(schema: &serde_json::Value) -> bool {
     })
 }
 
+/// Invariant 8: what sites observe is in the core's store. No status has a map or a list that could have a row for each
+/// site: its fields are plain values, and its one list holds conditions, of which there is one of each type.
+#[test]
+fn invariant_8_no_status_grows_with_sites() {
+    for (path, text) in generate::files().iter().filter(|(path, _)| path.starts_with("deploy/crds/")) {
+        let parsed = parse(path, text.as_bytes());
+        let version = &parsed.documents[0].value["spec"]["versions"][0];
+        let status = &version["schema"]["openAPIV3Schema"]["properties"]["status"];
+        assert_ne!(status["x-kubernetes-preserve-unknown-fields"], true, "{path}");
+        for (name, field) in status["properties"].as_object().expect("a status has fields") {
+            match field["type"].as_str() {
+                Some("array") => {
+                    assert_eq!(name, "conditions", "{path}: a list that may grow with sites");
+                    assert_eq!(field["x-kubernetes-list-map-keys"], serde_json::json!(["type"]), "{path}");
+                }
+                Some("string" | "integer" | "boolean") => {}
+                other => panic!("{path}: status.{name} is {other:?}: a map or object may grow with sites"),
+            }
+        }
+    }
+}
+
 #[test]
 fn rules_between_fields_are_in_the_crds() {
     let files = generate::files();
