@@ -1,4 +1,4 @@
-//! Which sites are connected and when each was last heard from.
+//! Which sites are connected, by which agent, and when each was last heard from.
 //!
 //! Holds no queue: a wake is one bit for each stream, and whoever is woken looks up what is newest.
 
@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use skerry_core::id::{SiteId, Timestamp};
 use tokio::sync::Notify;
+
+pub mod claim;
+
+use claim::{Claim, Claimant, Claims, Fenced, Place};
 
 /// Sites that connect at once wait for each other only within one of these.
 const SHARDS: usize = 64;
@@ -25,6 +29,9 @@ struct Line {
 #[derive(Debug, Default)]
 struct Contact {
     line: Option<Arc<Line>>,
+    claims: Claims,
+    /// It came by pull last.
+    pulls: bool,
     last_seen: Timestamp,
     /// `last_seen` was not handed out by `take_seen` yet.
     is_new: bool,
@@ -35,8 +42,14 @@ struct Contact {
 pub struct Seen {
     /// A stream is open.
     pub connected: bool,
+    /// It came by pull last: no stream is due.
+    pub pulls: bool,
     /// The last message, by the core's clock; 0 when there was none since the core started.
     pub last_seen: Timestamp,
+    /// The agent that is served.
+    pub agent: Option<Claim>,
+    /// Another agent that claims the site.
+    pub rival: Option<Claim>,
 }
 
 /// All sites that were heard from since the core started.
@@ -74,25 +87,42 @@ impl Presence {
 
     /// Notes that a site was heard from.
     pub fn touch(&self, site: &SiteId, now: Timestamp) {
-        let mut shard = self.shard(site).lock();
-        match shard.get_mut(site) {
-            Some(contact) => contact.see(now),
-            None => drop(shard.insert(site.clone(), Contact { line: None, last_seen: now, is_new: true })),
-        }
+        self.shard(site).lock().entry(site.clone()).or_default().see(now);
     }
 
-    /// Registers a stream. The newest one of a site wins, since the other may hang half-open.
-    pub fn connect(self: &Arc<Self>, site: &SiteId, now: Timestamp) -> Connection {
+    /// Registers a stream. The newest one of an agent wins, since the other may hang half-open.
+    ///
+    /// # Errors
+    /// Another agent is served.
+    pub fn connect(
+        self: &Arc<Self>,
+        site: &SiteId,
+        by: Claimant,
+        now: Timestamp,
+    ) -> Result<Connection, Fenced> {
         let line = Arc::new(Line::default());
         let mut shard = self.shard(site).lock();
         let contact = shard.entry(site.clone()).or_default();
-        contact.see(now);
+        contact.claim(by, now)?;
+        contact.pulls = false;
         if let Some(older) = contact.line.replace(Arc::clone(&line)) {
             older.is_replaced.store(true, Ordering::Release);
             older.wake.notify_one();
         }
         drop(shard);
-        Connection { presence: Arc::clone(self), site: site.clone(), line }
+        Ok(Connection { presence: Arc::clone(self), site: site.clone(), line })
+    }
+
+    /// Notes that a site came by pull.
+    ///
+    /// # Errors
+    /// Another agent is served.
+    pub fn pull(&self, site: &SiteId, by: Claimant, now: Timestamp) -> Result<(), Fenced> {
+        let mut shard = self.shard(site).lock();
+        let contact = shard.entry(site.clone()).or_default();
+        contact.claim(by, now)?;
+        contact.pulls = true;
+        Ok(())
     }
 
     /// Wakes a site's stream if there is one. Wakes that come before it looks are one.
@@ -104,11 +134,14 @@ impl Presence {
     }
 
     /// Tells what is known of a site.
-    pub fn seen(&self, site: &SiteId) -> Seen {
+    pub fn seen(&self, site: &SiteId, now: Timestamp) -> Seen {
         let shard = self.shard(site).lock();
         shard.get(site).map_or_else(Seen::default, |contact| Seen {
             connected: contact.line.is_some(),
+            pulls: contact.pulls,
             last_seen: contact.last_seen,
+            agent: contact.claims.holder(),
+            rival: contact.claims.rival(now),
         })
     }
 
@@ -130,6 +163,15 @@ impl Contact {
         // Not the later of the two: a clock that was set back would leave a time that never comes.
         self.last_seen = now;
         self.is_new = true;
+        self.claims.heard(now);
+    }
+
+    /// Judges an agent. One that is not served leaves the figures of the one that is alone.
+    fn claim(&mut self, by: Claimant, now: Timestamp) -> Result<(), Fenced> {
+        let place = if self.line.is_some() || self.pulls { Place::Held } else { Place::Left };
+        self.claims.claim(by, place, now)?;
+        self.see(now);
+        Ok(())
     }
 }
 

@@ -3,18 +3,18 @@
 //! Pure: a report counts once, however often it comes. It must not judge what a report says; that
 //! is the reader's part.
 
-use skerry_core::id::{Digest, Timestamp};
-use skerry_proto::limits::{MAX_DETAIL_BYTES, MAX_EVENTS, MAX_PROXIES, MAX_WORKLOAD_PROBLEMS};
-use skerry_proto::v1::{Report, SiteEvent, SiteState, report::Body};
-
-use prost::Message as _;
+use skerry_core::id::Timestamp;
+use skerry_proto::limits::{
+    BOOT_STORE_BYTES, MAX_DETAIL_BYTES, MAX_EVENTS, MAX_OPEN, MAX_PROXIES, MAX_WORKLOAD_PROBLEMS,
+};
+use skerry_proto::v1::{Report, SiteEvent, SiteState, report::Body, site_event::Kind};
 
 /// The latest state that a site has told of itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
     /// The state.
     pub state: SiteState,
-    /// When it was made, by the site's clock.
+    /// When it was made, by the core's clock as far as that can be told ([`Arrival::observed`]).
     pub observed_at: Timestamp,
     /// When it came, by the core's clock.
     pub received_at: Timestamp,
@@ -25,7 +25,7 @@ pub struct Observed {
 pub struct Event {
     /// Its report's number, as the site counts.
     pub seq: u64,
-    /// When it was made, by the site's clock.
+    /// When it was made, as in [`Observed`].
     pub observed_at: Timestamp,
     /// When it came, by the core's clock.
     pub received_at: Timestamp,
@@ -40,17 +40,44 @@ pub struct ReportRow {
     pub boot: Vec<u8>,
     /// The highest report that is kept; 0 before the first.
     pub acknowledged: u64,
-    /// BLAKE3 of that report: tells a repeated report from one of a site whose store was lost.
-    pub last: Option<Digest>,
-    /// BLAKE3 of the last event's report: an agent may replace a state that was not acknowledged to
-    /// it by a later one, but never an event.
-    pub last_event: Option<Digest>,
     /// The latest state.
     pub observed: Option<Observed>,
+    /// How far the site's clock was ahead at the last request: milliseconds, behind is negative.
+    pub clock_ahead_ms: i64,
+    /// What was refused or rolled back since the site last applied something, oldest first; at most [`MAX_OPEN`].
+    pub open: Vec<Event>,
+    /// How many older ones of those there were.
+    pub open_older: u32,
     /// The place of the oldest event that is kept; places count up from 0 and are never reused.
     pub first_event: u64,
     /// The place of the next event.
     pub next_event: u64,
+}
+
+/// When a request came and when it was sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// By the core's clock.
+    pub received_at: Timestamp,
+    /// By the site's clock; 0: an older agent does not say.
+    pub sent_at: Timestamp,
+}
+
+impl Arrival {
+    /// Puts a time of the site's clock on the core's: what it was made before it was sent is its age, whatever that
+    /// clock shows. Never after the request came, so that no wrong clock makes a figure look fresher than it can be.
+    pub fn observed(self, by_site: Timestamp) -> Timestamp {
+        match self.sent_at {
+            Timestamp(0) => by_site.min(self.received_at),
+            sent => Timestamp(self.received_at.0.saturating_sub(sent.0.saturating_sub(by_site.0))),
+        }
+    }
+
+    /// Says how far the site's clock is ahead: milliseconds.
+    fn ahead_ms(self) -> Option<i64> {
+        let signed = |time: Timestamp| i64::try_from(time.0).unwrap_or(i64::MAX);
+        (self.sent_at.0 > 0).then(|| signed(self.sent_at).saturating_sub(signed(self.received_at)))
+    }
 }
 
 /// What came of some reports.
@@ -64,26 +91,23 @@ pub struct Folded {
 
 /// Folds the reports of one request, oldest first, into a row.
 ///
-/// A site counts its reports over the life of its store. The same boot repeats itself when an
-/// acknowledgement was lost; another boot either goes on counting (the agent was restarted) or
-/// starts anew (the store was lost). In the second case it has neither the report nor the event
-/// that was acknowledged last, and everything it sends is new.
-pub fn fold(mut row: ReportRow, boot: &[u8], reports: Vec<Report>, received_at: Timestamp) -> Folded {
-    if row.boot != boot && starts_anew(&row, &reports) {
+/// A site counts its reports over the life of its store. It repeats itself when an acknowledgement was lost, and after a
+/// crash that took what it had forgotten back to the disk. A site whose store was lost counts from one again: its boot
+/// ids name another store, and everything that it sends is new.
+pub fn fold(mut row: ReportRow, boot: &[u8], reports: Vec<Report>, arrival: Arrival) -> Folded {
+    let store = |boot: &[u8]| boot.get(..BOOT_STORE_BYTES).map(<[u8]>::to_vec);
+    if store(&row.boot) != store(boot) {
         row.acknowledged = 0;
     }
     row.boot = boot.to_vec();
+    row.clock_ahead_ms = arrival.ahead_ms().unwrap_or_default();
     let mut events = Vec::new();
     for report in reports {
         if report.seq <= row.acknowledged {
             continue;
         }
         row.acknowledged = report.seq;
-        row.last = Some(digest(&report));
-        if matches!(report.body, Some(Body::Event(_))) {
-            row.last_event = row.last;
-        }
-        events.extend(take(&mut row, report, received_at));
+        events.extend(take(&mut row, report, arrival));
     }
     let kept = row.next_event.saturating_sub(MAX_EVENTS as u64);
     row.first_event = row.first_event.max(kept);
@@ -91,19 +115,30 @@ pub fn fold(mut row: ReportRow, boot: &[u8], reports: Vec<Report>, received_at: 
     Folded { row, events }
 }
 
-/// Says whether reports with numbers that were acknowledged are not the ones that were.
-fn starts_anew(row: &ReportRow, reports: &[Report]) -> bool {
-    let has_old_numbers = reports.first().is_some_and(|first| first.seq <= row.acknowledged);
-    let repeats = |digest: Digest| row.last == Some(digest) || row.last_event == Some(digest);
-    has_old_numbers && !reports.iter().map(digest).any(repeats)
+impl ReportRow {
+    /// Keeps what was refused where people look, until the site has applied something after it. (Not: something with
+    /// a higher generation. A site never goes down, and a core that lost its store counts from one again.)
+    fn settle(&mut self, event: &Event) {
+        match event.event.kind() {
+            Kind::BundleRefused | Kind::RolledBack => {
+                self.open.push(event.clone());
+                if self.open.len() > MAX_OPEN {
+                    self.open.remove(0);
+                    self.open_older = self.open_older.saturating_add(1);
+                }
+            }
+            Kind::Applied => {
+                self.open.clear();
+                self.open_older = 0;
+            }
+            Kind::ProxyExited | Kind::Unknown => {}
+        }
+    }
 }
 
-fn digest(report: &Report) -> Digest {
-    Digest::of(&report.encode_to_vec())
-}
-
-fn take(row: &mut ReportRow, report: Report, received_at: Timestamp) -> Option<(u64, Event)> {
-    let observed_at = Timestamp(report.observed_at_ms);
+fn take(row: &mut ReportRow, report: Report, arrival: Arrival) -> Option<(u64, Event)> {
+    let observed_at = arrival.observed(Timestamp(report.observed_at_ms));
+    let received_at = arrival.received_at;
     match report.body {
         Some(Body::State(state)) => {
             row.observed = Some(Observed { state: trim(state), observed_at, received_at });
@@ -113,7 +148,9 @@ fn take(row: &mut ReportRow, report: Report, received_at: Timestamp) -> Option<(
             cut(&mut event.detail);
             let place = row.next_event;
             row.next_event += 1;
-            Some((place, Event { seq: report.seq, observed_at, received_at, event }))
+            let event = Event { seq: report.seq, observed_at, received_at, event };
+            row.settle(&event);
+            Some((place, event))
         }
         // A newer agent's kind of report: counted, so that it is not sent again and again.
         None => None,

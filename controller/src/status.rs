@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use prost::Message as _;
+use skerry_core::bundle::{FragmentKey, v1};
 use skerry_core::diagnostic::Severity;
 use skerry_core::id::{SiteId, Timestamp};
 use skerry_core::selector::Labels;
@@ -15,6 +16,7 @@ use skerry_proto::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_BYTES};
 use skerry_proto::v1::{Diagnostic as WireDiagnostic, EventRow, FragmentRow, SiteSummary, SourceStatus};
 
 use crate::presence::Seen;
+use crate::presence::claim::Claim;
 use crate::publish::shards::Entry;
 use crate::publish::{Published, World};
 use crate::report::{Event, ReportRow};
@@ -58,20 +60,38 @@ pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> Sit
         site: site.to_string(),
         labels: facts.labels,
         connected: facts.seen.connected,
+        pulls: facts.seen.pulls,
         last_seen_ms: last_seen.0,
+        agent: facts.seen.agent.map(Claim::to_wire),
+        rival: facts.seen.rival.map(Claim::to_wire),
         ..SiteSummary::default()
     };
     if let Some(entry) = facts.entry {
         summary.desired = published.manifest(site, &entry.row).1.as_bytes().to_vec();
         summary.desired_generation = entry.row.generation.0;
         summary.desired_revision = entry.row.revision.to_string();
+        summary.stale_after_seconds = stale_after_seconds(&entry);
     }
-    if let Some(observed) = facts.report.and_then(|report| report.observed) {
+    let Some(report) = facts.report else { return summary };
+    summary.clock_ahead_ms = report.clock_ahead_ms;
+    summary.open = report.open.into_iter().rev().map(to_event_row).collect();
+    summary.open_older = report.open_older;
+    if let Some(observed) = report.observed {
         summary.received_at_ms = observed.received_at.0;
         summary.observed_at_ms = observed.observed_at.0;
         summary.state = Some(observed.state);
     }
     summary
+}
+
+/// What the site's settings say; 0 as long as nothing was compiled since the core started.
+fn stale_after_seconds(entry: &Entry) -> u32 {
+    let mut fragments = entry.contents.iter().flat_map(|contents| &contents.fragments);
+    let settings = fragments.find(|fragment| fragment.key == FragmentKey::Settings);
+    match settings.and_then(|fragment| v1::Fragment::decode(&*fragment.bytes).ok()?.kind) {
+        Some(v1::fragment::Kind::Settings(settings)) => settings.stale_after_seconds,
+        Some(v1::fragment::Kind::Service(_)) | None => 0,
+    }
 }
 
 /// Describes the source. Without a world nothing was compiled since the core started.

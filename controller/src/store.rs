@@ -16,7 +16,7 @@ use skerry_gitops::removal::Recent;
 use skerry_gitops::snapshot::hold::Hold;
 use skerry_proto::v1::Report;
 
-use crate::report::{Event, ReportRow};
+use crate::report::{Arrival, Event, ReportRow};
 
 mod error;
 mod record;
@@ -103,8 +103,8 @@ pub struct ReportBatch {
     pub boot: Vec<u8>,
     /// Oldest first.
     pub reports: Vec<Report>,
-    /// When they came.
-    pub received_at: Timestamp,
+    /// When they came and were sent.
+    pub arrival: Arrival,
 }
 
 /// Keeps the core's state. Blocking: call it where waiting for a disk hurts nobody.
@@ -131,6 +131,6 @@ pub trait StateStore: Send + Sync + 'static {
     /// Reads when a site was last heard from.
     fn seen(&self, site: &SiteId) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Reads a site's events, newest first.
+    /// Reads a site's events that are kept, newest first.
     fn events(&self, site: &SiteId) -> Result<Vec<Event>, StoreError>;
 }

@@ -49,6 +49,16 @@ pub const MAX_WORKLOAD_PROBLEMS: usize = 20;
 /// The longest free text of a report (what Envoy said, why a bundle was refused).
 pub const MAX_DETAIL_BYTES: usize = 1 << 10;
 
+/// How often a site says something at least, while it has a link: seconds. A site that is silent for longer, and
+/// [`REPORT_SLACK_SECONDS`], is not well.
+pub const REPORT_INTERVAL_SECONDS: u32 = 300;
+
+/// How late a report may be: two tries of 20 s over a link that is bad.
+pub const REPORT_SLACK_SECONDS: u32 = 45;
+
+/// The most refusals of one `SiteSummary.open`: 8 × (1 KiB detail + 100 B) = 9 KiB, when every one is as long as may be.
+pub const MAX_OPEN: usize = 8;
+
 /// The most diagnostics of one `SourceStatus`: 200 × 1 KiB = 200 KiB.
 pub const MAX_DIAGNOSTICS: usize = 200;
 
@@ -62,3 +72,9 @@ pub const MAX_SITES_A_PAGE: usize = 1_000;
 
 /// The length of `Hello.boot` and `ReportRequest.boot`.
 pub const BOOT_BYTES: usize = 16;
+
+/// So many bytes of a boot id name the agent's data folder.
+pub const BOOT_FOLDER_BYTES: usize = 6;
+
+/// So many bytes of it name the folder and the store in it: reports are numbered over the life of a store.
+pub const BOOT_STORE_BYTES: usize = 10;

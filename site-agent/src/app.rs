@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use skerry_core::id::NamespacedName;
+use skerry_proto::limits::BOOT_BYTES;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -114,7 +115,8 @@ impl App {
             workloads::run(config.workloads.clone(), kept, scan, lines.mailbox.clone(), cancel.clone());
         let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), cancel.clone());
         let supervisor = lines.supervisor(&config).run(cancel.clone());
-        let (link, mail) = lines.link(config, store);
+        let boot = boot_id(config.layout.folder_id(), store.id()?);
+        let (link, mail) = lines.link(config, store, boot);
         let tasks: Vec<(&'static str, Task)> = vec![
             ("site", Box::pin(on_own_thread(move |cancel| own(site, mail, clock, cancel), cancel.clone()))),
             ("link", Box::pin(link.run(cancel.clone()))),
@@ -202,13 +204,13 @@ impl Lines {
         }
     }
 
-    fn link(self, config: Config, store: Arc<Store>) -> (Link, mpsc::Receiver<Mail>) {
+    fn link(self, config: Config, store: Arc<Store>, boot: [u8; BOOT_BYTES]) -> (Link, mpsc::Receiver<Mail>) {
         let link = Link {
             site: config.site,
             core: config.core,
             mode: config.link,
             pull_interval: config.pull_interval,
-            boot: boot_id(),
+            boot,
             identity: self.identity.1,
             commands: self.commands.1,
             mailbox: self.mailbox,

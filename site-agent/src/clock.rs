@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use skerry_core::id::Digest;
+use skerry_proto::limits::{BOOT_BYTES, BOOT_FOLDER_BYTES, BOOT_STORE_BYTES};
 
 /// The time since the process began to count: what every state machine takes as `now`.
 pub(crate) type Now = Duration;
@@ -39,10 +40,19 @@ pub(crate) fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The id of this run of the agent: 16 random bytes.
-pub(crate) fn boot_id() -> [u8; 16] {
-    random()
+/// The id of this run of the agent: names of its data folder and of its store, and random bytes.
+pub(crate) fn boot_id(folder: FolderId, store: StoreId) -> [u8; BOOT_BYTES] {
+    let mut id = random();
+    id[..BOOT_FOLDER_BYTES].copy_from_slice(&folder);
+    id[BOOT_FOLDER_BYTES..BOOT_STORE_BYTES].copy_from_slice(&store);
+    id
 }
+
+/// What names a data folder.
+pub(crate) type FolderId = [u8; BOOT_FOLDER_BYTES];
+
+/// What names a store in it.
+pub(crate) type StoreId = [u8; BOOT_STORE_BYTES - BOOT_FOLDER_BYTES];
 
 /// A random share, 0 (inclusive) to 1 (exclusive): the jitter that the state machines take.
 pub(crate) fn share() -> f64 {
@@ -51,7 +61,7 @@ pub(crate) fn share() -> f64 {
 
 /// Asks the kernel: a generator of our own would be code and memory in every launcher, for a few
 /// bytes an hour. Where there is no such device, the time has to do.
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     use std::io::Read as _;
     let mut bytes = [0; N];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut device| device.read_exact(&mut bytes));
@@ -99,7 +109,10 @@ mod tests {
         let shares: Vec<f64> = (0..100).map(|_| share()).collect();
         assert!(shares.iter().all(|share| (0.0..1.0).contains(share)));
         assert!(shares.windows(2).any(|pair| pair[0] != pair[1]));
-        assert_ne!(boot_id(), boot_id());
+        let (first, second) = (boot_id([1; 6], [2; 4]), boot_id([1; 6], [2; 4]));
+        assert_eq!(first[..10], [1, 1, 1, 1, 1, 1, 2, 2, 2, 2]);
+        assert_eq!(first[..10], second[..10]);
+        assert_ne!(first, second);
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use skerry_core::id::{Digest, NamespacedName};
+use tracing::warn;
+
+use crate::clock::{FolderId, random};
 
 /// The longest path of a Unix socket: `sockaddr_un` has 108 bytes, one of them the final zero.
 pub const MAX_SOCKET_PATH: usize = 107;
@@ -52,6 +55,20 @@ impl Layout {
     /// The store.
     pub fn store(&self) -> PathBuf {
         self.root.join("state.redb")
+    }
+
+    /// What tells this data folder from any other: made once, and not in the store, which may be damaged. Where it
+    /// cannot be kept, each run is another one; the core then takes a while to let the next run in.
+    pub(crate) fn folder_id(&self) -> FolderId {
+        let path = self.root.join("id");
+        let kept = fs_err::read(&path).ok().and_then(|bytes| bytes.try_into().ok());
+        kept.unwrap_or_else(|| {
+            let id = random();
+            if let Err(error) = replace_file(&path, &id) {
+                warn!("cannot keep the data folder's id: {error}");
+            }
+            id
+        })
     }
 
     /// The last state report, for people.
@@ -211,5 +228,13 @@ mod tests {
         assert_eq!(fs_err::read(&path).unwrap(), b"two");
         assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_data_folder_keeps_its_id() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let id = |folder: &tempfile::TempDir| Layout::new(folder.path()).folder_id();
+        assert_eq!(id(&one), id(&one));
+        assert_ne!(id(&one), id(&other));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use skerry_core::bundle::v1::Manifest;
-use skerry_proto::limits::{MAX_DETAIL_BYTES, MAX_PROXIES, MAX_REPORT_BYTES};
+use skerry_proto::limits::{MAX_DETAIL_BYTES, MAX_PROXIES, MAX_REPORT_BYTES, REPORT_INTERVAL_SECONDS};
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{Report, SiteEvent, SiteState, report};
 
@@ -14,7 +14,7 @@ use crate::clock::Now;
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// How often a connected site says that nothing changed.
-const HEARTBEAT: Duration = Duration::from_secs(300);
+const HEARTBEAT: Duration = Duration::from_secs(REPORT_INTERVAL_SECONDS as u64);
 
 /// Decides when a state is due.
 #[derive(Debug, Default)]

@@ -1,10 +1,15 @@
 //! What a site's row comes to in one word.
 
 use serde::Serialize;
+use skerry_proto::limits::{REPORT_INTERVAL_SECONDS, REPORT_SLACK_SECONDS};
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::{ProxyState, SiteSummary};
 
+use crate::output::age::AHEAD_MS;
 use crate::output::table::Tone;
+
+/// How late a report may be that a site makes at least every interval: milliseconds.
+const INTERVAL_MS: u64 = (REPORT_INTERVAL_SECONDS as u64 + REPORT_SLACK_SECONDS as u64) * 1000;
 
 /// The state of a site. A dark site is unknown, whatever it said last (invariant 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -15,23 +20,61 @@ pub enum State {
     Pending,
     /// A proxy refused what it was given.
     Refused,
-    /// It is not connected: what it does now cannot be known.
+    /// It is not connected, or has been silent for too long: what it does now cannot be known.
     Unknown,
     /// It has never connected.
     NeverSeen,
 }
 
-impl State {
-    /// Judges a site's row.
-    pub fn of(site: &SiteSummary) -> Self {
-        let proxies = site.state.as_ref().map(|state| state.proxies.as_slice()).unwrap_or_default();
-        let is_current = site.state.as_ref().is_some_and(|state| state.manifest == site.desired);
+/// How much what a site said last says about now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// It never said anything.
+    NeverSeen,
+    /// It has no link.
+    Dark,
+    /// It has one, and nothing came over it for too long: it may hang half-open.
+    Silent,
+    /// It is there and has made no report yet.
+    NoReport,
+    /// Its last report is too old.
+    Old,
+    /// Its last report holds now.
+    Fresh,
+}
+
+impl Evidence {
+    /// Weighs the times of a site's row. All are by the core's clock; one that is in the future proves nothing.
+    pub fn of(site: &SiteSummary, now_ms: u64) -> Self {
+        let limit = u64::from(site.stale_after_seconds) * 1000;
+        let limit = limit.max(INTERVAL_MS);
+        let is_recent =
+            |at: u64| at > 0 && at <= now_ms.saturating_add(AHEAD_MS) && now_ms.saturating_sub(at) <= limit;
         match () {
             () if site.last_seen_ms == 0 => Self::NeverSeen,
-            () if !site.connected => Self::Unknown,
-            () if proxies.iter().any(|proxy| proxy.phase() == Phase::Refused) => Self::Refused,
-            () if is_current && !site.desired.is_empty() && proxies.iter().all(is_ready) => Self::InSync,
-            () => Self::Pending,
+            () if !site.connected && !site.pulls => Self::Dark,
+            () if !is_recent(site.last_seen_ms) => Self::Silent,
+            () if site.state.is_none() => Self::NoReport,
+            () if !is_recent(site.received_at_ms) || !is_recent(site.observed_at_ms) => Self::Old,
+            () => Self::Fresh,
+        }
+    }
+}
+
+impl State {
+    /// Judges a site's row.
+    pub fn of(site: &SiteSummary, now_ms: u64) -> Self {
+        let proxies = site.state.as_ref().map(|state| state.proxies.as_slice()).unwrap_or_default();
+        let is_current = site.state.as_ref().is_some_and(|state| state.manifest == site.desired);
+        match Evidence::of(site, now_ms) {
+            Evidence::NeverSeen => Self::NeverSeen,
+            Evidence::Dark | Evidence::Silent | Evidence::Old => Self::Unknown,
+            Evidence::NoReport => Self::Pending,
+            Evidence::Fresh if proxies.iter().any(|proxy| proxy.phase() == Phase::Refused) => Self::Refused,
+            Evidence::Fresh if is_current && !site.desired.is_empty() && proxies.iter().all(is_ready) => {
+                Self::InSync
+            }
+            Evidence::Fresh => Self::Pending,
         }
     }
 
@@ -41,7 +84,7 @@ impl State {
             Self::InSync => "InSync",
             Self::Pending => "Pending",
             Self::Refused => "Refused",
-            Self::Unknown => "Unknown (dark)",
+            Self::Unknown => "Unknown",
             Self::NeverSeen => "NeverSeen",
         }
     }
@@ -88,63 +131,4 @@ pub fn runs_from(proxies: &[ProxyState]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use skerry_proto::v1::SiteState;
-
-    fn proxy(phase: Phase) -> ProxyState {
-        ProxyState { phase: phase.into(), ..ProxyState::default() }
-    }
-
-    fn site(phases: &[Phase]) -> SiteSummary {
-        let proxies = phases.iter().map(|phase| proxy(*phase)).collect();
-        let state = SiteState { manifest: vec![1], proxies, ..SiteState::default() };
-        SiteSummary {
-            desired: vec![1],
-            connected: true,
-            last_seen_ms: 1,
-            state: Some(state),
-            ..SiteSummary::default()
-        }
-    }
-
-    #[test]
-    fn invariant_10_a_dark_site_is_unknown_whatever_it_said() {
-        let dark = SiteSummary { connected: false, ..site(&[Phase::Ready]) };
-        assert_eq!(State::of(&dark), State::Unknown);
-        assert_eq!(State::of(&SiteSummary { last_seen_ms: 0, ..dark }), State::NeverSeen);
-    }
-
-    #[test]
-    fn a_connected_site_is_judged_by_its_bundle_and_its_proxies() {
-        let behind = SiteSummary { desired: vec![2], ..site(&[Phase::Ready]) };
-        let silent = SiteSummary { state: None, ..site(&[]) };
-        let cases = [
-            (site(&[]), State::InSync),
-            (site(&[Phase::Ready, Phase::Ready]), State::InSync),
-            (site(&[Phase::Ready, Phase::Absent]), State::Pending),
-            (site(&[Phase::Ready, Phase::Detached]), State::Pending),
-            (site(&[Phase::Pending, Phase::Refused]), State::Refused),
-            (behind, State::Pending),
-            (silent, State::Pending),
-        ];
-        for (site, expected) in cases {
-            assert_eq!(State::of(&site), expected, "{site:?}");
-        }
-    }
-
-    #[test]
-    fn what_proxies_run_from_is_counted() {
-        let cases: [(&[Phase], &str); 5] = [
-            (&[], "-"),
-            (&[Phase::Absent], "-"),
-            (&[Phase::Ready, Phase::Absent], "agent"),
-            (&[Phase::Detached], "snapshot"),
-            (&[Phase::Ready, Phase::Detached], "agent (1 of 2 from snapshot)"),
-        ];
-        for (phases, expected) in cases {
-            let proxies: Vec<_> = phases.iter().map(|phase| proxy(*phase)).collect();
-            assert_eq!(runs_from(&proxies), expected);
-        }
-    }
-}
+mod tests;

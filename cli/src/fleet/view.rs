@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use skerry_core::id::Revision;
-use skerry_proto::v1::{EventRow, FleetStatus, SiteDetail, SiteSummary, SourceStatus, site_event};
+use skerry_proto::v1::{Claimant, EventRow, FleetStatus, SiteDetail, SiteSummary, SourceStatus, site_event};
 
+use super::problem::{Problem, problems, reason};
 use super::state::{State, is_ready, phase, runs_from};
 use crate::output::age::{Moment, rfc3339};
 
@@ -84,6 +85,8 @@ pub struct SiteView {
     pub site: String,
     /// In one word.
     pub state: State,
+    /// Why it is that; empty when all is well.
+    pub reason: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Whether it is connected.
@@ -94,6 +97,30 @@ pub struct SiteView {
     pub desired: ManifestView,
     /// What it said that it runs.
     pub running: Option<RunningView>,
+    /// What somebody should look at, the newest first of each kind.
+    pub problems: Vec<Problem>,
+    /// How many older refusals there were that are not among the problems.
+    pub problems_older: u32,
+    /// How far its clock was ahead of the core's when it last reported; behind is negative.
+    pub clock_ahead_seconds: i64,
+    /// The agent that is served, as far as it came since the core started.
+    pub agent: Option<AgentView>,
+    /// Another one that claims the site.
+    pub rival: Option<AgentView>,
+}
+
+/// An agent of a site.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentView {
+    /// Its data folder, and its run.
+    pub boot: String,
+    /// Where it came from.
+    pub peer: String,
+    /// When it came first.
+    pub first_seen: Option<Moment>,
+    /// When it was last heard from.
+    pub last_seen: Option<Moment>,
 }
 
 /// A manifest by its numbers.
@@ -125,6 +152,8 @@ pub struct RunningView {
     pub workloads: u32,
     /// Workload files that it could not use.
     pub workload_problems: Vec<String>,
+    /// Events that it dropped over the life of its store, since more waited than it keeps.
+    pub events_dropped: u64,
     /// The agent's version.
     pub agent_version: String,
 }
@@ -151,6 +180,9 @@ pub struct SiteDetailView {
     pub site: SiteView,
     /// What happened, newest first.
     pub events: Vec<EventView>,
+    /// How many older ones are not kept any more.
+    #[serde(rename = "eventsOlder")]
+    pub events_older: u64,
     /// The fragments of its bundle.
     pub fragments: Vec<FragmentView>,
 }
@@ -225,7 +257,8 @@ impl DiagnosticView {
 
 impl SiteView {
     fn of(site: SiteSummary, now: u64) -> Self {
-        let state = State::of(&site);
+        let state = State::of(&site, now);
+        let (reason, problems) = (reason(&site, now), problems(&site, now));
         let desired = ManifestView::of(&site.desired, site.desired_generation, site.desired_revision);
         let observed = if site.observed_at_ms == 0 { site.received_at_ms } else { site.observed_at_ms };
         let (received, observed) = (site.received_at_ms, observed.min(site.received_at_ms));
@@ -237,16 +270,34 @@ impl SiteView {
             proxies: state.proxies.into_iter().map(ProxyView::of).collect(),
             workloads: state.workloads,
             workload_problems: state.workload_problems,
+            events_dropped: state.events_dropped,
             agent_version: state.agent_version,
         });
         Self {
             site: site.site,
             state,
+            reason,
             labels: site.labels,
             connected: site.connected,
             last_seen: Moment::at(site.last_seen_ms, now),
             desired,
             running,
+            problems,
+            problems_older: site.open_older,
+            clock_ahead_seconds: site.clock_ahead_ms / 1000,
+            agent: site.agent.map(|agent| AgentView::of(agent, now)),
+            rival: site.rival.map(|rival| AgentView::of(rival, now)),
+        }
+    }
+}
+
+impl AgentView {
+    fn of(agent: Claimant, now: u64) -> Self {
+        Self {
+            boot: hex(&agent.boot),
+            peer: agent.peer,
+            first_seen: Moment::at(agent.first_seen_ms, now),
+            last_seen: Moment::at(agent.last_seen_ms, now),
         }
     }
 }
@@ -292,6 +343,7 @@ impl SiteDetailView {
         Some(Self {
             site: SiteView::of(detail.summary?, now),
             events: detail.events.into_iter().map(|row| EventView::of(row, now)).collect(),
+            events_older: detail.events_older,
             fragments: detail.fragments.into_iter().map(fragment).collect(),
         })
     }
@@ -311,7 +363,8 @@ impl EventView {
     }
 }
 
-fn kind(kind: site_event::Kind) -> &'static str {
+/// Names a kind of event.
+pub(super) fn kind(kind: site_event::Kind) -> &'static str {
     match kind {
         site_event::Kind::Unknown => "Unknown",
         site_event::Kind::BundleRefused => "BundleRefused",

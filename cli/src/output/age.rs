@@ -9,19 +9,24 @@ use serde::Serialize;
 pub struct Moment {
     /// RFC 3339, in UTC.
     pub at: String,
-    /// How long ago that was, by the clock of whoever answered.
-    pub age_seconds: u64,
+    /// How long ago that was, by the clock of whoever answered; nobody knows when that clock was set back since.
+    pub age_seconds: Option<u64>,
 }
+
+/// How far ahead a moment may be without a clock having been set back: milliseconds.
+pub const AHEAD_MS: u64 = 1000;
 
 impl Moment {
     /// Takes milliseconds since 1970; 0 is never.
     pub fn at(ms: u64, now_ms: u64) -> Option<Self> {
-        (ms > 0).then(|| Self { at: rfc3339(ms), age_seconds: now_ms.saturating_sub(ms) / 1000 })
+        let is_past = ms <= now_ms.saturating_add(AHEAD_MS);
+        let age_seconds = is_past.then(|| now_ms.saturating_sub(ms) / 1000);
+        (ms > 0).then(|| Self { at: rfc3339(ms), age_seconds })
     }
 
-    /// Writes the age in two units at most.
+    /// Writes the age in two units at most, or `?`.
     pub fn age(&self) -> String {
-        age(self.age_seconds)
+        self.age_seconds.map_or_else(|| "?".to_owned(), age)
     }
 }
 
@@ -40,6 +45,11 @@ pub fn rfc3339(ms: u64) -> String {
 pub fn day(seconds: i64) -> String {
     let text = Timestamp::from_second(seconds).map(|moment| moment.to_string()).unwrap_or_default();
     text.split('T').next().unwrap_or_default().to_owned()
+}
+
+/// Writes how long something took or takes, in two units at most.
+pub fn span(ms: u64) -> String {
+    age(ms / 1000)
 }
 
 /// Writes two units as long as the first is small, and leaves out the second when it is zero.
@@ -69,8 +79,10 @@ mod tests {
 
     #[test]
     fn a_moment_ahead_of_the_clock_has_no_age() {
-        let moment = Moment::at(2_000, 1_000).unwrap();
-        assert_eq!((moment.at.as_str(), moment.age_seconds), ("1970-01-01T00:00:02Z", 0));
+        let moment = Moment::at(3_000, 1_000).unwrap();
+        assert_eq!((moment.at.as_str(), moment.age_seconds), ("1970-01-01T00:00:03Z", None));
+        assert_eq!(moment.age(), "?");
+        assert_eq!(Moment::at(2_000, 1_000).unwrap().age_seconds, Some(0));
         assert_eq!(Moment::at(0, 1_000), None);
     }
 }

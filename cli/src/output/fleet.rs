@@ -1,9 +1,11 @@
 //! A core's answers as text for people. Every figure of a site stands beside its age.
 
+use crate::fleet::problem::Problem;
 use crate::fleet::view::{FleetView, SiteView};
 
 use super::age::age_or_never;
 use super::paint::Paint;
+use super::printable::on_one_line;
 use super::table::{Cell, Tone, table};
 
 mod detail;
@@ -12,9 +14,56 @@ mod source;
 pub use detail::detail;
 pub use source::{Extent, source};
 
-/// Renders the fleet: the source, then all sites.
+/// How many problems are shown of the whole fleet: a screen of them.
+const PROBLEMS: usize = 20;
+
+/// The most characters of a problem in a table; JSON has all of them.
+const DETAIL: usize = 200;
+
+/// Renders the fleet: the source, all sites, and what is wrong with them.
 pub fn status(view: &FleetView, paint: Paint) -> String {
-    format!("{}\n{}", source(&view.source, Extent::Glance, paint), sites(&view.sites, paint))
+    let source = source(&view.source, Extent::Glance, paint);
+    format!("{source}\n{}{}", sites(&view.sites, paint), problems(&view.sites, paint))
+}
+
+fn problems(sites: &[SiteView], paint: Paint) -> String {
+    let all = sites.iter().flat_map(|site| site.problems.iter().map(move |problem| (site, problem)));
+    let rows: Vec<Vec<Cell>> = all
+        .clone()
+        .take(PROBLEMS)
+        .map(|(site, problem)| {
+            let mut row = vec![site.site.as_str().into()];
+            row.extend(problem_cells(problem));
+            row
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let heading = ["SITE", "AGE", "PROBLEM", "GENERATION", "DETAIL"];
+    let mut text = format!("\n{}\n{}", paint.bold("Problems"), table(paint, &heading, rows));
+    let older: usize = sites.iter().map(|site| site.problems_older as usize).sum();
+    let more = all.count().saturating_sub(PROBLEMS) + older;
+    if more > 0 {
+        text.push_str(&format!("  … and {more} more: skerry site describe SITE\n"));
+    }
+    text
+}
+
+/// The cells of a problem: age, kind, generation, detail.
+fn problem_cells(problem: &Problem) -> [Cell; 4] {
+    let detail = problem.detail.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let detail = on_one_line(&match detail.char_indices().nth(DETAIL) {
+        Some((cut, _)) => format!("{}…", &detail[..cut]),
+        None => detail,
+    });
+    let generation = problem.generation.map_or_else(|| "-".to_owned(), |generation| generation.to_string());
+    [
+        age_or_never(problem.observed.as_ref()).into(),
+        Cell::toned(problem.kind, Tone::Error),
+        generation.into(),
+        detail.into(),
+    ]
 }
 
 fn sites(sites: &[SiteView], paint: Paint) -> String {
@@ -22,7 +71,7 @@ fn sites(sites: &[SiteView], paint: Paint) -> String {
         return "no sites\n".to_owned();
     }
     let heading =
-        ["SITE", "STATE", "REVISION", "GENERATION", "PROXIES", "REPORTED", "LAST SEEN", "RUNS FROM"];
+        ["SITE", "STATE", "REVISION", "GENERATION", "PROXIES", "REPORTED", "LAST SEEN", "RUNS FROM", "WHY"];
     table(paint, &heading, sites.iter().map(row))
 }
 
@@ -35,10 +84,10 @@ pub fn labelled_sites(sites: &[SiteView], paint: Paint) -> String {
         let labels: Vec<String> = site.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if labels.is_empty() { "-".to_owned() } else { labels.join(",") }
     };
-    let heading = ["SITE", "STATE", "GENERATION", "LAST SEEN", "LABELS"];
+    let heading = ["SITE", "STATE", "GENERATION", "REPORTED", "LAST SEEN", "LABELS"];
     let row = |site: &SiteView| {
-        let [name, state, _, generation, _, _, last_seen, _] = cells(site);
-        vec![name, state, generation, last_seen, labels(site).into()]
+        let [name, state, _, generation, _, reported, last_seen, ..] = cells(site);
+        vec![name, state, generation, reported, last_seen, labels(site).into()]
     };
     table(paint, &heading, sites.iter().map(row))
 }
@@ -47,7 +96,7 @@ fn row(site: &SiteView) -> Vec<Cell> {
     cells(site).into()
 }
 
-fn cells(site: &SiteView) -> [Cell; 8] {
+fn cells(site: &SiteView) -> [Cell; 9] {
     let (revision, generation) = running(site);
     let running = site.running.as_ref();
     let proxies = running.map_or_else(
@@ -58,7 +107,7 @@ fn cells(site: &SiteView) -> [Cell; 8] {
         },
     );
     // What a dark site said last is shown, but never as if it held now.
-    let tone = if site.connected { Tone::Plain } else { Tone::Dim };
+    let tone = if site.state.tone() == Tone::Dim { Tone::Dim } else { Tone::Plain };
     [
         site.site.clone().into(),
         Cell::toned(site.state.word(), site.state.tone()),
@@ -68,6 +117,7 @@ fn cells(site: &SiteView) -> [Cell; 8] {
         age_or_never(running.and_then(|running| running.observed.as_ref())).into(),
         age_or_never(site.last_seen.as_ref()).into(),
         Cell::toned(running.map_or("-", |running| &running.runs_from), tone),
+        site.reason.as_str().into(),
     ]
 }
 

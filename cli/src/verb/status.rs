@@ -22,7 +22,8 @@ Examples:
   skerry status -l tier=retail,region!=eu --watch
   skerry status --core http://127.0.0.1:7443 -o json | jq '.sites[] | {site, state}'
 
-A site that is not connected is `Unknown`, whatever it said last; its figures carry their age.";
+A site that is not connected, or silent for too long, is `Unknown`, whatever it said last; its figures carry
+their age. What a site refused is listed until it has applied something after it.";
 
 /// Show the fleet at a glance: the source, then every site with the age of what is known
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{
-    EventRow, FleetStatus, FragmentRow, ProxyState, SiteDetail, SiteEvent, SiteState, SiteSummary,
+    Claimant, EventRow, FleetStatus, FragmentRow, ProxyState, SiteDetail, SiteEvent, SiteState, SiteSummary,
 };
 
 use crate::core::{Core, Known, NOW, ago, revision, source};
@@ -32,6 +32,7 @@ fn summary() -> SiteSummary {
         agent_version: "0.1.0".to_owned(),
         workload_problems: vec!["web-3.yaml:4:3: error[UnknownField]: spec.prots".to_owned()],
         workloads: 2,
+        events_dropped: 4,
     };
     SiteSummary {
         site: "store-1".to_owned(),
@@ -44,6 +45,10 @@ fn summary() -> SiteSummary {
         received_at_ms: ago(30),
         observed_at_ms: ago(31),
         state: Some(state),
+        open: vec![event(Kind::RolledBack, 90, "shop/web-2 refused a listener")],
+        stale_after_seconds: 300,
+        agent: Some(Claimant { boot: vec![1; 16], peer: "10.0.0.1:4000".to_owned(), ..Claimant::default() }),
+        ..SiteSummary::default()
     }
 }
 
@@ -61,7 +66,7 @@ fn core() -> Core {
     let fragment =
         |key: &str, length| FragmentRow { key: key.to_owned(), id: "0123456789abcdef".repeat(4), length };
     let fragments = vec![fragment("service/shop/web", 320), fragment("settings", 42)];
-    let detail = SiteDetail { summary: Some(summary()), events, fragments, now_ms: NOW };
+    let detail = SiteDetail { summary: Some(summary()), events, fragments, now_ms: NOW, events_older: 12 };
     let bare = SiteSummary { site: "store-2".to_owned(), ..SiteSummary::default() };
     let fleet = FleetStatus {
         source: Some(source()),
@@ -104,6 +109,7 @@ fn all_that_is_known_for_programs() {
         serde_json::from_str(&ask(&["describe", "store-1", "-o", "json"]).stdout).unwrap();
     assert_eq!(json["events"][0]["kind"], "RolledBack");
     assert_eq!(json["events"][0]["observed"]["ageSeconds"], 90);
+    assert_eq!((&json["eventsOlder"], &json["running"]["eventsDropped"]), (&12.into(), &4.into()));
     assert_eq!(json["fragments"][1]["key"], "settings");
     assert_eq!(json["running"]["observed"]["ageSeconds"], 31);
 }

@@ -5,7 +5,10 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 use skerry_proto::v1::proxy_state::Phase;
-use skerry_proto::v1::{Diagnostic, FleetStatus, ProxyState, SiteState, SiteSummary, SourceStatus};
+use skerry_proto::v1::site_event::Kind;
+use skerry_proto::v1::{
+    Claimant, Diagnostic, EventRow, FleetStatus, ProxyState, SiteEvent, SiteState, SiteSummary, SourceStatus,
+};
 use tonic::Status;
 
 use crate::core::{Core, Known, NOW, ago, revision, source};
@@ -38,6 +41,8 @@ fn site(name: &str, phases: &[Phase]) -> SiteSummary {
         received_at_ms: ago(12),
         observed_at_ms: ago(12),
         state: Some(state),
+        stale_after_seconds: 300,
+        ..SiteSummary::default()
     }
 }
 
@@ -124,6 +129,95 @@ fn the_fleet_for_programs() {
     insta::assert_snapshot!(ask(&core(), &["status", "-o", "json"]));
     let yaml = ask(&core(), &["status", "-o", "yaml"]);
     assert!(yaml.stdout.contains("site: d-dark\n  state: Unknown\n"), "{yaml}");
+}
+
+fn refusal(kind: Kind, generation: u64, seconds: u64, detail: &str) -> EventRow {
+    let (revision, detail) = (revision('b'), detail.to_owned());
+    let event = SiteEvent { kind: kind.into(), generation, revision, detail };
+    EventRow { seq: 3, observed_at_ms: ago(seconds), received_at_ms: ago(2), event: Some(event) }
+}
+
+/// Sites that need a look, one for each reason.
+fn troubled() -> Vec<SiteSummary> {
+    let newer = |name| SiteSummary { desired: vec![8], desired_generation: 8, ..site(name, &[Phase::Ready]) };
+    let words = "proxy shop/web-1 refused it:\n  cannot bind\x1b[2J";
+    let open = vec![
+        refusal(Kind::RolledBack, 8, 90, words),
+        refusal(Kind::BundleRefused, 7, 7_200, &"long ".repeat(60)),
+    ];
+    let rolled_back = SiteSummary { open, open_older: 2, ..newer("a-rolled-back") };
+    let agent = |digit, address: &str| Claimant {
+        boot: vec![digit; 16],
+        peer: address.to_owned(),
+        first_seen_ms: ago(400),
+        last_seen_ms: ago(4),
+    };
+    let twice = SiteSummary {
+        agent: Some(agent(1, "10.0.0.1:4000")),
+        rival: Some(Claimant { first_seen_ms: ago(60), ..agent(2, "10.0.0.2:4000") }),
+        ..site("b-two-agents", &[Phase::Ready])
+    };
+    let silent = SiteSummary { last_seen_ms: ago(900), ..site("c-half-open", &[Phase::Ready]) };
+    let old = SiteSummary {
+        observed_at_ms: ago(7_200),
+        received_at_ms: ago(5),
+        ..site("d-old-report", &[Phase::Ready])
+    };
+    let clock = SiteSummary { clock_ahead_ms: 315_360_000_000, ..site("e-clock", &[Phase::Ready]) };
+    let future = SiteSummary { received_at_ms: NOW + 60_000, ..site("f-from-the-future", &[Phase::Ready]) };
+    let mut full = site("g-full", &[Phase::Absent]);
+    if let Some(state) = &mut full.state {
+        state.events_dropped = 7;
+        state.workload_problems = vec!["web.yaml:4:3: error[UnknownField]: spec.prots".to_owned()];
+    }
+    let pulls = SiteSummary { connected: false, pulls: true, ..site("h-pulls", &[Phase::Ready]) };
+    vec![rolled_back, twice, silent, old, clock, future, full, pulls]
+}
+
+/// Invariant 10: what is not known is not green, and says why; and what was refused is where people look, once each.
+#[test]
+fn a_fleet_that_needs_a_look() {
+    let fleet =
+        FleetStatus { sites: troubled(), source: Some(source()), now_ms: NOW, ..FleetStatus::default() };
+    let core = Core::knowing(Known { fleet, ..Known::default() });
+    let ran = ask(&core, &["status"]);
+    assert_eq!(ran.stdout.matches("refused it").count(), 1, "{ran}");
+    insta::assert_snapshot!(ran);
+    insta::assert_snapshot!("a_fleet_that_needs_a_look_json", ask(&core, &["status", "-o", "json"]));
+}
+
+#[test]
+fn more_problems_than_a_screen_holds_are_counted() {
+    let sites = (100..130).map(|number| {
+        let open = vec![refusal(Kind::RolledBack, 8, 90, "no")];
+        SiteSummary { open, ..site(&format!("s{number}"), &[Phase::Ready]) }
+    });
+    let fleet = FleetStatus { sites: sites.collect(), now_ms: NOW, ..FleetStatus::default() };
+    let ran = ask(&Core::knowing(Known { fleet, ..Known::default() }), &["status"]);
+    assert_eq!(ran.stdout.matches("RolledBack").count(), 20, "{ran}");
+    assert!(ran.stdout.ends_with("  … and 10 more: skerry site describe SITE\n"), "{ran}");
+}
+
+/// Invariant 10: in JSON, too, every figure of a site has its time, and what never was has none.
+#[test]
+fn invariant_10_every_row_says_when_it_was_observed() {
+    let sites = [sites(), troubled()].concat();
+    let fleet = FleetStatus { sites, now_ms: NOW, ..FleetStatus::default() };
+    let core = Core::knowing(Known { fleet, ..Known::default() });
+    let view: serde_json::Value =
+        serde_json::from_str(&ask(&core, &["status", "-o", "json"]).stdout).unwrap();
+    let is_time =
+        |moment: &serde_json::Value| moment["at"].as_str().is_some_and(|at| !at.starts_with("1970"));
+    for site in view["sites"].as_array().unwrap() {
+        let is_known = site["state"] != "NeverSeen";
+        assert_eq!(is_time(&site["lastSeen"]), is_known, "{site}");
+        assert_eq!(site["running"].is_object(), is_known, "{site}");
+        let problems = site["problems"].as_array().unwrap();
+        for row in problems.iter().chain(is_known.then_some(&site["running"])) {
+            assert!(is_time(&row["observed"]) && is_time(&row["received"]), "{row}");
+        }
+    }
+    assert!(!view.to_string().contains("1970-"), "no time is not the year 1970");
 }
 
 #[test]

@@ -85,11 +85,13 @@ impl<S: StateStore> Core<S> {
         };
         let labels = self.labels(self.published.world().as_deref(), &site);
         let events = self.store.events(&site)?.into_iter().take(MAX_EVENTS);
+        let events_older = self.store.report(&site)?.map_or(0, |row| row.first_event);
         Ok(SiteDetail {
             summary: Some(self.summary(&site, labels)?),
             events: events.map(status::to_event_row).collect(),
             fragments: status::to_fragment_rows(&entry),
             now_ms: self.clock.now().0,
+            events_older,
         })
     }
 
@@ -110,7 +112,7 @@ impl<S: StateStore> Core<S> {
         let facts = SiteFacts {
             labels,
             entry: self.published.entry(site),
-            seen: self.presence.seen(site),
+            seen: self.presence.seen(site, self.clock.now()),
             stored_seen: self.store.seen(site)?,
             report: self.store.report(site)?,
         };

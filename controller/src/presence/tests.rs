@@ -11,20 +11,24 @@ fn site() -> SiteId {
 #[test]
 fn a_site_is_connected_while_its_stream_lives() {
     let presence = Arc::new(Presence::default());
-    assert_eq!(presence.seen(&site()), Seen::default());
+    assert_eq!(presence.seen(&site(), Timestamp(5)), Seen::default());
 
-    let connection = presence.connect(&site(), Timestamp(5));
-    assert_eq!(presence.seen(&site()), Seen { connected: true, last_seen: Timestamp(5) });
+    let connection = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
+    let seen = presence.seen(&site(), Timestamp(5));
+    assert_eq!((seen.connected, seen.last_seen, seen.rival), (true, Timestamp(5), None));
     connection.touch(Timestamp(7));
     drop(connection);
 
-    assert_eq!(presence.seen(&site()), Seen { connected: false, last_seen: Timestamp(7) });
+    let seen = presence.seen(&site(), Timestamp(8));
+    assert_eq!((seen.connected, seen.last_seen), (false, Timestamp(7)));
+    let agent = seen.agent.unwrap();
+    assert_eq!((agent.first, agent.last), (Timestamp(5), Timestamp(7)));
 }
 
 #[test]
 fn a_wake_before_the_stream_looks_is_kept_and_many_are_one() {
     let presence = Arc::new(Presence::default());
-    let connection = presence.connect(&site(), Timestamp(5));
+    let connection = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
 
     presence.wake(&site());
     presence.wake(&site());
@@ -36,12 +40,12 @@ fn a_wake_before_the_stream_looks_is_kept_and_many_are_one() {
 #[test]
 fn the_newest_stream_of_a_site_takes_the_place_of_the_older() {
     let presence = Arc::new(Presence::default());
-    let older = presence.connect(&site(), Timestamp(5));
-    let newer = presence.connect(&site(), Timestamp(6));
+    let older = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
+    let newer = presence.connect(&site(), Claimant::default(), Timestamp(6)).unwrap();
 
     assert_eq!(older.woken().now_or_never(), Some(Wake::Replaced));
     drop(older);
-    assert!(presence.seen(&site()).connected);
+    assert!(presence.seen(&site(), Timestamp(7)).connected);
     presence.wake(&site());
     assert_eq!(newer.woken().now_or_never(), Some(Wake::Published));
 }
@@ -52,4 +56,20 @@ fn what_was_seen_is_handed_out_once() {
     presence.touch(&site(), Timestamp(5));
     assert_eq!(presence.take_seen(), [(site(), Timestamp(5))]);
     assert_eq!(presence.take_seen(), []);
+}
+
+/// Two agents claim a site: the first is served, and what the other does changes no figure of the site.
+#[test]
+fn a_second_agent_does_not_take_the_place_of_the_first() {
+    let presence = Arc::new(Presence::default());
+    let other = Claimant { boot: claim::Boot::of(&[9; 16]), peer: None };
+    let first = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
+
+    assert!(presence.connect(&site(), other, Timestamp(6)).is_err());
+    assert!(presence.pull(&site(), other, Timestamp(7)).is_err());
+
+    assert_eq!(first.woken().now_or_never(), None, "it is not replaced");
+    let seen = presence.seen(&site(), Timestamp(8));
+    assert_eq!((seen.connected, seen.pulls, seen.last_seen), (true, false, Timestamp(5)));
+    assert_eq!(seen.rival, Some(Claim { by: other, first: Timestamp(6), last: Timestamp(7) }));
 }

@@ -1,11 +1,12 @@
 //! `fold`: a table of what a site may send, and what is kept of it.
 
+use proptest::prelude::*;
 use skerry_proto::v1::ProxyState;
 
 use super::*;
 
-const NOW: Timestamp = Timestamp(1_000);
-const BOOT: &[u8] = b"boot-1";
+const NOW: Arrival = Arrival { received_at: Timestamp(1_000), sent_at: Timestamp(0) };
+const BOOT: &[u8] = b"folder/st:/run-1";
 
 fn state(seq: u64, generation: u64) -> Report {
     let state = SiteState { generation, ..SiteState::default() };
@@ -36,7 +37,7 @@ fn the_newest_state_stays_and_events_add_up() {
     let observed = folded.row.observed.unwrap();
     assert_eq!(
         (observed.state.generation, observed.observed_at, observed.received_at),
-        (8, Timestamp(40), NOW)
+        (8, Timestamp(40), NOW.received_at)
     );
 }
 
@@ -45,7 +46,7 @@ fn a_repeated_request_changes_nothing() {
     let reports = vec![event(1, "a"), state(2, 7)];
     let row = after(reports.clone());
 
-    let folded = fold(row.clone(), BOOT, reports, Timestamp(2_000));
+    let folded = fold(row.clone(), BOOT, reports, Arrival { received_at: Timestamp(2_000), ..NOW });
 
     assert_eq!(folded, Folded { row, events: vec![] });
 }
@@ -54,7 +55,7 @@ fn a_repeated_request_changes_nothing() {
 fn a_restarted_agent_repeats_what_was_not_acknowledged_to_it() {
     let row = after(vec![event(1, "a"), event(2, "b")]);
 
-    let folded = fold(row, b"boot-2", vec![event(2, "b"), event(3, "c")], NOW);
+    let folded = fold(row, b"folder/st:/run-2", vec![event(2, "b"), event(3, "c")], NOW);
 
     assert_eq!(details(&folded), [(2, "c")]);
     assert_eq!(folded.row.acknowledged, 3);
@@ -64,7 +65,7 @@ fn a_restarted_agent_repeats_what_was_not_acknowledged_to_it() {
 fn a_restarted_agent_may_have_replaced_the_state_that_was_last() {
     let row = after(vec![event(1, "a"), state(2, 7)]);
 
-    let folded = fold(row, b"boot-2", vec![event(1, "a"), state(3, 8)], NOW);
+    let folded = fold(row, b"folder/st:/run-2", vec![event(1, "a"), state(3, 8)], NOW);
 
     assert_eq!((details(&folded), folded.row.acknowledged), (vec![], 3));
 }
@@ -73,7 +74,7 @@ fn a_restarted_agent_may_have_replaced_the_state_that_was_last() {
 fn a_restarted_agent_that_goes_on_is_no_new_store() {
     let row = after(vec![event(1, "a"), event(2, "b")]);
 
-    let folded = fold(row, b"boot-2", vec![event(5, "c")], NOW);
+    let folded = fold(row, b"folder/st:/run-2", vec![event(5, "c")], NOW);
 
     assert_eq!((details(&folded), folded.row.acknowledged), (vec![(2, "c")], 5));
 }
@@ -82,7 +83,7 @@ fn a_restarted_agent_that_goes_on_is_no_new_store() {
 fn a_site_that_lost_its_store_counts_from_one_again() {
     let row = after(vec![event(1, "a"), event(2, "b")]);
 
-    let folded = fold(row, b"boot-2", vec![event(1, "x"), event(2, "y")], NOW);
+    let folded = fold(row, b"folder/new/run-2", vec![event(1, "x"), event(2, "y")], NOW);
 
     assert_eq!(details(&folded), [(2, "x"), (3, "y")]);
     assert_eq!(folded.row.acknowledged, 2);
@@ -120,4 +121,112 @@ fn what_is_too_long_is_cut_at_a_character() {
     assert_eq!((state.proxies.len(), state.workload_problems.len()), (MAX_PROXIES, MAX_WORKLOAD_PROBLEMS));
     assert_eq!(state.proxies[0].detail.len(), MAX_DETAIL_BYTES);
     assert_eq!(state.workload_problems[0].len(), MAX_DETAIL_BYTES);
+}
+
+fn refusal(seq: u64, kind: Kind) -> Report {
+    let event = SiteEvent { kind: kind.into(), detail: seq.to_string(), ..SiteEvent::default() };
+    Report { seq, observed_at_ms: seq, body: Some(Body::Event(event)) }
+}
+
+fn open(row: &ReportRow) -> Vec<u64> {
+    row.open.iter().map(|event| event.seq).collect()
+}
+
+#[test]
+fn what_was_refused_stays_in_sight_until_the_site_has_applied_something() {
+    let row = after(vec![
+        refusal(1, Kind::Applied),
+        refusal(2, Kind::RolledBack),
+        refusal(3, Kind::ProxyExited),
+        refusal(4, Kind::BundleRefused),
+    ]);
+    assert_eq!(open(&row), [2, 4]);
+
+    let row = fold(row, BOOT, vec![refusal(5, Kind::Applied), refusal(6, Kind::RolledBack)], NOW).row;
+    assert_eq!(open(&row), [6]);
+    assert_eq!(row.next_event, 6, "all of it stays in the history");
+}
+
+#[test]
+fn older_refusals_are_counted_and_not_lost_silently() {
+    let row = after((1..=MAX_OPEN as u64 + 3).map(|seq| refusal(seq, Kind::RolledBack)).collect());
+    assert_eq!((row.open.len(), row.open_older, row.open[0].seq), (MAX_OPEN, 3, 4));
+    let row = fold(row, BOOT, vec![refusal(99, Kind::Applied)], NOW).row;
+    assert_eq!((open(&row), row.open_older), (vec![], 0));
+}
+
+/// The site's clock may be wrong by years, either way: an age is what lies between two of its own times.
+#[test]
+fn invariant_10_ages_do_not_follow_a_wrong_clock() {
+    let year = 31_536_000_000;
+    for (sent, made, expected) in [
+        (5_000 + year, 4_000 + year, 9_000),
+        (5_000, 4_000, 9_000),
+        (5_000, 5_000, 10_000),
+        (5_000, 5_000 + year, 10_000),
+        (year, 1, 0),
+    ] {
+        let arrival = Arrival { received_at: Timestamp(10_000), sent_at: Timestamp(sent) };
+        assert_eq!(arrival.observed(Timestamp(made)), Timestamp(expected), "sent {sent}, made {made}");
+    }
+    let ahead = Arrival { received_at: Timestamp(10_000), sent_at: Timestamp(10_000 + year) };
+    let row = fold(ReportRow::default(), BOOT, vec![state(1, 1)], ahead).row;
+    assert_eq!(row.clock_ahead_ms, 31_536_000_000);
+}
+
+/// What a site does: makes reports, sends what was not acknowledged to it, loses an answer, restarts.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Make(u8),
+    /// The request arrives and its answer, too.
+    Send(usize),
+    /// The request arrives, and its answer is lost, or what was forgotten for it comes back with a crash.
+    Lose(usize),
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..4_u8).prop_map(Step::Make),
+        2 => (1..6_usize).prop_map(Step::Send),
+        1 => (1..6_usize).prop_map(Step::Lose),
+        1 => Just(Step::Restart),
+    ]
+}
+
+proptest! {
+    /// Every event is taken once, in order, whatever was sent twice or after a restart; and what is open is what was
+    /// refused since the last apply that arrived.
+    #[test]
+    fn events_count_once_each(steps in prop::collection::vec(step(), 1..80)) {
+        let (mut row, mut outbox, mut made, mut taken) = (ReportRow::default(), Vec::new(), 0, Vec::new());
+        let mut boot = BOOT.to_vec();
+        for step in steps {
+            match step {
+                Step::Make(kind) => {
+                    made += 1;
+                    let kinds = [Kind::RolledBack, Kind::BundleRefused, Kind::Applied, Kind::ProxyExited];
+                    outbox.push(refusal(made, kinds[usize::from(kind)]));
+                }
+                Step::Send(number) | Step::Lose(number) => {
+                    let request = outbox.iter().take(number).cloned().collect();
+                    let folded = fold(row, &boot, request, NOW);
+                    taken.extend(folded.events.iter().map(|(_, event)| event.clone()));
+                    row = folded.row;
+                    if matches!(step, Step::Send(_)) {
+                        outbox.retain(|report| report.seq > row.acknowledged);
+                    }
+                }
+                Step::Restart => boot[15] = boot[15].wrapping_add(1),
+            }
+        }
+        let seqs: Vec<u64> = taken.iter().map(|event| event.seq).collect();
+        prop_assert_eq!(&seqs, &(1..=row.acknowledged).collect::<Vec<_>>());
+        let since = taken.iter().rposition(|event| event.event.kind() == Kind::Applied).map_or(0, |at| at + 1);
+        let refused = taken[since..].iter().filter(|event| event.event.kind() != Kind::ProxyExited);
+        let refused: Vec<u64> = refused.map(|event| event.seq).collect();
+        let kept = refused.len().saturating_sub(MAX_OPEN);
+        prop_assert_eq!(open(&row), &refused[kept..]);
+        prop_assert_eq!(row.open_older as usize, kept);
+    }
 }

@@ -61,9 +61,9 @@ impl StateStore for FakeStore {
             return Err(StoreError::Failed("a row is damaged".to_owned()));
         }
         let mut acknowledged = Vec::new();
-        for ReportBatch { site, boot, reports, received_at } in batches {
+        for ReportBatch { site, boot, reports, arrival } in batches {
             let row = state.rows.remove(&site).unwrap_or_default();
-            let folded = fold(row, &boot, reports, received_at);
+            let folded = fold(row, &boot, reports, arrival);
             acknowledged.push(folded.row.acknowledged);
             state.rows.insert(site, folded.row);
         }

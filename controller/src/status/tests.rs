@@ -7,7 +7,7 @@ use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Location};
 use skerry_core::id::Revision;
 use skerry_core::index::compile;
 use skerry_core::policy::Decoded;
-use skerry_proto::v1::SiteState;
+use skerry_proto::v1::{SiteEvent, SiteState};
 
 use super::*;
 use crate::report::Observed;
@@ -30,11 +30,24 @@ fn a_site_is_shown_with_what_it_shall_run_what_it_said_and_when() {
     let digest = published.manifest(&site("s1"), &entry.as_ref().unwrap().row).1;
     let state = SiteState { generation: 3, ..SiteState::default() };
     let observed = Observed { state: state.clone(), observed_at: Timestamp(10), received_at: Timestamp(20) };
+    let open = |seq| Event {
+        seq,
+        observed_at: Timestamp(11),
+        received_at: Timestamp(20),
+        event: SiteEvent { generation: seq, ..SiteEvent::default() },
+    };
+    let row = ReportRow {
+        observed: Some(observed),
+        open: vec![open(1), open(2)],
+        open_older: 3,
+        clock_ahead_ms: -4,
+        ..ReportRow::default()
+    };
     let facts = SiteFacts {
         entry,
-        seen: Seen { connected: false, last_seen: Timestamp(0) },
+        seen: Seen { pulls: true, ..Seen::default() },
         stored_seen: Some(Timestamp(30)),
-        report: Some(ReportRow { observed: Some(observed), ..ReportRow::default() }),
+        report: Some(row),
         ..SiteFacts::default()
     };
 
@@ -42,7 +55,11 @@ fn a_site_is_shown_with_what_it_shall_run_what_it_said_and_when() {
 
     assert_eq!((summary.desired, summary.desired_generation), (digest.as_bytes().to_vec(), 4));
     assert_eq!((summary.state, summary.observed_at_ms, summary.received_at_ms), (Some(state), 10, 20));
-    assert_eq!((summary.connected, summary.last_seen_ms), (false, 30));
+    assert_eq!((summary.connected, summary.pulls, summary.last_seen_ms), (false, true, 30));
+    let open: Vec<_> =
+        summary.open.iter().map(|row| (row.seq, row.observed_at_ms, row.received_at_ms)).collect();
+    assert_eq!((open, summary.open_older), (vec![(2, 11, 20), (1, 11, 20)], 3), "newest first");
+    assert_eq!(summary.clock_ahead_ms, -4);
 }
 
 #[test]

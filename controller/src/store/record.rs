@@ -25,17 +25,13 @@ struct RowRecord {
     removals: u32,
 }
 
-/// A [`ReportRow`].
+/// A [`ReportRow`]. Tags 3 and 4 are not used any more.
 #[derive(Clone, PartialEq, Message)]
 struct ReportRecord {
     #[prost(bytes = "vec", tag = "1")]
     boot: Vec<u8>,
     #[prost(uint64, tag = "2")]
     acknowledged: u64,
-    #[prost(bytes = "vec", tag = "3")]
-    last: Vec<u8>,
-    #[prost(bytes = "vec", tag = "4")]
-    last_event: Vec<u8>,
     #[prost(message, optional, tag = "5")]
     state: Option<SiteState>,
     #[prost(uint64, tag = "6")]
@@ -46,6 +42,12 @@ struct ReportRecord {
     first_event: u64,
     #[prost(uint64, tag = "9")]
     next_event: u64,
+    #[prost(sint64, tag = "10")]
+    clock_ahead_ms: i64,
+    #[prost(message, repeated, tag = "11")]
+    open: Vec<EventRecord>,
+    #[prost(uint32, tag = "12")]
+    open_older: u32,
 }
 
 /// An [`Event`].
@@ -84,18 +86,18 @@ pub(super) fn decode_row(bytes: &[u8]) -> Result<Row, StoreError> {
 }
 
 pub(super) fn encode_report(row: &ReportRow) -> Vec<u8> {
-    let bytes = |digest: Option<Digest>| digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default();
     let observed = row.observed.as_ref();
     let record = ReportRecord {
         boot: row.boot.clone(),
         acknowledged: row.acknowledged,
-        last: bytes(row.last),
-        last_event: bytes(row.last_event),
         state: observed.map(|observed| observed.state.clone()),
         observed_at_ms: observed.map_or(0, |observed| observed.observed_at.0),
         received_at_ms: observed.map_or(0, |observed| observed.received_at.0),
         first_event: row.first_event,
         next_event: row.next_event,
+        clock_ahead_ms: row.clock_ahead_ms,
+        open: row.open.iter().map(to_event_record).collect(),
+        open_older: row.open_older,
     };
     record.encode_to_vec()
 }
@@ -103,36 +105,42 @@ pub(super) fn encode_report(row: &ReportRow) -> Vec<u8> {
 pub(super) fn decode_report(bytes: &[u8]) -> Result<ReportRow, StoreError> {
     let record = decode::<ReportRecord>("a site's report", bytes)?;
     let (observed_at, received_at) = (Timestamp(record.observed_at_ms), Timestamp(record.received_at_ms));
-    let optional = |bytes: &[u8]| if bytes.is_empty() { Ok(None) } else { digest(bytes).map(Some) };
     Ok(ReportRow {
         boot: record.boot,
         acknowledged: record.acknowledged,
-        last: optional(&record.last)?,
-        last_event: optional(&record.last_event)?,
         observed: record.state.map(|state| Observed { state, observed_at, received_at }),
         first_event: record.first_event,
         next_event: record.next_event,
+        clock_ahead_ms: record.clock_ahead_ms,
+        open: record.open.into_iter().map(of_event_record).collect(),
+        open_older: record.open_older,
     })
 }
 
 pub(super) fn encode_event(event: &Event) -> Vec<u8> {
-    let record = EventRecord {
+    to_event_record(event).encode_to_vec()
+}
+
+pub(super) fn decode_event(bytes: &[u8]) -> Result<Event, StoreError> {
+    decode::<EventRecord>("an event", bytes).map(of_event_record)
+}
+
+fn to_event_record(event: &Event) -> EventRecord {
+    EventRecord {
         seq: event.seq,
         observed_at_ms: event.observed_at.0,
         received_at_ms: event.received_at.0,
         event: Some(event.event.clone()),
-    };
-    record.encode_to_vec()
+    }
 }
 
-pub(super) fn decode_event(bytes: &[u8]) -> Result<Event, StoreError> {
-    let record = decode::<EventRecord>("an event", bytes)?;
-    Ok(Event {
+fn of_event_record(record: EventRecord) -> Event {
+    Event {
         seq: record.seq,
         observed_at: Timestamp(record.observed_at_ms),
         received_at: Timestamp(record.received_at_ms),
         event: record.event.unwrap_or_default(),
-    })
+    }
 }
 
 fn decode<M: Message + Default>(what: &str, bytes: &[u8]) -> Result<M, StoreError> {

@@ -172,7 +172,7 @@ fn keep_batch(write: &WriteTransaction, batch: ReportBatch) -> Result<u64, Store
         reports.get(site).map_err(StoreError::failed)?.map(|row| decode_report(row.value())).transpose()?;
     let row = row.unwrap_or_default();
     let first_before = row.first_event;
-    let folded = fold(row, &batch.boot, batch.reports, batch.received_at);
+    let folded = fold(row, &batch.boot, batch.reports, batch.arrival);
     reports.insert(site, &*encode_report(&folded.row)).map_err(StoreError::failed)?;
     let mut events = write.open_table(EVENTS).map_err(StoreError::failed)?;
     for place in first_before..folded.row.first_event {
@@ -182,7 +182,7 @@ fn keep_batch(write: &WriteTransaction, batch: ReportBatch) -> Result<u64, Store
         events.insert((site, *place), &*encode_event(event)).map_err(StoreError::failed)?;
     }
     let mut seen = write.open_table(SEEN).map_err(StoreError::failed)?;
-    seen.insert(site, batch.received_at.0).map_err(StoreError::failed)?;
+    seen.insert(site, batch.arrival.received_at.0).map_err(StoreError::failed)?;
     Ok(folded.row.acknowledged)
 }
 

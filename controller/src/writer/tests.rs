@@ -9,7 +9,7 @@ use crate::samples::store::FakeStore;
 fn request(name: &str, seq: u64) -> (Request, oneshot::Receiver<Result<u64, StoreError>>) {
     let (reply, answer) = oneshot::channel();
     let reports = vec![Report { seq, ..Report::default() }];
-    let batch = ReportBatch { site: site(name), boot: vec![1], reports, received_at: Default::default() };
+    let batch = ReportBatch { site: site(name), boot: vec![1], reports, arrival: Default::default() };
     (Request { batch, reply }, answer)
 }
 

@@ -29,6 +29,15 @@ async fn reports_are_kept_once_each_over_repetitions_and_restarts() {
     core.stop().await;
 
     let core = home.start_ready().await;
+    let row = core.site("s1").await.summary.unwrap();
+    assert!(
+        !row.connected && row.last_seen_ms > 0 && row.observed_at_ms == 7_000,
+        "last known, with its age"
+    );
+    let open = |row: &skerry_proto::v1::SiteSummary| -> Vec<u64> {
+        row.open.iter().map(|event| event.seq).collect()
+    };
+    assert_eq!(open(&row), [2, 1], "once each, over repetitions and restarts");
     assert_eq!(site.send(&core, events).await.unwrap(), 3);
     let detail = core.site("s1").await;
     let details: Vec<&str> =

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use skerry_controller::report::Arrival;
 use skerry_controller::store::redb::RedbStore;
 use skerry_controller::store::{Accepted, HeldHead, Pending, Plan, ReportBatch, StateStore as _, StoreError};
 use skerry_core::id::{Digest, Epoch, Generation, Kind, ObjectKey, Revision, SiteId, Timestamp};
@@ -60,7 +61,7 @@ fn batch(seqs: std::ops::RangeInclusive<u64>) -> ReportBatch {
         site: site("s1"),
         boot: vec![1; 16],
         reports: seqs.map(event).collect(),
-        received_at: Timestamp(9),
+        arrival: Arrival { received_at: Timestamp(9), ..Arrival::default() },
     }
 }
 

@@ -58,7 +58,7 @@ pub struct Hello {
     pub schema: u32,
     #[prost(string, tag = "6")]
     pub agent_version: ::prost::alloc::string::String,
-    /// 16 random bytes of this run of the agent.
+    /// 16 random bytes: 6 of the agent's data folder, 4 of the store in it (made anew when it was lost), 6 of this run.
     #[prost(bytes = "vec", tag = "7")]
     pub boot: ::prost::alloc::vec::Vec<u8>,
 }
@@ -183,6 +183,9 @@ pub struct ReportRequest {
     /// Oldest first; at most 64.
     #[prost(message, repeated, tag = "3")]
     pub reports: ::prost::alloc::vec::Vec<Report>,
+    /// The site's clock now, in milliseconds since the epoch: with it, `Report.observed_at_ms` is an age.
+    #[prost(uint64, tag = "4")]
+    pub sent_at_ms: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportResponse {
@@ -232,6 +235,9 @@ pub struct SiteState {
     pub workload_problems: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(uint32, tag = "8")]
     pub workloads: u32,
+    /// Events that were dropped over the life of the site's store, since more waited than it keeps.
+    #[prost(uint64, tag = "9")]
+    pub events_dropped: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProxyState {
@@ -835,11 +841,47 @@ pub struct SiteSummary {
     /// When `state` was received, by the core's clock; 0: there is none.
     #[prost(uint64, tag = "8")]
     pub received_at_ms: u64,
-    /// When it was made, by the site's clock.
+    /// When it was made, by the core's clock as far as that can be told; never after `received_at_ms`.
     #[prost(uint64, tag = "9")]
     pub observed_at_ms: u64,
     #[prost(message, optional, tag = "10")]
     pub state: ::core::option::Option<SiteState>,
+    /// What was refused or rolled back since the site last applied something, newest first; at most 8.
+    #[prost(message, repeated, tag = "11")]
+    pub open: ::prost::alloc::vec::Vec<EventRow>,
+    /// How many older ones of those are not in `open` any more.
+    #[prost(uint32, tag = "12")]
+    pub open_older: u32,
+    /// `Mesh.spec.staleAfter` as the site has it: seconds; 0: never, or not compiled yet.
+    #[prost(uint32, tag = "13")]
+    pub stale_after_seconds: u32,
+    /// How far the site's clock was ahead of the core's when it last reported: milliseconds, behind is negative.
+    #[prost(sint64, tag = "14")]
+    pub clock_ahead_ms: i64,
+    /// The site came by `Pull` last, so no stream is due.
+    #[prost(bool, tag = "15")]
+    pub pulls: bool,
+    /// The agent that is served; since the core started.
+    #[prost(message, optional, tag = "16")]
+    pub agent: ::core::option::Option<Claimant>,
+    /// Another agent that claimed the same site, while this one was there; of the last hour.
+    #[prost(message, optional, tag = "17")]
+    pub rival: ::core::option::Option<Claimant>,
+}
+/// An agent, as it showed itself to the core.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Claimant {
+    /// Its `Hello.boot`.
+    #[prost(bytes = "vec", tag = "1")]
+    pub boot: ::prost::alloc::vec::Vec<u8>,
+    /// Where it came from: address and port.
+    #[prost(string, tag = "2")]
+    pub peer: ::prost::alloc::string::String,
+    /// When it came first, and last, by the core's clock.
+    #[prost(uint64, tag = "3")]
+    pub first_seen_ms: u64,
+    #[prost(uint64, tag = "4")]
+    pub last_seen_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetSiteRequest {
@@ -858,6 +900,9 @@ pub struct SiteDetail {
     pub fragments: ::prost::alloc::vec::Vec<FragmentRow>,
     #[prost(uint64, tag = "4")]
     pub now_ms: u64,
+    /// How many older events came and are not kept any more.
+    #[prost(uint64, tag = "5")]
+    pub events_older: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FragmentRow {
@@ -872,6 +917,7 @@ pub struct FragmentRow {
 pub struct EventRow {
     #[prost(uint64, tag = "1")]
     pub seq: u64,
+    /// As in `SiteSummary`.
     #[prost(uint64, tag = "2")]
     pub observed_at_ms: u64,
     #[prost(uint64, tag = "3")]

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::backoff::Backoff;
 use super::{CALL_DEADLINE, Client, End, Link};
-use crate::clock::share;
+use crate::clock::{share, wall_ms};
 use crate::step::step;
 use crate::store::Store;
 
@@ -63,7 +63,12 @@ impl Reports {
         let kept = |error: crate::store::StoreError| End::Lost(error.to_string());
         let reports = self.store.oldest(MAX_REPORTS).map_err(kept)?;
         let Some(first) = reports.first().map(|report| report.seq) else { return Ok(false) };
-        let request = ReportRequest { site: self.site.to_string(), boot: self.boot.to_vec(), reports };
+        let request = ReportRequest {
+            site: self.site.to_string(),
+            boot: self.boot.to_vec(),
+            reports,
+            sent_at_ms: wall_ms(),
+        };
         step("agent.spool.sending");
         let answer = tokio::time::timeout(CALL_DEADLINE, self.client.report(request)).await;
         let answer = answer.map_err(|_| End::Lost("the core did not take the reports in time".to_owned()))?;

@@ -51,6 +51,8 @@ impl Site {
                 .take(MAX_WORKLOAD_PROBLEMS)
                 .collect(),
             workloads: u32::try_from(self.workloads.len()).unwrap_or(u32::MAX),
+            // A store that cannot be read is told otherwise.
+            events_dropped: self.store.waiting().map_or(0, |waiting| waiting.dropped),
         }
     }
 

@@ -5,6 +5,7 @@ use skerry_core::accept::Floor;
 
 use super::tables::{NUMBERS, TEXTS};
 use super::{Store, StoreError};
+use crate::clock::{StoreId, random};
 
 /// What the site never falls below (design, section 6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +25,19 @@ impl Store {
             let (epoch, generation) = (number(&numbers, "epoch")?, number(&numbers, "generation")?);
             let floor = digest.map(|manifest| Floor { epoch, generation, manifest });
             Ok(Floors { floor, trusted_ms: number(&numbers, "trusted_ms")? })
+        })
+    }
+
+    /// Returns what tells this store from any that was or will be in its place.
+    pub(crate) fn id(&self) -> Result<StoreId, StoreError> {
+        self.write(|txn| {
+            let mut numbers = txn.open_table(NUMBERS)?;
+            let mut id = number(&numbers, "id")?;
+            if id == 0 {
+                id = u64::from(u32::from_ne_bytes(random())).max(1);
+                numbers.insert("id", id)?;
+            }
+            Ok(u32::try_from(id).unwrap_or(u32::MAX).to_be_bytes())
         })
     }
 

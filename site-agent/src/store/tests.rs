@@ -174,6 +174,14 @@ fn the_outbox_is_bounded_and_counts_what_it_drops() {
 }
 
 #[test]
+fn a_store_keeps_its_id_and_one_in_its_place_has_another() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let id = folder.open().id().unwrap();
+    assert_eq!(folder.open().id().unwrap(), id);
+    assert_ne!(other.open().id().unwrap(), id);
+}
+
+#[test]
 fn a_second_agent_on_the_folder_is_told_so() {
     let folder = Folder::new();
     let _first = folder.open();

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -81,6 +82,20 @@ impl Site {
         ask_all(self.place.service(SERVICE.0, SERVICE.1), &[question]).await;
     }
 
+    /// Asks the core about the site, by the command that people type.
+    fn described(&self) -> anyhow::Result<serde_json::Value> {
+        let mut skerry = Command::new(self.run.binaries().ours("skerry")?);
+        skerry.args(["site", "describe", "edge", "--output", "json"]);
+        let output = skerry.arg("--core").arg(format!("http://{}", self.source.core.address())).output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// What the agent says about itself, in its own file.
+    fn own_words(&self) -> anyhow::Result<serde_json::Value> {
+        Ok(serde_json::from_slice(&fs_err::read(self.agent.data().join("status.json"))?)?)
+    }
+
     /// Kills agent and Envoys, all at once, and waits until nobody answers.
     async fn kill_everything(&mut self) {
         self.agent.kill().await.expect("the agent runs");
@@ -113,6 +128,52 @@ async fn invariant_5_a_cut_off_site_serves_across_restarts_and_returns() {
     let traffic = site.link.traffic().since(before);
     assert_eq!(traffic.connections, 1, "one connection is enough: {traffic:?}");
     site.source.core.settled(&newest, &["edge"], DEADLINE).await.expect("both ends agree");
+}
+
+/// How often a site's rows say something.
+fn count(rows: &serde_json::Value, kind: &str) -> usize {
+    rows.as_array().into_iter().flatten().filter(|row| row["kind"] == kind).count()
+}
+
+/// What went wrong while nobody could be told is told when the link is back: once each, with the time at which it was.
+#[tokio::test]
+async fn what_goes_wrong_in_the_dark_is_told_once_when_the_link_is_back() {
+    let mut site = Site::start().await;
+    site.link.cut().await;
+    let envoys = site.agent.envoys();
+    envoys.iter().for_each(|envoy| process::kill(envoy.id, Signal::KILL).expect("an Envoy can be killed"));
+    let broken = "apiVersion: skerry.dev/v1alpha1\nkind: Workload\nmetadata: {name: broken, namespace: shop}\nspec: {address: 127.0.0.1, prots: []}\n";
+    fs_err::write(site.agent.workloads().join("broken.yaml"), broken).expect("a file can be written");
+    let noted = async || {
+        let own = site.own_words()?;
+        let problems = own["workloadProblems"].as_array().map_or(0, Vec::len);
+        anyhow::ensure!(problems > 0 && own["proxies"][0]["restarts"] == 1, "{own}");
+        Ok(())
+    };
+    eventually("the agent has noted both", DEADLINE, noted).await.expect("the agent looks after its site");
+    let dark = site.described().expect("the core answers");
+    assert_eq!((&dark["state"], &dark["connected"]), (&"Unknown".into(), &false.into()), "{dark}");
+    assert_eq!(count(&dark["problems"], "WorkloadProblem"), 0, "nobody could tell");
+
+    for round in 0..2 {
+        site.link.restore().await;
+        let told = async || {
+            let row = site.described()?;
+            anyhow::ensure!(
+                row["connected"] == true && count(&row["problems"], "WorkloadProblem") > 0,
+                "{row}"
+            );
+            anyhow::ensure!(count(&row["events"], "ProxyExited") > 0, "{row}");
+            Ok(row)
+        };
+        let row = eventually("the core has been told", DEADLINE, told).await.expect("the site tells it");
+        assert_eq!(count(&row["problems"], "WorkloadProblem"), 1, "round {round}: {row}");
+        assert_eq!(count(&row["events"], "ProxyExited"), envoys.len(), "round {round}: {row}");
+        let rows =
+            [&row["problems"], &row["events"]].into_iter().flat_map(|rows| rows.as_array().expect("rows"));
+        assert!(rows.clone().all(|row| row["observed"]["ageSeconds"].is_u64()), "round {round}: {row}");
+        site.link.cut().await;
+    }
 }
 
 #[tokio::test]

@@ -3,17 +3,19 @@
 use crate::fleet::view::{EventView, ProxyView, SiteDetailView, SiteView};
 use crate::output::age::{Moment, age_or_never};
 use crate::output::paint::Paint;
-use crate::output::printable::printable;
+use crate::output::printable::{on_one_line, printable};
 use crate::output::table::{Cell, table};
 
-use super::{fields, running};
+use super::{fields, problem_cells, running};
 
-/// Renders a site: state, proxies, events, fragments.
+/// Renders a site: state, problems, proxies, events, fragments.
 pub fn detail(detail: &SiteDetailView, paint: Paint) -> String {
     let proxies = detail.site.running.iter().flat_map(|running| &running.proxies);
+    let problems = detail.site.problems.iter().map(|problem| problem_cells(problem).into());
     let sections = [
+        ("Problems", or_none(&["AGE", "PROBLEM", "GENERATION", "DETAIL"], problems.collect(), paint)),
         ("Proxies", proxies_table(proxies, paint)),
-        ("Events, newest first", events_table(&detail.events, paint)),
+        ("Events, newest first", events_table(detail, paint)),
         ("Fragments", fragments_table(detail, paint)),
     ];
     let mut text = fields(&head(&detail.site), paint);
@@ -30,6 +32,7 @@ fn head(site: &SiteView) -> Vec<(&'static str, String)> {
         ("Site", site.site.clone()),
         ("Labels", if labels.is_empty() { "-".to_owned() } else { labels.join(", ") }),
         ("State", site.state.word().to_owned()),
+        ("Why", if site.reason.is_empty() { "-".to_owned() } else { on_one_line(&site.reason) }),
         ("Connected", if site.connected { "yes" } else { "no" }.to_owned()),
         ("Last seen", ago(site.last_seen.as_ref())),
         ("Revision", revision),
@@ -41,10 +44,8 @@ fn head(site: &SiteView) -> Vec<(&'static str, String)> {
         rows.push(("Runs from", running.runs_from.clone()));
         rows.push(("Agent", printable(&running.agent_version)));
         rows.push(("Workloads", running.workloads.to_string()));
-        if !running.workload_problems.is_empty() {
-            rows.push(("Problems", printable(&running.workload_problems.join("\n"))));
-        }
     }
+    rows.extend(site.agent.as_ref().map(|agent| ("Served", format!("{} from {}", agent.boot, agent.peer))));
     rows
 }
 
@@ -59,13 +60,13 @@ fn proxies_table<'a>(proxies: impl Iterator<Item = &'a ProxyView>, paint: Paint)
             proxy.workload.as_str().into(),
             proxy.phase.into(),
             restarts.into(),
-            on_one_line(&proxy.detail).into(),
+            joined(&proxy.detail).into(),
         ]
     };
     or_none(&["WORKLOAD", "PHASE", "RESTARTS", "DETAIL"], proxies.map(row).collect(), paint)
 }
 
-fn events_table(events: &[EventView], paint: Paint) -> String {
+fn events_table(detail: &SiteDetailView, paint: Paint) -> String {
     let row = |event: &EventView| -> Vec<Cell> {
         let generation = if event.generation == 0 { "-".to_owned() } else { event.generation.to_string() };
         vec![
@@ -73,10 +74,15 @@ fn events_table(events: &[EventView], paint: Paint) -> String {
             age_or_never(event.received.as_ref()).into(),
             event.kind.into(),
             generation.into(),
-            on_one_line(&event.detail).into(),
+            joined(&event.detail).into(),
         ]
     };
-    or_none(&["AGE", "RECEIVED", "EVENT", "GENERATION", "DETAIL"], events.iter().map(row).collect(), paint)
+    let rows = detail.events.iter().map(row).collect();
+    let table = or_none(&["AGE", "RECEIVED", "EVENT", "GENERATION", "DETAIL"], rows, paint);
+    match detail.events_older {
+        0 => table,
+        older => format!("{table}  … and {older} older ones that are not kept\n"),
+    }
 }
 
 fn fragments_table(detail: &SiteDetailView, paint: Paint) -> String {
@@ -91,6 +97,6 @@ fn or_none(heading: &[&str], rows: Vec<Vec<Cell>>, paint: Paint) -> String {
     if rows.is_empty() { "none\n".to_owned() } else { table(paint, heading, rows) }
 }
 
-fn on_one_line(text: &str) -> String {
+fn joined(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

@@ -17,7 +17,8 @@ fn what_is_published_while_a_site_says_hello_is_offered() {
     publish(&published, "s1", 1, Some(&first));
     let hello = hello_of("s1", &first, 1);
 
-    let (mut session, connection) = greet(&hello, &published, &presence, Timestamp(5)).unwrap();
+    let (mut session, connection) =
+        greet(&hello, Claimant::default(), &published, &presence, Timestamp(5)).unwrap();
     assert!(connection.is_some());
     publish(&published, "s1", 2, Some(&contents(&[service("cart", 1, 2)])));
 
@@ -34,7 +35,7 @@ fn a_site_that_nobody_knows_is_told_to_come_back_and_leaves_no_trace() {
         }
 
         let (mut session, connection) =
-            greet(&hello("stranger"), &published, &presence, Timestamp(5)).unwrap();
+            greet(&hello("stranger"), Claimant::default(), &published, &presence, Timestamp(5)).unwrap();
 
         assert!(connection.is_none());
         assert!(matches!(next(&mut session, &published), Some(Message::RetryAfter(_))));
@@ -47,10 +48,25 @@ fn a_known_site_is_registered_for_as_long_as_it_stays() {
     let (published, presence) = (nothing(), Arc::new(Presence::default()));
     publish(&published, "s1", 1, Some(&contents(&[])));
 
-    let greeted = greet(&hello("s1"), &published, &presence, Timestamp(5)).unwrap();
+    let greeted = greet(&hello("s1"), Claimant::default(), &published, &presence, Timestamp(5)).unwrap();
 
-    assert!(presence.seen(&site("s1")).connected);
+    assert!(presence.seen(&site("s1"), Timestamp(5)).connected);
     drop(greeted);
-    assert!(!presence.seen(&site("s1")).connected);
+    assert!(!presence.seen(&site("s1"), Timestamp(5)).connected);
     assert_eq!(presence.take_seen(), [(site("s1"), Timestamp(5))]);
+}
+
+#[test]
+fn an_agent_whose_site_is_another_ones_is_told_why_and_when_to_come_back() {
+    let (published, presence) = (nothing(), Arc::new(Presence::default()));
+    publish(&published, "s1", 1, Some(&contents(&[])));
+    let greet =
+        |hello: &Hello| greet(hello, claimant(hello, None), &published, &presence, Timestamp(5)).unwrap();
+    let first = greet(&hello("s1"));
+
+    let (mut session, connection) = greet(&Hello { boot: vec![9; BOOT_BYTES], ..hello("s1") });
+
+    assert!(first.1.is_some() && connection.is_none());
+    let Some(Message::RetryAfter(retry)) = next(&mut session, &published) else { panic!("it is sent away") };
+    assert!(retry.seconds > 0 && retry.reason.contains("another agent claims this site"), "{retry:?}");
 }

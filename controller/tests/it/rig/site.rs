@@ -107,7 +107,8 @@ impl TestSite {
     }
 
     pub(crate) async fn send(&self, core: &TestCore, reports: Vec<Report>) -> Result<u64, Status> {
-        let request = ReportRequest { site: self.name.clone(), boot: vec![1; BOOT_BYTES], reports };
+        let request =
+            ReportRequest { site: self.name.clone(), boot: vec![1; BOOT_BYTES], reports, sent_at_ms: 0 };
         within("the report is kept", core.sites().report(request))
             .await
             .map(|reply| reply.into_inner().acknowledged)

@@ -1,0 +1,166 @@
+//! Which of several agents that claim one site is served. Pure: a table of cases, see the tests.
+//!
+//! An agent shows itself by its boot id: a part of it names the data folder, another the run. One folder has one agent at a
+//! time (the store is locked), so another run of the same folder is the same agent, restarted, and an older connection
+//! of it hangs half-open. An agent of another folder is another agent; and so is a run that comes back after it was
+//! followed by another one of its folder: the folder was copied.
+
+use std::net::SocketAddr;
+
+use skerry_core::id::Timestamp;
+use skerry_proto::limits::{BOOT_BYTES, BOOT_FOLDER_BYTES, REPORT_INTERVAL_SECONDS, REPORT_SLACK_SECONDS};
+use skerry_proto::v1;
+
+/// How long an agent may be silent that has a stream or comes by pull, before another takes its place: it says
+/// something at least every interval. Milliseconds.
+const SILENCE_MS: u64 = (REPORT_INTERVAL_SECONDS as u64 + REPORT_SLACK_SECONDS as u64) * 1000;
+
+/// The same when its stream has ended: an agent that lost its link is back within 30 s. Milliseconds.
+const ABSENCE_MS: u64 = 30_000;
+
+/// When an agent that is not served may ask again: seconds. Another agent has to go first.
+const FENCED_RETRY: u32 = 30;
+
+/// How many earlier runs of a folder are remembered: two agents of one copied folder take turns, so one would do.
+const FORMER: usize = 4;
+
+/// How long a rival is shown after its last try; it tries every half minute. Milliseconds.
+const SHOWN_MS: u64 = 3_600_000;
+
+/// What names an agent and its run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Boot([u8; BOOT_BYTES]);
+
+impl Boot {
+    /// Takes what a hello says; one of another length is cut or filled up.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut boot = [0; BOOT_BYTES];
+        boot.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        Self(boot)
+    }
+
+    fn folder(&self) -> &[u8] {
+        &self.0[..BOOT_FOLDER_BYTES]
+    }
+}
+
+/// An agent, as it came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Claimant {
+    /// Its id.
+    pub boot: Boot,
+    /// Where it came from.
+    pub peer: Option<SocketAddr>,
+}
+
+/// An agent with the times at which it came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The agent.
+    pub by: Claimant,
+    /// When it came first.
+    pub first: Timestamp,
+    /// When it was last heard from.
+    pub last: Timestamp,
+}
+
+impl Claim {
+    /// Writes it for people.
+    pub fn to_wire(self) -> v1::Claimant {
+        v1::Claimant {
+            boot: self.by.boot.0.to_vec(),
+            peer: self.by.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+            first_seen_ms: self.first.0,
+            last_seen_ms: self.last.0,
+        }
+    }
+}
+
+/// Whether the agent that is served is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It has a stream, or comes by pull: silence alone tells that it is gone.
+    Held,
+    /// Its stream has ended.
+    Left,
+}
+
+/// The agent that is served must go before this one is: it is to come back later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fenced {
+    /// When: seconds.
+    pub seconds: u32,
+    /// Why, for the agent's log.
+    pub reason: String,
+}
+
+/// Who is served of a site's agents, and who is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    holder: Option<Claim>,
+    /// Earlier runs of the holder's folder.
+    former: Vec<Boot>,
+    rival: Option<Box<Claim>>,
+}
+
+impl Claims {
+    /// Judges a newcomer, and notes it.
+    ///
+    /// # Errors
+    /// Another agent is served.
+    pub fn claim(&mut self, by: Claimant, place: Place, now: Timestamp) -> Result<(), Fenced> {
+        let Some(holder) = self.holder.as_mut() else {
+            self.holder = Some(Claim { by, first: now, last: now });
+            return Ok(());
+        };
+        if holder.by.boot == by.boot {
+            (holder.by.peer, holder.last) = (by.peer, now);
+            return Ok(());
+        }
+        let is_restarted = holder.by.boot.folder() == by.boot.folder() && !self.former.contains(&by.boot);
+        let budget = if place == Place::Held { SILENCE_MS } else { ABSENCE_MS };
+        // A clock that was set back makes nobody look gone.
+        let is_gone = now.0.saturating_sub(holder.last.0) > budget;
+        if !is_restarted && !is_gone {
+            return Err(self.fence(by, now));
+        }
+        if is_restarted {
+            self.former.truncate(FORMER - 1);
+            self.former.insert(0, holder.by.boot);
+        } else {
+            self.former.clear();
+        }
+        *holder = Claim { by, first: now, last: now };
+        Ok(())
+    }
+
+    fn fence(&mut self, by: Claimant, now: Timestamp) -> Fenced {
+        let first =
+            self.rival.as_ref().filter(|rival| rival.by.boot == by.boot).map_or(now, |rival| rival.first);
+        self.rival = Some(Box::new(Claim { by, first, last: now }));
+        let peer = self.holder.and_then(|holder| holder.by.peer);
+        let peer = peer.map(|peer| format!(", from {peer},")).unwrap_or_default();
+        let reason = format!("another agent{peer} claims this site and is served: stop one of the two");
+        Fenced { seconds: FENCED_RETRY, reason }
+    }
+
+    /// Notes that the agent that is served was heard from.
+    pub fn heard(&mut self, now: Timestamp) {
+        if let Some(holder) = &mut self.holder {
+            holder.last = now;
+        }
+    }
+
+    /// The agent that is served.
+    pub fn holder(&self) -> Option<Claim> {
+        self.holder
+    }
+
+    /// The other agent, as long as it tries.
+    pub fn rival(&self, now: Timestamp) -> Option<Claim> {
+        self.rival.as_deref().copied().filter(|rival| now.0.saturating_sub(rival.last.0) <= SHOWN_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests;

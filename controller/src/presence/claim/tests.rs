@@ -1,0 +1,72 @@
+//! Who is served: a table of everything that can come.
+
+use super::*;
+
+fn agent(folder: u8, run: u8) -> Claimant {
+    let boot = Boot([[folder; 8], [run; 8]].concat().try_into().unwrap());
+    Claimant { boot, peer: Some(SocketAddr::from(([10, 0, 0, folder], 4000))) }
+}
+
+/// A site whose agents came in this order, a second apart, each with a stream that is there.
+fn after(agents: &[(u8, u8)]) -> Claims {
+    let mut claims = Claims::default();
+    for (second, (folder, run)) in (1..).zip(agents) {
+        claims.claim(agent(*folder, *run), Place::Held, Timestamp(second * 1000)).unwrap();
+    }
+    claims
+}
+
+#[test]
+fn a_table_of_who_is_served() {
+    use Place::{Held, Left};
+    let cases: [(&str, &[(u8, u8)], Place, u64, (u8, u8), bool); 11] = [
+        ("nobody was here", &[], Left, 0, (1, 1), true),
+        ("the same run, its connection is half-open", &[(1, 1)], Held, 1, (1, 1), true),
+        ("restarted, the old connection is half-open", &[(1, 1)], Held, 1, (1, 2), true),
+        ("restarted, the old connection has ended", &[(1, 1)], Left, 1, (1, 2), true),
+        ("restarted again and again", &[(1, 1), (1, 2), (1, 3)], Held, 1, (1, 4), true),
+        ("another agent, and the first is there", &[(1, 1)], Held, 345, (2, 1), false),
+        ("another agent, and the first is silent for too long", &[(1, 1)], Held, 346, (2, 1), true),
+        ("another agent, and the first has just left", &[(1, 1)], Left, 30, (2, 1), false),
+        ("another agent, and the first is gone", &[(1, 1)], Left, 31, (2, 1), true),
+        ("a copied folder: the first run comes back", &[(1, 1), (1, 2)], Held, 1, (1, 1), false),
+        ("a copied folder: an older run comes back", &[(1, 1), (1, 2), (1, 3)], Held, 1, (1, 1), false),
+    ];
+    for (what, before, place, seconds, (folder, run), is_served) in cases {
+        let mut claims = after(before);
+        let last = claims.holder().map_or(0, |holder| holder.last.0);
+        let now = Timestamp(last + seconds * 1000);
+
+        let outcome = claims.claim(agent(folder, run), place, now);
+
+        assert_eq!(outcome.is_ok(), is_served, "{what}: {outcome:?}");
+        assert_eq!(claims.holder().unwrap().by == agent(folder, run), is_served, "{what}");
+        assert_eq!(claims.rival(now).is_some(), !is_served, "{what}");
+    }
+}
+
+#[test]
+fn both_are_shown_with_their_times_for_as_long_as_both_try() {
+    let mut claims = after(&[(1, 1)]);
+    let fenced = claims.claim(agent(2, 1), Place::Held, Timestamp(5_000)).unwrap_err();
+    assert_eq!((fenced.seconds, fenced.reason.contains("10.0.0.1:4000")), (30, true), "{}", fenced.reason);
+    claims.heard(Timestamp(30_000));
+    claims.claim(agent(2, 1), Place::Held, Timestamp(35_000)).unwrap_err();
+
+    let rival = claims.rival(Timestamp(35_000)).unwrap();
+    assert_eq!((rival.first, rival.last), (Timestamp(5_000), Timestamp(35_000)));
+    let holder = claims.holder().unwrap();
+    assert_eq!((holder.by, holder.first, holder.last), (agent(1, 1), Timestamp(1_000), Timestamp(30_000)));
+    assert!(claims.rival(Timestamp(35_000 + SHOWN_MS + 1)).is_none());
+}
+
+/// Whatever comes in whatever order, one agent at a time is served, and one that goes on alone is served in the end.
+#[test]
+fn an_agent_that_is_left_alone_is_served_in_the_end() {
+    let mut claims = after(&[(1, 1), (1, 2)]);
+    let alone = agent(1, 1);
+    let tries = (0..20).map(|number| Timestamp(2_000 + number * 30_000));
+    let served = tries.filter(|now| claims.claim(alone, Place::Held, *now).is_ok()).count();
+    assert!(served > 0, "{claims:?}");
+    assert_eq!(claims.holder().unwrap().by, alone);
+}
