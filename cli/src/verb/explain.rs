@@ -50,7 +50,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
-    let mut policy = Policy::read(&args.source, output.progress())?;
+    let policy = Policy::read(&args.source, output.progress())?;
     let site = policy.choose(&args.site)?.site;
     let key = key(args)?;
     let found = policy.index.explain(&site, &key).ok_or_else(|| not_found(&policy, &key))?;
