@@ -1,7 +1,7 @@
 //! Changes of a source that are not carried out before someone has confirmed them (ARCHITECTURE.md, invariant 6).
 //!
 //! Finds out what kind of move a new head is, and decides, as a pure function. Must not remember what was confirmed;
-//! that is the controller's part. Further guards (an empty world, mass removal) are further [`Reason`]s.
+//! that is the controller's part. Mass removal is judged in [`crate::removal`].
 
 use std::fmt;
 

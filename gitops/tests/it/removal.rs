@@ -62,7 +62,7 @@ fn invariant_6_what_went_within_the_hour_counts() {
     assert_eq!((mass.kinds[&Kind::Service].gone, mass.kinds[&Kind::Service].of), (22, 40));
     assert_eq!(mass.removed, now, "names are of what this head removes");
     assert_eq!(verdict(&left, &now, &earlier(10_000 - WINDOW_SECONDS), 50), None);
-    let back = earlier(9_999).with(&[], 10_000, |key| key.name < "n010".to_owned());
+    let back = earlier(9_999).with(&[], 10_000, |key| key.name.as_str() < "n010");
     assert_eq!(verdict(&left, &now, &back, 50), None, "what came back has not gone");
     assert_eq!(
         verdict(&[(Kind::Site, 2)], &keys(Kind::Site, 0..1), &earlier(9_999), 50),
