@@ -266,9 +266,11 @@ async fn own(
         let timer = site.poll_timeout();
         let sleep = tokio::time::sleep_until(clock.instant(timer.unwrap_or_default()));
         tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
+            () = cancel.cancelled() => break,
             Some(letter) = mail.recv() => site.handle(letter),
             () = sleep, if timer.is_some() => site.handle_timeout(),
         }
     }
+    site.handle_end();
+    Ok(())
 }

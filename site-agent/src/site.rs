@@ -31,8 +31,8 @@ mod offer;
 mod publish;
 mod status;
 
-use publish::Lowered;
 pub(crate) use publish::{Desired, Feed, Publisher};
+use publish::{Lowered, Lowerings};
 
 /// How many reports wait for a disk that takes nothing; the oldest go first.
 const MAX_UNSAVED: usize = 64;
@@ -91,6 +91,10 @@ pub(crate) struct Site {
     candidate: Option<Held>,
     /// The candidate as it was lowered for a look, for the publication that follows.
     lowered: Option<Lowered>,
+    /// What was lowered before, for the bundles that follow.
+    lowerings: Lowerings,
+    /// When the snapshots are to be written.
+    snapshots_due: Option<Now>,
     /// What is being fetched.
     fetch: Option<Fetch>,
     /// The newest offer that came while another bundle was being tried.
@@ -125,7 +129,13 @@ impl Site {
 
     /// Returns when `handle_timeout` is due.
     pub(crate) fn poll_timeout(&self) -> Option<Now> {
-        let timers = [self.machine.poll_timeout(), self.reporter.poll_timeout(), self.unbound.poll_timeout()];
+        let snapshots = self.snapshots_due.filter(|_| self.candidate.is_none());
+        let timers = [
+            self.machine.poll_timeout(),
+            self.reporter.poll_timeout(),
+            self.unbound.poll_timeout(),
+            snapshots,
+        ];
         timers.into_iter().flatten().min()
     }
 
@@ -137,7 +147,15 @@ impl Site {
             self.publish_again();
         }
         self.settle();
+        if self.snapshots_due.is_some_and(|due| due <= now) {
+            self.write_snapshots();
+        }
         self.report_state(now);
+    }
+
+    /// The agent is asked to end: what is put off is done now.
+    pub(crate) fn handle_end(&mut self) {
+        self.write_snapshots();
     }
 
     /// Carries out what the machine asks for; then takes the offer that waited for that.

@@ -36,6 +36,11 @@ impl Snapshots {
         replace_if_new(&folder.ads_bootstrap(), &to_pb(&bootstrap))
     }
 
+    /// Says whether a proxy's folder has a bootstrap that serves by itself, written since `prepare`.
+    pub(crate) fn has(&self, name: &NamespacedName) -> bool {
+        self.written.contains_key(name)
+    }
+
     /// Writes the bootstrap that serves by itself; `hash` is that of the set.
     pub(crate) fn write(
         &mut self,

@@ -1,6 +1,7 @@
 //! Carrying out what the apply machine decides.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use skerry_core::accept::Floor;
 use skerry_core::bundle::Bundle;
@@ -13,6 +14,10 @@ use crate::machine::{Command, Which};
 use crate::report;
 use crate::step::step;
 use crate::store::{Floors, Refused, StoreError};
+
+/// How long a snapshot may be behind what runs. One costs as much as the rest of an apply, and bundles
+/// often come several in a row.
+const SNAPSHOT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Site {
     /// Executes every command that waits.
@@ -68,10 +73,28 @@ impl Site {
         self.answer(floor.manifest, "");
         step("agent.apply.answered");
         self.publish_identity();
-        self.publisher.write_snapshots();
-        step("agent.apply.snapshot-written");
+        self.snapshots_change();
         self.wake_reports();
         Ok(())
+    }
+
+    /// What is published runs: the snapshots follow, some time later if there are older ones. A proxy that
+    /// starts without the agent meanwhile starts with the bundle before.
+    pub(super) fn snapshots_change(&mut self) {
+        self.snapshots_due.get_or_insert(self.clock.now() + SNAPSHOT_PAUSE);
+        if !self.publisher.has_snapshots() {
+            self.write_snapshots();
+        }
+    }
+
+    /// Writes what is due, unless a bundle is published that is only tried: then its commit or rollback
+    /// sees to it.
+    pub(super) fn write_snapshots(&mut self) {
+        if self.snapshots_due.is_some() && self.candidate.is_none() {
+            self.snapshots_due = None;
+            self.publisher.write_snapshots();
+            step("agent.apply.snapshot-written");
+        }
     }
 
     fn roll_back(&mut self, reason: &str) -> Result<(), StoreError> {

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use skerry_core::accept::Refusal;
+use skerry_core::bundle::Bundle;
 use skerry_core::id::Digest;
-use skerry_core::verify::verify;
+use skerry_core::verify::verify_after;
 use skerry_proto::v1::site_event::Kind;
 use tracing::{error, info, warn};
 
+use super::publish::Lowerings;
 use super::{Held, Parts, Site};
 use crate::clock::TrustedTime;
 use crate::machine::Origin;
@@ -37,6 +39,8 @@ impl Site {
             current: None,
             candidate: None,
             lowered: None,
+            lowerings: Lowerings::new(),
+            snapshots_due: None,
             fetch: None,
             next_offer: None,
             refused: saved.refused.clone(),
@@ -60,7 +64,7 @@ impl Site {
     /// Verifies the current slot; where it is damaged, the previous one.
     fn load_current(&mut self, saved: &Saved) -> Result<Option<Held>, StoreError> {
         let Some(slot) = &saved.current else { return Ok(None) };
-        let reason = match hold(&self.store, slot)? {
+        let reason = match hold(&self.store, slot, None)? {
             Ok(held) => {
                 info!(generation = held.bundle.manifest.generation, "runs the last good bundle");
                 return Ok(Some(held));
@@ -69,8 +73,12 @@ impl Site {
         };
         error!("the last good bundle is damaged: {reason}");
         self.store.drop_current()?;
-        let previous =
-            saved.previous.as_ref().map(|slot| hold(&self.store, slot)).transpose()?.and_then(Result::ok);
+        let previous = saved
+            .previous
+            .as_ref()
+            .map(|slot| hold(&self.store, slot, None))
+            .transpose()?
+            .and_then(Result::ok);
         let manifest = previous.as_ref().map(|held| held.bundle.manifest.clone()).unwrap_or_default();
         self.report_event(
             Kind::RolledBack,
@@ -85,7 +93,8 @@ impl Site {
         let Some(slot) = saved.candidate else { return Ok(()) };
         let attempts = self.store.count_attempt()?;
         let digest = slot.digest();
-        let reason = match hold(&self.store, &slot)? {
+        let before = self.current.as_ref().map(|held| &*held.bundle);
+        let reason = match hold(&self.store, &slot, before)? {
             Ok(held) if attempts < MAX_ATTEMPTS => {
                 info!(
                     generation = held.bundle.manifest.generation,
@@ -112,8 +121,12 @@ impl Site {
     }
 }
 
-/// Verifies a slot. A disk that cannot be read says nothing about the slot.
-pub(super) fn hold(store: &Store, slot: &Slot) -> Result<Result<Held, Refusal>, StoreError> {
-    let verified = store.with_fragments(|find| verify(&slot.manifest, &slot.list, find))?;
+/// Verifies a slot, given what runs. A disk that cannot be read says nothing about the slot.
+pub(super) fn hold(
+    store: &Store,
+    slot: &Slot,
+    before: Option<&Bundle>,
+) -> Result<Result<Held, Refusal>, StoreError> {
+    let verified = store.with_fragments(|find| verify_after(before, &slot.manifest, &slot.list, find))?;
     Ok(verified.map(|bundle| Held { slot: slot.clone(), bundle: Arc::new(bundle) }))
 }

@@ -133,7 +133,8 @@ impl Site {
             return self.wait_for_disk(&error.to_string());
         }
         step("agent.apply.candidate-stored");
-        let held = match hold(&self.store, slot) {
+        let before = self.current.as_ref().map(|held| &*held.bundle);
+        let held = match hold(&self.store, slot, before) {
             Ok(held) => held.map_err(|refusal| refusal.to_string()),
             Err(error) => return self.wait_for_disk(&error.to_string()),
         };
@@ -158,12 +159,13 @@ impl Site {
 
     /// A bundle that takes from a proxy what the running one gives it whole is refused; what is
     /// wrong with a workload itself is no fault of the bundle.
-    fn lower_candidate(&self, held: &Held) -> Result<Lowered, String> {
+    fn lower_candidate(&mut self, held: &Held) -> Result<Lowered, String> {
         let after = self.lower(&held.bundle);
         if after.failed.is_empty() {
             return Ok(after);
         }
-        let before = self.current.as_ref().map(|current| self.lower(&current.bundle));
+        let current = self.current.as_ref().map(|current| Arc::clone(&current.bundle));
+        let before = current.map(|current| self.lower(&current));
         let was_well =
             |name: &NamespacedName| before.as_ref().is_some_and(|before| !before.failed.contains_key(name));
         match after.failed.iter().find(|(name, _)| was_well(name)) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use skerry_core::bundle::{Bundle, v1};
 use skerry_core::id::{Digest, NamespacedName};
 use skerry_core::workload::Workload;
-use skerry_xds::lower::{LowerOptions, lower};
+use skerry_xds::lower::{LowerOptions, Lowering};
 use skerry_xds::resource::ResourceSet;
 use tokio::sync::watch;
 use tracing::warn;
@@ -47,23 +47,29 @@ pub(crate) struct Lowered {
 
 type Addresses = BTreeSet<SocketAddr>;
 
+/// What was lowered for each proxy before: the next bundle goes on from there.
+pub(super) type Lowerings = BTreeMap<NamespacedName, Lowering>;
+
 impl Site {
     /// Lowers a bundle for every proxy of the workloads.
-    pub(super) fn lower(&self, bundle: &Bundle) -> Lowered {
+    pub(super) fn lower(&mut self, bundle: &Bundle) -> Lowered {
         let mut lowered = Lowered::default();
+        let mut before = std::mem::take(&mut self.lowerings);
         let proxied = || self.workloads.iter().filter(|workload| workload.proxy.is_some());
         let listening: Addresses = self.publisher.listening.values().flatten().copied().collect();
         let silent = proxied().flat_map(inbound).filter(|at| !listening.contains(at)).collect();
         let mut options = LowerOptions { silent, ..Default::default() };
         for workload in proxied() {
             options.unbound = self.unbound.of(&workload.name);
-            match lower(bundle, &self.workloads, &workload.name, &options) {
+            let mut lowering = before.remove(&workload.name).unwrap_or_default();
+            match lowering.lower(bundle, &self.workloads, &workload.name, &options) {
                 Ok(set) => {
                     let inbound = inbound(workload).filter(|at| !options.unbound.contains_key(at)).collect();
                     lowered.sets.insert(workload.name.clone(), (set, inbound));
                 }
                 Err(error) => drop(lowered.failed.insert(workload.name.clone(), error.to_string())),
             }
+            self.lowerings.insert(workload.name.clone(), lowering);
         }
         lowered
     }
@@ -73,9 +79,7 @@ impl Site {
         let bundle = self.candidate.as_ref().or(self.current.as_ref()).map(|held| Arc::clone(&held.bundle));
         self.lowered = None;
         self.publish(bundle.as_deref());
-        if self.candidate.is_none() {
-            self.publisher.write_snapshots();
-        }
+        self.snapshots_change();
     }
 
     /// A proxy has acknowledged something: if it listens at other addresses than it was known to, its
@@ -198,6 +202,11 @@ impl Publisher {
             *before = desired;
             changed
         });
+    }
+
+    /// Says whether each proxy has a snapshot of this run of the agent, however old.
+    pub(super) fn has_snapshots(&self) -> bool {
+        self.published.keys().all(|name| self.snapshots.has(name))
     }
 
     /// Writes each proxy's snapshot of what is published now.

@@ -191,6 +191,29 @@ fn an_offer_becomes_current_and_is_answered() {
     assert_eq!(bench.store.floors().unwrap().trusted_ms / 1_000, 1);
 }
 
+/// The first snapshot is there at once; later ones follow when bundles no longer do, or at the end.
+#[test]
+fn snapshots_follow_what_runs_some_time_later() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a"]);
+    let file = Layout::new(bench.folder.path()).proxy(&proxy("a")).static_bootstrap();
+    let snapshot = || fs_err::read(&file).unwrap();
+    site.handle(publish(1).offer());
+    let first = snapshot();
+    site.handle(publish(2).offer());
+    assert_eq!((snapshot() == first, bench.generation()), (true, 2), "the one before, whole");
+    while snapshot() == first {
+        assert!(site.poll_timeout().is_some());
+        site.handle_timeout();
+    }
+
+    let second = snapshot();
+    site.handle(publish(3).offer());
+    assert!(snapshot() == second);
+    site.handle_end();
+    assert!(snapshot() != second, "an agent that is asked to end leaves the newest");
+}
+
 #[test]
 fn with_no_bundle_nothing_is_served() {
     let mut bench = Bench::new();

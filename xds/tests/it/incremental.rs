@@ -2,6 +2,7 @@
 //! scratch, after any sequence of bundles and of workloads.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -32,6 +33,8 @@ enum Step {
     Cidr(u8),
     /// Workloads of the four services come and go; the client's has these ports.
     Workloads(Vec<(usize, u16)>, Vec<u16>),
+    /// The proxy cannot bind these of its virtual addresses, and nobody listens yet at this inbound port.
+    Addresses(Vec<u8>, Option<u16>),
     /// The bundle is read anew: equal, but nothing is shared.
     Copy,
 }
@@ -48,6 +51,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..4_usize).prop_map(Step::Remove),
         1 => (0..3_u8).prop_map(Step::Cidr),
         2 => workloads.prop_map(|(workloads, ports)| Step::Workloads(workloads, ports)),
+        1 => (prop::collection::vec(2..5_u8, 0..2), prop::option::of(15006..15008_u16))
+            .prop_map(|(unbound, silent)| Step::Addresses(unbound, silent)),
         1 => Just(Step::Copy),
     ];
     prop::collection::vec(step, 1..30)
@@ -74,7 +79,7 @@ fn client(ports: &[u16]) -> Workload {
     client
 }
 
-fn apply(site: &mut Site, step: &Step) {
+fn apply(site: &mut Site, options: &mut LowerOptions, step: &Step) {
     match step {
         Step::Put(at, plan) => {
             site.bundle.services.insert(NAMES[*at].parse().unwrap(), Arc::new(to_service(*at, *plan)));
@@ -89,6 +94,11 @@ fn apply(site: &mut Site, step: &Step) {
                 |(at, port): &(usize, u16)| (*at, workload(&format!("{}-2", NAMES[*at])).port("http", *port));
             let others: BTreeMap<usize, Workload> = others.iter().map(other).collect();
             site.workloads = std::iter::once(client(ports)).chain(others.into_values()).collect();
+        }
+        Step::Addresses(unbound, silent) => {
+            let at = |last: &u8| (SocketAddr::from(([127, 65, 0, *last], 80)), "it is taken".to_owned());
+            options.unbound = unbound.iter().map(at).collect();
+            options.silent = silent.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
         }
         Step::Copy => {
             for service in site.bundle.services.values_mut() {
@@ -116,9 +126,9 @@ proptest! {
     fn invariant_3_what_goes_on_from_before_equals_what_starts_from_scratch(steps in steps()) {
         let mut site = site().workload(client(&[9080]));
         let mut lowering = Lowering::default();
-        let (name, options) = ("shop/client-1".parse().unwrap(), LowerOptions::default());
+        let (name, mut options) = ("shop/client-1".parse().unwrap(), LowerOptions::default());
         for step in &steps {
-            apply(&mut site, step);
+            apply(&mut site, &mut options, step);
             let again = lowering.lower(&site.bundle, &site.workloads, &name, &options);
             prop_assert_eq!(again, lower(&site.bundle, &site.workloads, &name, &options));
         }
