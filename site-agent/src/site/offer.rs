@@ -1,5 +1,6 @@
 //! From an offer to a candidate: accept, fetch, verify, lower, keep.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use skerry_core::accept::{Terms, Verdict, accept, check_removals};

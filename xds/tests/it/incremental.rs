@@ -90,8 +90,12 @@ fn apply(site: &mut Site, options: &mut LowerOptions, step: &Step) {
                 ["127.65.0.0/16", "127.66.0.0/24", ""][usize::from(*at)].to_owned();
         }
         Step::Workloads(others, ports) => {
-            let other =
-                |(at, port): &(usize, u16)| (*at, workload(&format!("{}-2", NAMES[*at])).port("http", *port));
+            let other = |(at, port): &(usize, u16)| {
+                (
+                    *at,
+                    workload(&format!("{}-2", NAMES[*at])).port("http", *port).proxy("127.67.0.0/16", 15006),
+                )
+            };
             let others: BTreeMap<usize, Workload> = others.iter().map(other).collect();
             site.workloads = std::iter::once(client(ports)).chain(others.into_values()).collect();
         }
