@@ -16,10 +16,13 @@ fn after(agents: &[(u8, u8)]) -> Claims {
     claims
 }
 
+/// Who came before, whether the last one is there, how many seconds ago it was heard from, who comes, who is served.
+type Case = (&'static str, &'static [(u8, u8)], Place, u64, (u8, u8), bool);
+
 #[test]
 fn a_table_of_who_is_served() {
     use Place::{Held, Left};
-    let cases: [(&str, &[(u8, u8)], Place, u64, (u8, u8), bool); 11] = [
+    let cases: [Case; 11] = [
         ("nobody was here", &[], Left, 0, (1, 1), true),
         ("the same run, its connection is half-open", &[(1, 1)], Held, 1, (1, 1), true),
         ("restarted, the old connection is half-open", &[(1, 1)], Held, 1, (1, 2), true),
