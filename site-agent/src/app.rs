@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::str::FromStr as _;
@@ -104,13 +104,13 @@ impl App {
     /// A data folder that cannot be used: in use, of another site, unwritable, too long a path.
     pub fn build(config: Config, cancel: CancellationToken) -> anyhow::Result<Self> {
         config.layout.prepare()?;
-        let store = open_store(&config)?;
+        let (store, damaged) = open_store(&config)?;
         let clock = Clock::start();
         let lines = Lines::new();
         let scan = workloads::scan(&config.workloads);
         let loaded = workloads::fold(scan.clone(), &store.workload_files()?);
         let kept = loaded.files.clone();
-        let site = Site::boot(lines.site_parts(&config, &store, clock), loaded)?;
+        let site = Site::boot(Parts { damaged, ..lines.site_parts(&config, &store, clock) }, loaded)?;
         let watch =
             workloads::run(config.workloads.clone(), kept, scan, lines.mailbox.clone(), cancel.clone());
         let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), cancel.clone());
@@ -190,6 +190,7 @@ impl Lines {
             },
             status_file: config.layout.status(),
             envoy: config.envoy.clone(),
+            damaged: None,
         }
     }
 
@@ -225,16 +226,16 @@ impl Lines {
 /// has taken it down.
 const STORE_PATIENCE: (u32, Duration) = (30, Duration::from_millis(100));
 
-fn open_store(config: &Config) -> anyhow::Result<Arc<Store>> {
+fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, Option<PathBuf>)> {
     let (looks, pause) = STORE_PATIENCE;
     let wait = || std::thread::sleep(pause);
     let (store, aside) = Store::open_patiently(&config.layout.store(), &config.site, looks, wait)?;
-    if let Some(aside) = aside {
+    if let Some(aside) = &aside {
         warn!("the store was damaged; it is kept as {}, and all of it is fetched anew", aside.display());
     }
     let boot = store.count_boot()?;
     info!(site = %config.site, boot, "the agent starts");
-    Ok(Arc::new(store))
+    Ok((Arc::new(store), aside))
 }
 
 /// Runs a loop on a thread of its own: the one place that waits for the disk and that lowers, so the

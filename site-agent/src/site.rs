@@ -72,6 +72,8 @@ pub(crate) struct Parts {
     pub(crate) status_file: PathBuf,
     /// The Envoy that the supervisor has.
     pub(crate) envoy: Option<PathBuf>,
+    /// Where the store is that was damaged, if this one is new in its place.
+    pub(crate) damaged: Option<PathBuf>,
 }
 
 /// One site.
@@ -99,6 +101,8 @@ pub(crate) struct Site {
     fetch: Option<Fetch>,
     /// The newest offer that came while another bundle was being tried.
     next_offer: Option<Box<skerry_proto::v1::Offer>>,
+    /// When the core is to be asked again for what the disk did not take.
+    ask_again: Option<Now>,
     /// The last manifest that was refused, so that it is neither tried nor reported again.
     refused: Option<Refused>,
     workloads: Vec<Workload>,
@@ -130,12 +134,8 @@ impl Site {
     /// Returns when `handle_timeout` is due.
     pub(crate) fn poll_timeout(&self) -> Option<Now> {
         let snapshots = self.snapshots_due.filter(|_| self.candidate.is_none());
-        let timers = [
-            self.machine.poll_timeout(),
-            self.reporter.poll_timeout(),
-            self.unbound.poll_timeout(),
-            snapshots,
-        ];
+        let (machine, reporter) = (self.machine.poll_timeout(), self.reporter.poll_timeout());
+        let timers = [machine, reporter, self.unbound.poll_timeout(), snapshots, self.ask_again];
         timers.into_iter().flatten().min()
     }
 
@@ -143,6 +143,7 @@ impl Site {
     pub(crate) fn handle_timeout(&mut self) {
         let now = self.clock.now();
         self.machine.handle_timeout(now);
+        self.handle_ask_again(now);
         if self.unbound.handle_timeout(now, bind::probe) {
             self.publish_again();
         }

@@ -54,6 +54,7 @@ pub(crate) enum StoreError {
 #[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
+    medium: Box<dyn Medium>,
     /// `None` after a disk error, until it opens again: redb refuses all work after one.
     db: RwLock<Option<Database>>,
 }
@@ -70,7 +71,8 @@ impl Store {
             }
             Err(error) => return Err(error),
         };
-        let store = Self { path: path.to_owned(), db: RwLock::new(Some(db)) };
+        let store =
+            Self { path: path.to_owned(), medium: Box::new(path.to_owned()), db: RwLock::new(Some(db)) };
         store.write(tables::create)?;
         store.claim(site)?;
         Ok((store, aside))
@@ -97,7 +99,12 @@ impl Store {
         if !path.is_file() {
             return Err(StoreError::Disk(path.to_owned(), "there is no such file".to_owned()));
         }
-        Ok(Self { path: path.to_owned(), db: RwLock::new(Some(open_file(path)?)) })
+        Self::over(path, Box::new(path.to_owned()))
+    }
+
+    /// Opens what lies on a medium; `path` is what errors name.
+    fn over(path: &Path, medium: Box<dyn Medium>) -> Result<Self, StoreError> {
+        Ok(Self { path: path.to_owned(), db: RwLock::new(Some(medium.open()?)), medium })
     }
 
     fn claim(&self, site: &SiteId) -> Result<(), StoreError> {
@@ -144,7 +151,7 @@ impl Store {
 
     fn using<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         if self.db.read().is_none() {
-            *self.db.write() = Some(open_file(&self.path)?);
+            *self.db.write() = Some(self.medium.open()?);
         }
         let outcome = match &*self.db.read() {
             Some(db) => work(db),
@@ -204,14 +211,30 @@ impl Store {
     }
 }
 
+/// What the database lies on: a file, or a disk of a test.
+trait Medium: std::fmt::Debug + Send + Sync {
+    /// Opens it; what a crash left is put right.
+    fn open(&self) -> Result<Database, StoreError>;
+}
+
+impl Medium for PathBuf {
+    fn open(&self) -> Result<Database, StoreError> {
+        open_file(self)
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder
+}
+
 fn open_file(path: &Path) -> Result<Database, StoreError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     // Made first, so that it is never readable by others.
     let made = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     made.map_err(|error| StoreError::Disk(path.to_owned(), error.to_string()))?;
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-    builder.create(path).map_err(|error| explain_open(path, error))
+    builder().create(path).map_err(|error| explain_open(path, error))
 }
 
 fn explain_open(path: &Path, error: DatabaseError) -> StoreError {

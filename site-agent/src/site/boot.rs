@@ -1,9 +1,11 @@
 //! Starting: from what the store holds to the bundle that ran before, with no link.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use skerry_core::accept::Refusal;
 use skerry_core::bundle::Bundle;
+use skerry_core::bundle::v1::Manifest;
 use skerry_core::id::Digest;
 use skerry_core::verify::verify_after;
 use skerry_proto::v1::site_event::Kind;
@@ -43,6 +45,7 @@ impl Site {
             snapshots_due: None,
             fetch: None,
             next_offer: None,
+            ask_again: None,
             refused: saved.refused.clone(),
             workloads: Vec::new(),
             workloads_are_partial: false,
@@ -52,6 +55,9 @@ impl Site {
             reporter: Reporter::default(),
             unsaved: Vec::new(),
         };
+        if let Some(aside) = parts.damaged {
+            site.report_event(Kind::RolledBack, &Manifest::default(), &store_is_new(&aside));
+        }
         site.current = site.load_current(&saved)?;
         site.publish_identity();
         site.handle_workloads(loaded);
@@ -119,6 +125,15 @@ impl Site {
         self.refused = Some(refused);
         Ok(())
     }
+}
+
+/// What the core is told of a store that was damaged: above all, that the floor went with it.
+fn store_is_new(damaged: &Path) -> String {
+    format!(
+        "the store was damaged and is kept as {}: the floor of generations is lost and begins anew with the next \
+         bundle, reports that waited are lost; proxies go on with what they have",
+        damaged.display()
+    )
 }
 
 /// Verifies a slot, given what runs. A disk that cannot be read says nothing about the slot.

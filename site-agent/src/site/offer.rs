@@ -18,10 +18,10 @@ use crate::fetch::{Fetch, FetchError, Fragment};
 use crate::link::{Command, Identity};
 use crate::machine::Origin;
 use crate::step::step;
-use crate::store::{Refused, Slot};
+use crate::store::{Refused, Slot, StoreError};
 
 /// How long to wait before the core is asked again for what the disk did not take.
-const DISK_PAUSE: Duration = Duration::from_secs(30);
+const DISK_PAUSE: Duration = Duration::from_secs(10);
 
 impl Site {
     /// The core has a manifest for this site.
@@ -48,10 +48,17 @@ impl Site {
     fn accept_offer(&mut self, now: Now, offer: &Offer, digest: Digest) {
         let floor = match self.store.floors() {
             Ok(floors) => floors.floor,
-            Err(error) => return self.wait_for_disk(&error.to_string()),
+            Err(error) => return self.wait_for_disk(now, digest, &error),
         };
         let terms = Terms { site: &self.id, floor, now: Timestamp(self.trusted.at(now)) };
-        match accept(&offer.manifest, &terms) {
+        let verdict = match accept(&offer.manifest, &terms) {
+            // The disk lost it, and the site went back to the one before: it is news again.
+            Ok(Verdict::Same) if !self.runs(digest) => {
+                accept(&offer.manifest, &Terms { floor: None, ..terms })
+            }
+            verdict => verdict,
+        };
+        match verdict {
             Ok(Verdict::Same) => self.answer(digest, ""),
             Ok(Verdict::Newer(accepted)) => {
                 self.trusted.observe(accepted.manifest.issued_at_ms, now);
@@ -61,13 +68,17 @@ impl Site {
         }
     }
 
+    fn runs(&self, digest: Digest) -> bool {
+        self.current.as_ref().is_some_and(|held| held.bundle.digest == digest)
+    }
+
     fn begin_fetch(&mut self, now: Now, offer: &Offer, manifest: &Manifest, digest: Digest) {
         info!(generation = manifest.generation, revision = manifest.revision, "a newer bundle is offered");
         let bases: Vec<&Slot> = self.current.iter().map(|held| &held.slot).collect();
         let begun = self.store.with_fragments(|find| Fetch::begin(offer, manifest, &bases, find));
         let begun = match begun {
             Ok(begun) => begun,
-            Err(error) => return self.wait_for_disk(&error.to_string()),
+            Err(error) => return self.wait_for_disk(now, digest, &error),
         };
         match begun {
             Ok(fetch) => {
@@ -113,8 +124,8 @@ impl Site {
         let Some(fetch) = &mut self.fetch else { return };
         if let Some(batch) = fetch.poll_batch() {
             if let Err(error) = self.store.stage(&batch) {
-                self.fetch = None; // the batch is lost: the next offer begins anew
-                return self.wait_for_disk(&error.to_string());
+                let digest = fetch.digest();
+                return self.wait_for_disk(now, digest, &error);
             }
             step("agent.apply.fragments-staged");
         }
@@ -131,13 +142,13 @@ impl Site {
     /// Keeps the candidate, verifies what was kept, lowers it for a look, and starts the trial.
     fn take_candidate(&mut self, now: Now, slot: &Slot, fragments: &[Fragment]) {
         if let Err(error) = self.store.put_candidate(slot, fragments) {
-            return self.wait_for_disk(&error.to_string());
+            return self.wait_for_disk(now, slot.digest(), &error);
         }
         step("agent.apply.candidate-stored");
         let before = self.current.as_ref().map(|held| &*held.bundle);
         let held = match hold(&self.store, slot, before) {
             Ok(held) => held.map_err(|refusal| refusal.to_string()),
-            Err(error) => return self.wait_for_disk(&error.to_string()),
+            Err(error) => return self.wait_for_disk(now, slot.digest(), &error),
         };
         if held.is_ok() {
             step("agent.apply.verified");
@@ -189,8 +200,19 @@ impl Site {
         self.tell_link(Command::Applied(applied));
     }
 
-    fn wait_for_disk(&self, reason: &str) {
-        warn!("the offer waits for the disk: {reason}");
-        self.tell_link(Command::Restart(DISK_PAUSE));
+    /// Says why the offer is not followed, which needs no disk, and asks for it again in a while. It is
+    /// not remembered as refused.
+    fn wait_for_disk(&mut self, now: Now, digest: Digest, error: &StoreError) {
+        warn!("the offer waits for the disk: {error}");
+        self.fetch = None;
+        self.answer(digest, &format!("it cannot be kept: {error}; it is asked for again"));
+        self.ask_again = Some(now + DISK_PAUSE);
+    }
+
+    /// Says hello again, once that is due.
+    pub(super) fn handle_ask_again(&mut self, now: Now) {
+        if self.ask_again.take_if(|at| *at <= now).is_some() {
+            self.tell_link(Command::Restart(Duration::ZERO));
+        }
     }
 }

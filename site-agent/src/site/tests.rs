@@ -15,6 +15,8 @@ use crate::link::{Command, Event as LinkEvent, Identity};
 use crate::machine::StreamId;
 use crate::snapshot::Snapshots;
 
+mod invariants;
+
 const CONFIRM: Duration = Duration::from_millis(30);
 
 /// A bundle of one service; `cidr` is what its settings say.
@@ -116,6 +118,7 @@ impl Bench {
             out: Outlets { link, identity, outbox: watch::Sender::default() },
             status_file: layout.status(),
             envoy: None,
+            damaged: None,
         };
         Site::boot(parts, loaded(workloads)).unwrap()
     }
@@ -528,6 +531,9 @@ fn an_apply_names_its_steps() {
 fn named_steps(run: impl FnOnce()) -> Vec<String> {
     use tracing_subscriber::prelude::*;
     let steps = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    // With a single dispatcher alive, tracing asks that of the thread that first comes by a place, which
+    // may be another test's and have none, and keeps the answer.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(Ear(steps.clone())), run);
     std::mem::take(&mut steps.lock())
 }

@@ -122,14 +122,15 @@ impl Store {
     }
 
     /// Makes the candidate current, and what was current previous; raises the floors, keeps the
-    /// reports, drops fragments that no slot names.
+    /// reports, drops fragments that no slot names. Asked again after an error it says nothing twice:
+    /// the disk may have kept a step and failed all the same.
     pub(crate) fn commit(&self, floors: &Floors, reports: Vec<Report>) -> Result<(), StoreError> {
         self.write(|txn| {
-            promote_candidate(txn)?;
+            let is_news = promote_candidate(txn)?;
             step("agent.apply.promoted");
             raise_floors(txn, floors)?;
             step("agent.apply.floor-raised");
-            append(txn, reports)?;
+            append(txn, if is_news { reports } else { Vec::new() })?;
             drop_unnamed_fragments(txn)?;
             step("agent.apply.previous-dropped");
             Ok(())
@@ -143,13 +144,13 @@ impl Store {
         reports: Vec<Report>,
     ) -> Result<(), StoreError> {
         self.write(|txn| {
-            txn.open_table(SLOTS)?.remove("candidate")?;
+            let is_news = txn.open_table(SLOTS)?.remove("candidate")?.is_some();
             if let Some(refused) = refused {
                 let mut texts = txn.open_table(TEXTS)?;
                 texts.insert("refused_digest", refused.digest.to_string().as_str())?;
                 texts.insert("refused_reason", refused.reason.as_str())?;
             }
-            append(txn, reports)
+            append(txn, if is_news { reports } else { Vec::new() })
         })
     }
 
@@ -181,17 +182,18 @@ fn insert_fragments(txn: &WriteTransaction, fragments: &[(Digest, Arc<[u8]>)]) -
     Ok(())
 }
 
-fn promote_candidate(txn: &WriteTransaction) -> Result<(), redb::Error> {
+/// Returns whether there was a candidate.
+fn promote_candidate(txn: &WriteTransaction) -> Result<bool, redb::Error> {
     let mut slots = txn.open_table(SLOTS)?;
     let Some((candidate, _)) = slots.remove("candidate")?.map(|row| owned(row.value())) else {
-        return Ok(());
+        return Ok(false);
     };
     let current = slots.get("current")?.map(|row| owned(row.value()));
     if let Some((current, _)) = current {
         slots.insert("previous", (current.manifest.as_slice(), current.list.as_slice(), 0))?;
     }
     slots.insert("current", (candidate.manifest.as_slice(), candidate.list.as_slice(), 0))?;
-    Ok(())
+    Ok(true)
 }
 
 fn drop_unnamed_fragments(txn: &WriteTransaction) -> Result<(), redb::Error> {

@@ -8,6 +8,8 @@ use skerry_proto::v1::{Report, SiteEvent, SiteState, report};
 use super::outbox::{MAX_BYTES, MAX_ROWS};
 use super::*;
 
+mod power;
+
 fn site() -> SiteId {
     SiteId::new("store-1").unwrap()
 }

@@ -74,6 +74,21 @@ impl Site {
         self.agent = Some(command.spawn().unwrap());
     }
 
+    /// Starts the agent as the last arguments of another program, which becomes it.
+    pub(crate) fn start_under(&mut self, program: &[&str]) {
+        let agent = self.command();
+        let log = fs_err::File::create(self.folder.path().join("agent.log")).unwrap();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(agent.get_program()).args(agent.get_args()).env_remove("ENVOY");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.into_parts().0);
+        self.agent = Some(command.spawn().unwrap());
+    }
+
+    /// The process id of the agent.
+    pub(crate) fn pid(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
+    }
+
     /// Ends the agent as a power cut would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut agent) = self.agent.take() {
