@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicU64;
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer;
 use parking_lot::Mutex;
 use skerry_core::id::{Digest, NamespacedName};
-use skerry_xds::resource::ResourceKind;
+use skerry_xds::resource::{ResourceKind, ResourceSet};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -109,7 +109,8 @@ pub(crate) async fn run(
 struct Servers {
     mailbox: mailbox::Sender,
     tasks: JoinSet<NamespacedName>,
-    open: BTreeMap<NamespacedName, CancellationToken>,
+    /// What ends each server, and what it serves.
+    open: BTreeMap<NamespacedName, (CancellationToken, watch::Receiver<Arc<ResourceSet>>)>,
     /// Numbers the streams of all servers.
     streams: Arc<AtomicU64>,
     /// One waiter for the end of each stream.
@@ -118,7 +119,10 @@ struct Servers {
 
 impl Servers {
     fn reconcile(&mut self, feeds: &BTreeMap<NamespacedName, Feed>, cancel: &CancellationToken) {
-        for (_, server) in self.open.iter().filter(|(name, _)| !feeds.contains_key(*name)) {
+        // A workload that went and came back at once has a new channel, and the old one is silent for ever.
+        let is_current =
+            |name, served| feeds.get(name).is_some_and(|feed: &Feed| feed.resources.same_channel(served));
+        for (_, (server, _)) in self.open.iter().filter(|(name, (_, served))| !is_current(*name, served)) {
             server.cancel();
         }
         for (name, feed) in feeds {
@@ -152,7 +156,7 @@ impl Servers {
         };
         let server =
             tonic::transport::Server::builder().add_service(AggregatedDiscoveryServiceServer::new(service));
-        self.open.insert(name.clone(), cancel.clone());
+        self.open.insert(name.clone(), (cancel.clone(), feed.resources.clone()));
         self.tasks.spawn(async move {
             let incoming = UnixListenerStream::new(listener);
             let served = server.serve_with_incoming_shutdown(incoming, cancel.cancelled_owned()).await;
@@ -177,20 +181,4 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A refusal names what Envoy speaks of, not what merely came along, and is one line.
-    #[test]
-    fn a_refusal_names_the_culprit() {
-        let refusal = |detail: &str| {
-            let resources = ["dns", "outbound/shop/a/80", "outbound/shop/b/80"].map(str::to_owned).to_vec();
-            Refusal { kind: ResourceKind::Listener, resources, detail: detail.to_owned() }.to_string()
-        };
-        assert_eq!(
-            refusal("Error adding/updating listener(s) outbound/shop/b/80: no dns.\n"),
-            "listener outbound/shop/b/80: Error adding/updating listener(s) outbound/shop/b/80: no dns."
-        );
-        assert_eq!(refusal("no"), "listener dns, outbound/shop/a/80, outbound/shop/b/80: no");
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Delta: each case of issue 5's list of what a client may do.
+//! Delta: each thing that a client may do.
 
 use envoy_types::pb::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use insta::assert_snapshot;
@@ -81,6 +81,21 @@ fn names_and_wildcard_live_side_by_side() {
     talk.ask(subscribe(Cluster, &["*"])).ack(Cluster);
     talk.ask(unsubscribe(Cluster, &["a"])).ack(Cluster);
     talk.ask(unsubscribe(Cluster, &["*"])).set(&pile().service("a", 2).service("b", 2));
+    assert_snapshot!(talk.text());
+}
+
+#[test]
+fn a_name_that_everything_still_covers_is_answered_when_it_is_given_up() {
+    let mut talk = Talk::<Delta>::new(&pile());
+    talk.ask(subscribe(Cluster, &["*", "a", "none"])).ack(Cluster);
+    talk.ask(unsubscribe(Cluster, &["a", "none"])).ack(Cluster);
+    assert_snapshot!(talk.text());
+}
+
+#[test]
+fn a_first_request_that_gives_something_up_asks_for_nothing() {
+    let mut talk = Talk::<Delta>::new(&pile());
+    talk.ask(unsubscribe(Cluster, &["a"])).ask(subscribe(Cluster, &["b"])).ack(Cluster);
     assert_snapshot!(talk.text());
 }
 
