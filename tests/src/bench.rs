@@ -12,6 +12,7 @@ mod footprint;
 mod growth;
 mod machine;
 mod size;
+mod wire;
 mod world;
 
 /// Options of `skerry-bench`.
@@ -99,8 +100,12 @@ impl Row {
 type Measurement = fn(&Args) -> Result<Vec<Row>>;
 
 /// All measurements, by name. Each makes its own fleet and its own runtime.
-const MEASUREMENTS: &[(&str, Measurement)] =
-    &[("compile", compile::measure), ("size", size::measure), ("footprint", footprint::measure)];
+const MEASUREMENTS: &[(&str, Measurement)] = &[
+    ("compile", compile::measure),
+    ("size", size::measure),
+    ("footprint", footprint::measure),
+    ("wire", wire::measure),
+];
 
 /// The name of the plot of all that grows.
 const GROWTH: &str = "growth";

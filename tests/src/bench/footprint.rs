@@ -31,8 +31,7 @@ async fn run(args: &Args) -> Result<Vec<Row>> {
     let mut repo = PolicyRepo::init(run.folder())?;
     write_world(&repo)?;
     let revision = repo.publish("the world")?;
-    let mut core = Core::new(&run, "core", &repo.url())?;
-    core.start().await?;
+    let core = start_core(&run, &repo).await?;
     let agent = start_agent(&run, &core)?;
     core.settled(&revision, &[SITE], DEADLINE).await?;
     let mut rows = rows(&core, &agent, "after its start")?;
@@ -45,7 +44,7 @@ async fn run(args: &Args) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn write_world(repo: &PolicyRepo) -> Result<()> {
+pub(super) fn write_world(repo: &PolicyRepo) -> Result<()> {
     for at in 0..SERVICES {
         repo.write(&format!("services/{at}.yaml"), &world::service(at).to_string())?;
     }
@@ -60,9 +59,15 @@ fn write_world(repo: &PolicyRepo) -> Result<()> {
     Ok(())
 }
 
-fn update(repo: &mut PolicyRepo, version: usize) -> Result<String> {
+pub(super) fn update(repo: &mut PolicyRepo, version: usize) -> Result<String> {
     repo.write("routes/3.yaml", &world::route(3, version).to_string())?;
     repo.publish("one route")
+}
+
+pub(super) async fn start_core(run: &Arc<Run>, repo: &PolicyRepo) -> Result<Core> {
+    let mut core = Core::new(run, "core", &repo.url())?;
+    core.start().await?;
+    Ok(core)
 }
 
 fn start_agent(run: &Arc<Run>, core: &Core) -> Result<Agent> {

@@ -1,0 +1,136 @@
+//! Bytes on the link: what one site and the core exchange, counted at the loopback interface of a network
+//! namespace that carries nothing else. Only root can make one.
+//!
+//! The core finds commits by looking (its repository is a folder), and what the agent does is read off its
+//! own files, so that no byte is ours but those of the link.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::footprint::{start_core, update, write_world};
+use super::{Args, Row};
+use crate::fleet::{Agent, Core, XdsMode};
+use crate::link::{Link, Traffic};
+use crate::netns::{Carried, LOOPBACK, Netns};
+use crate::repo::PolicyRepo;
+use crate::run::Run;
+use crate::wait::eventually;
+
+/// The site that is looked at.
+const SITE: &str = "s0";
+/// Longer than changes are gathered for a report, and longer than TCP waits with an acknowledgement.
+const QUIET: Duration = Duration::from_secs(3);
+/// How long the site may take to apply.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Changes of one route: the median of them counts.
+const CHANGES: usize = 9;
+/// Lost connections: the median of them counts.
+const RETURNS: usize = 5;
+
+/// Measures the first bundle, changes of one route, and returns of the link with nothing changed.
+pub(super) fn measure(args: &Args) -> Result<Vec<Row>> {
+    let netns = match Netns::new() {
+        Ok(netns) => netns,
+        Err(error) => return Ok(vec![Row::new("not measured", format!("{error:#}"))]),
+    };
+    let mut rows = netns.block_on(|| changes(args, &netns))??;
+    rows.extend(netns.block_on(|| returns(args))??);
+    Ok(rows)
+}
+
+/// A core with its repository, and one agent without workloads.
+struct World {
+    repo: PolicyRepo,
+    core: Core,
+    agent: Agent,
+    link: Option<Link>,
+}
+
+impl World {
+    async fn start(args: &Args, is_linked: bool) -> Result<(Arc<Run>, Self, String)> {
+        let run = Run::new(args.binaries())?;
+        let mut repo = PolicyRepo::init(run.folder())?;
+        write_world(&repo)?;
+        let revision = repo.publish("the world")?;
+        let core = start_core(&run, &repo).await?;
+        let link =
+            if is_linked { Some(Link::start(run.net().socket(7610), core.address()).await?) } else { None };
+        let address = link.as_ref().map_or(core.address(), Link::address);
+        let agent = Agent::new(&run, SITE, address, XdsMode::Delta)?;
+        Ok((run, Self { repo, core, agent, link }, revision))
+    }
+
+    /// Waits until the agent says that it runs a revision, and until nobody has anything to say.
+    async fn settle(&self, revision: &str) -> Result<()> {
+        let status = self.agent.data().join("status.json");
+        eventually("the site runs the revision", DEADLINE, async || must_run(&status, revision)).await?;
+        tokio::time::sleep(QUIET).await;
+        Ok(())
+    }
+}
+
+fn must_run(status: &Path, revision: &str) -> Result<()> {
+    let text = fs_err::read_to_string(status)?;
+    ensure!(text.contains(revision), "{text}");
+    Ok(())
+}
+
+async fn changes(args: &Args, netns: &Netns) -> Result<Vec<Row>> {
+    let (_run, mut world, revision) = World::start(args, false).await?;
+    let before = netns.carried(LOOPBACK)?;
+    world.agent.start()?;
+    world.settle(&revision).await?;
+    let first = netns.carried(LOOPBACK)?.since(before);
+    let mut changed = Vec::new();
+    for version in 1..=CHANGES {
+        let before = netns.carried(LOOPBACK)?;
+        let revision = update(&mut world.repo, version)?;
+        world.settle(&revision).await?;
+        changed.push(netns.carried(LOOPBACK)?.since(before));
+    }
+    changed.sort_by_key(|carried| carried.bytes);
+    let figure = |carried: Carried| format!("{} B in {} packets", carried.bytes, carried.packets);
+    Ok(vec![
+        Row::new("first bundle, 200 services and 50 routes, on the wire both ways", figure(first)),
+        Row::new("one route changed, on the wire both ways", figure(changed[CHANGES / 2])).wanted("≤ 536 B"),
+    ])
+}
+
+async fn returns(args: &Args) -> Result<Vec<Row>> {
+    let (_run, mut world, revision) = World::start(args, true).await?;
+    world.agent.start()?;
+    world.settle(&revision).await?;
+    let mut seen: Vec<(Traffic, Duration)> = Vec::new();
+    for _ in 0..RETURNS {
+        let link = world.link.as_mut().context("there is a link")?;
+        link.cut().await;
+        tokio::time::sleep(QUIET).await;
+        let before = link.traffic();
+        let back = std::time::Instant::now();
+        link.restore().await;
+        eventually("the agent is back", DEADLINE, async || {
+            ensure!(link.traffic().since(before).down > 0, "nothing came down yet");
+            Ok(())
+        })
+        .await?;
+        let took = link.connected_at().map_or(Duration::ZERO, |at| at.saturating_duration_since(back));
+        tokio::time::sleep(QUIET).await;
+        seen.push((link.traffic().since(before), took));
+    }
+    drop(world.core);
+    seen.sort_by_key(|(traffic, _)| traffic.bytes());
+    let (traffic, _) = seen[RETURNS / 2];
+    let slowest = seen.iter().map(|(_, took)| *took).max().unwrap_or_default();
+    let figure = format!("{} B up, {} B down", traffic.up, traffic.down);
+    Ok(vec![
+        Row::new("link back, nothing changed: payload of TCP", figure).wanted("≤ 300 B"),
+        Row::new(
+            format!("link back to connected, without a link event, slowest of {RETURNS}"),
+            format!("{slowest:.1?}"),
+        )
+        .wanted("≤ 30 s"),
+    ])
+}
