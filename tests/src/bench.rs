@@ -10,6 +10,7 @@ use crate::fleet::Binaries;
 mod compile;
 mod footprint;
 mod growth;
+mod latency;
 mod machine;
 mod size;
 mod wire;
@@ -105,6 +106,7 @@ const MEASUREMENTS: &[(&str, Measurement)] = &[
     ("size", size::measure),
     ("footprint", footprint::measure),
     ("wire", wire::measure),
+    ("latency", latency::measure),
 ];
 
 /// The name of the plot of all that grows.

@@ -14,8 +14,8 @@ use crate::run::Run;
 const SERVICES: usize = 200;
 const ROUTES: usize = 50;
 const SITES: usize = 3;
-/// The first of the world's sites.
-const SITE: &str = "s0";
+/// The site that has an agent: the first of the world's.
+pub(super) const SITE: &str = "s0";
 /// Commits after the first, each of one route.
 const UPDATES: usize = 30;
 const DEADLINE: Duration = Duration::from_secs(120);

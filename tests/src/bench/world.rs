@@ -14,7 +14,7 @@ const OVERRIDES: usize = 100;
 const GROUPS: usize = 100;
 const TIERS: usize = 5;
 /// High, so that anybody may listen on it.
-const PORT: u16 = 8080;
+pub(super) const PORT: u16 = 8080;
 
 /// All changes that make the world.
 pub(super) fn world(sites: usize) -> Vec<Change> {
