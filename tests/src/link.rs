@@ -1,5 +1,6 @@
 //! The link between a site and the core, as a test wants it: a TCP proxy that can be cut, swallow
-//! everything, be slow or narrow, and that counts what crosses it.
+//! everything, be slow or narrow, leave one end in the belief that all is well, and let a later
+//! connection overtake an earlier one; and that counts what crosses it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,27 @@ struct Settings {
     delay: Duration,
     /// Bytes in a second, each way and for each connection; `None` is no limit.
     rate: Option<u64>,
+    /// The number of a connection that is held: none of its bytes move.
+    held: Option<u64>,
+    /// Connections up to this number have lost one end.
+    orphans: u64,
+    /// The end that the orphans have kept.
+    kept: Kept,
+}
+
+impl Settings {
+    fn lets_through(&self, connection: u64) -> bool {
+        self.state == State::Up && self.held != Some(connection)
+    }
+}
+
+/// The end of a half-open connection that does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The site's end stays open, and is silent.
+    Site,
+    /// The core's.
+    Core,
 }
 
 /// What has crossed the link: the payload of TCP, without its headers.
@@ -71,9 +93,10 @@ struct Counters {
 }
 
 impl Counters {
-    fn count_connection(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
+    /// Returns the connection's number, from 1.
+    fn count_connection(&self) -> u64 {
         *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -94,8 +117,14 @@ impl Link {
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
-        let (settings, seen) =
-            watch::channel(Settings { state: State::Up, delay: Duration::ZERO, rate: None });
+        let (settings, seen) = watch::channel(Settings {
+            state: State::Up,
+            delay: Duration::ZERO,
+            rate: None,
+            held: None,
+            orphans: 0,
+            kept: Kept::Site,
+        });
         let (tell, listening) = watch::channel(true);
         let counters = Arc::new(Counters::default());
         let mut tasks = JoinSet::new();
@@ -139,6 +168,32 @@ impl Link {
     /// Limits each connection, each way, to so many bytes in a second.
     pub fn set_rate(&self, rate: Option<u64>) {
         self.settings.send_modify(|settings| settings.rate = rate);
+    }
+
+    /// Makes every connection that there is half-open: one end stays open and silent, the other is closed.
+    /// New connections are as the link's state says.
+    pub fn half_open(&self, kept: Kept) {
+        let orphans = self.traffic().connections;
+        self.settings.send_modify(|settings| (settings.orphans, settings.kept) = (orphans, kept));
+    }
+
+    /// Holds the newest connection, as it is: those that come after it overtake it.
+    pub fn hold_newest(&self) {
+        self.hold(self.traffic().connections);
+    }
+
+    /// Holds the connection that comes next before it reaches the core: one after it overtakes it.
+    pub fn hold_next(&self) {
+        self.hold(self.traffic().connections + 1);
+    }
+
+    fn hold(&self, connection: u64) {
+        self.settings.send_modify(|settings| settings.held = Some(connection));
+    }
+
+    /// Lets the connection go on that was held.
+    pub fn release(&self) {
+        self.settings.send_modify(|settings| settings.held = None);
     }
 
     /// When the newest connection was accepted.
@@ -197,8 +252,7 @@ impl Runner {
                 _ = settings.wait_for(|settings| settings.state == State::Cut) => break,
                 accepted = listener.accept() => {
                     if let Ok((site, _)) = accepted {
-                        self.counters.count_connection();
-                        connections.spawn(self.connect(site));
+                        connections.spawn(self.connect(site, self.counters.count_connection()));
                     }
                 }
                 Some(_) = connections.join_next() => {}
@@ -208,25 +262,35 @@ impl Runner {
         connections.shutdown().await;
     }
 
-    fn connect(&self, site: TcpStream) -> impl Future<Output = ()> + use<> {
+    fn connect(&self, mut site: TcpStream, number: u64) -> impl Future<Output = ()> + use<> {
         let (core, mut settings, counters) = (self.core, self.settings.clone(), Arc::clone(&self.counters));
         async move {
             // A black hole swallows the greeting too: the core must not see this connection yet.
-            if settings.wait_for(|settings| settings.state == State::Up).await.is_err() {
+            if settings.wait_for(|settings| settings.lets_through(number)).await.is_err() {
                 return;
             }
-            let Ok(core) = TcpStream::connect(core).await else { return };
+            let Ok(mut core) = TcpStream::connect(core).await else { return };
             // Small messages must not wait for each other: that would be measured as the link's delay.
             let _ = (site.set_nodelay(true), core.set_nodelay(true));
-            let (from_site, to_site) = site.into_split();
-            let (from_core, to_core) = core.into_split();
-            let up = pump::run(from_site, to_core, settings.clone(), |bytes| {
+            let (from_site, to_site) = site.split();
+            let (from_core, to_core) = core.split();
+            let mut orphaned = settings.clone();
+            let up = pump::run(from_site, to_core, (settings.clone(), number), |bytes| {
                 counters.up.fetch_add(bytes, Ordering::Relaxed);
             });
-            let down = pump::run(from_core, to_site, settings, |bytes| {
+            let down = pump::run(from_core, to_site, (settings, number), |bytes| {
                 counters.down.fetch_add(bytes, Ordering::Relaxed);
             });
-            tokio::join!(up, down);
+            tokio::select! {
+                _ = async { tokio::join!(up, down) } => return,
+                seen = orphaned.wait_for(|settings| settings.orphans >= number) => match seen.map(|seen| seen.kept) {
+                    Ok(Kept::Site) => drop(core),
+                    Ok(Kept::Core) => drop(site),
+                    Err(_) => return,
+                },
+            }
+            // What is kept is held until the link is cut or dropped.
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 
-use super::{Settings, State};
+use super::Settings;
 
 /// Pieces that may be on the way at once: with pieces of 16 KiB a delayed link holds up to 4 MiB.
 const IN_FLIGHT: usize = 256;
@@ -20,16 +20,16 @@ struct Piece {
 
 /// Moves bytes until one end closes; tells how many were handed on.
 pub(super) async fn run(
-    from: OwnedReadHalf,
-    to: OwnedWriteHalf,
-    settings: watch::Receiver<Settings>,
+    from: ReadHalf<'_>,
+    to: WriteHalf<'_>,
+    (settings, number): (watch::Receiver<Settings>, u64),
     count: impl Fn(u64),
 ) {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
-    tokio::join!(read(from, sender), write(to, receiver, settings, count));
+    tokio::join!(read(from, sender), write(to, receiver, (settings, number), count));
 }
 
-async fn read(mut from: OwnedReadHalf, pieces: mpsc::Sender<Piece>) {
+async fn read(mut from: ReadHalf<'_>, pieces: mpsc::Sender<Piece>) {
     let mut buffer = vec![0; PIECE];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let piece = Piece { bytes: buffer[..length].to_vec(), arrived: Instant::now() };
@@ -40,9 +40,9 @@ async fn read(mut from: OwnedReadHalf, pieces: mpsc::Sender<Piece>) {
 }
 
 async fn write(
-    mut to: OwnedWriteHalf,
+    mut to: WriteHalf<'_>,
     mut pieces: mpsc::Receiver<Piece>,
-    mut settings: watch::Receiver<Settings>,
+    (mut settings, number): (watch::Receiver<Settings>, u64),
     count: impl Fn(u64),
 ) {
     while let Some(piece) = pieces.recv().await {
@@ -53,14 +53,14 @@ async fn write(
         if let Some(rate) = rate {
             tokio::time::sleep(Duration::from_secs_f64(length as f64 / rate.max(1) as f64)).await;
         }
-        let open = settings.wait_for(|settings| settings.state == State::Up).await.is_ok();
+        let open = settings.wait_for(|settings| settings.lets_through(number)).await.is_ok();
         if !open || to.write_all(&piece.bytes).await.is_err() {
             return;
         }
         count(length);
     }
     // The end of the stream must not overtake a black hole either.
-    let _ = settings.wait_for(|settings| settings.state == State::Up).await;
+    let _ = settings.wait_for(|settings| settings.lets_through(number)).await;
     let _ = to.shutdown().await;
 }
 
@@ -68,13 +68,18 @@ async fn write(
 mod tests {
     use std::net::SocketAddr;
 
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
     use crate::http::Request;
-    use crate::link::Link;
+    use crate::link::{Kept, Link};
     use crate::ports::Net;
     use crate::sample::{Identity, Sample};
+    use crate::wait::eventually;
 
-    const SOON: Duration = Duration::from_millis(300);
+    /// Long enough to see that nothing comes, where nothing can.
+    const NEVER: Duration = Duration::from_millis(300);
+    const DEADLINE: Duration = Duration::from_secs(60);
 
     async fn linked() -> (Net, Sample, Link) {
         let net = Net::claim().unwrap();
@@ -84,7 +89,11 @@ mod tests {
     }
 
     async fn ask(to: SocketAddr) -> anyhow::Result<u16> {
-        Ok(Request::get("/").deadline(SOON).send(to).await?.status.as_u16())
+        ask_within(DEADLINE, to).await
+    }
+
+    async fn ask_within(deadline: Duration, to: SocketAddr) -> anyhow::Result<u16> {
+        Ok(Request::get("/").deadline(deadline).send(to).await?.status.as_u16())
     }
 
     #[tokio::test]
@@ -103,7 +112,7 @@ mod tests {
     async fn a_black_hole_accepts_and_says_nothing() {
         let (_net, sample, mut link) = linked().await;
         link.black_hole().await;
-        let error = format!("{:#}", ask(link.address()).await.unwrap_err());
+        let error = format!("{:#}", ask_within(NEVER, link.address()).await.unwrap_err());
         assert!(error.contains("no reply within"), "{error}");
         assert_eq!((sample.requests(), link.traffic().bytes()), (0, 0));
     }
@@ -117,5 +126,77 @@ mod tests {
         assert!(before.elapsed() >= Duration::from_millis(80), "{:?}", before.elapsed());
         let traffic = link.traffic();
         assert!(traffic.up > 20 && traffic.down > traffic.up, "{traffic:?}");
+    }
+
+    #[tokio::test]
+    async fn a_narrow_link_takes_its_time() {
+        let (_net, _sample, link) = linked().await;
+        link.set_rate(Some(2_000));
+        let before = Instant::now();
+        assert_eq!(ask(link.address()).await.unwrap(), 200);
+        let bytes = link.traffic().bytes();
+        assert!(bytes > 200, "{bytes}");
+        assert!(before.elapsed().as_secs_f64() >= bytes as f64 / 2_000.0, "{:?}", before.elapsed());
+    }
+
+    /// A server that says `!` to each byte, and a link in front of it.
+    async fn linked_to_listener() -> (Net, TcpListener, Link) {
+        let net = Net::claim().unwrap();
+        let listener = TcpListener::bind(net.socket(9080)).await.unwrap();
+        let link = Link::start(net.socket(9080), listener.local_addr().unwrap()).await.unwrap();
+        (net, listener, link)
+    }
+
+    async fn silent(stream: &mut TcpStream) -> bool {
+        tokio::time::timeout(NEVER, stream.read_u8()).await.is_err()
+    }
+
+    #[tokio::test]
+    async fn of_a_half_open_connection_one_end_does_not_know() {
+        for kept in [Kept::Site, Kept::Core] {
+            let (_net, listener, link) = linked_to_listener().await;
+            let mut site = TcpStream::connect(link.address()).await.unwrap();
+            let (mut core, _) = listener.accept().await.unwrap();
+            site.write_u8(7).await.unwrap();
+            assert_eq!(core.read_u8().await.unwrap(), 7, "all was well");
+            link.half_open(kept);
+            let (open, closed) =
+                if kept == Kept::Site { (&mut site, &mut core) } else { (&mut core, &mut site) };
+            assert!(closed.read_u8().await.is_err(), "{kept:?}: the other end is told");
+            open.write_u8(8).await.unwrap();
+            assert!(silent(open).await, "{kept:?} is not");
+            let mut next = TcpStream::connect(link.address()).await.unwrap();
+            next.write_u8(9).await.unwrap();
+            assert_eq!(listener.accept().await.unwrap().0.read_u8().await.unwrap(), 9, "new ones are whole");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_later_connection_overtakes_the_one_that_is_held() {
+        let (_net, listener, link) = linked_to_listener().await;
+        link.hold_next();
+        let mut first = TcpStream::connect(link.address()).await.unwrap();
+        first.write_u8(1).await.unwrap();
+        eventually("the first is accepted", DEADLINE, async || {
+            anyhow::ensure!(link.traffic().connections == 1);
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let mut second = TcpStream::connect(link.address()).await.unwrap();
+        second.write_u8(2).await.unwrap();
+        let (mut core_second, _) = listener.accept().await.unwrap();
+        assert_eq!(core_second.read_u8().await.unwrap(), 2);
+        link.release();
+        let (mut core_first, _) = listener.accept().await.unwrap();
+        assert_eq!(core_first.read_u8().await.unwrap(), 1);
+
+        link.hold_newest();
+        second.write_u8(3).await.unwrap();
+        assert!(silent(&mut core_second).await, "the newest is held in its middle");
+        first.write_u8(4).await.unwrap();
+        assert_eq!(core_first.read_u8().await.unwrap(), 4, "the older goes on");
+        link.release();
+        assert_eq!(core_second.read_u8().await.unwrap(), 3, "and nothing was lost");
     }
 }
