@@ -21,6 +21,7 @@ pub mod seen;
 pub mod session;
 pub mod source;
 pub mod status;
+pub mod step;
 pub mod store;
 pub mod tasks;
 pub mod webhook;

@@ -26,6 +26,7 @@ use crate::publish::shards::Entry;
 use crate::publish::{Edition, Published, World};
 use crate::source::event::{Confirmed, Scope, SourceEvent};
 use crate::source::status::SourceBoard;
+use crate::step::step;
 use crate::store::{Plan, StateStore, StoreError};
 
 /// How long the planner waits before it tries again to write: a full disk needs hands.
@@ -77,6 +78,7 @@ impl<S: StateStore> Planner<S> {
                     return;
                 }
             }
+            step("core.commit.stored");
             self.around.board.set_store_error(None);
             self.show(plan, edition);
         }
@@ -105,10 +107,12 @@ impl<S: StateStore> Planner<S> {
             self.index.apply(Change::Delete(key));
         }
         let compiled = self.index.compile();
+        step("core.commit.compiled");
         let now = self.around.clock.now();
         let in_force = &self.in_force;
         let previous = |list: &Digest| FragmentList::decode(&*in_force.get(list)?.upgrade()?.list).ok();
         let publication = self.ledger.publish(&compiled, previous, declared, &accepted.revision, now);
+        step("core.commit.numbered");
         let (entries, removed) = self.entries(&compiled, &publication, sites_changed);
         let mut all = Diagnostics::clone(&compiled.diagnostics);
         all.extend(diagnostics);
@@ -154,8 +158,10 @@ impl<S: StateStore> Planner<S> {
         let woken: Vec<SiteId> = edition.entries.keys().chain(&edition.removed).cloned().collect();
         let diagnostics = edition.world.diagnostics.len();
         self.around.published.publish(edition);
+        step("core.commit.published");
         self.in_force.retain(|_, contents| contents.strong_count() > 0);
         woken.iter().for_each(|site| self.around.presence.wake(site));
+        step("core.commit.woken");
         let (generation, changed) = (publication.generation, publication.rows.len());
         info!(revision = %accepted.revision, %generation, changed, diagnostics, "published");
     }

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use crate::step::step;
 use crate::store::{ReportBatch, StateStore, StoreError};
 
 /// How many requests may wait. 256 × 64 reports of a few hundred bytes are some MiB; a request that
@@ -73,6 +74,7 @@ fn write(store: &impl StateStore, requests: Vec<Request>) {
         // The site may have hung up.
         reply.send(kept).ok();
     }
+    step("core.report.answered");
 }
 
 fn keep_one(store: &impl StateStore, batch: ReportBatch) -> Result<u64, StoreError> {

@@ -6,6 +6,7 @@
 mod agent;
 mod binaries;
 mod core;
+mod doom;
 mod envoy;
 mod status;
 mod workload;
@@ -13,6 +14,7 @@ mod workload;
 pub use agent::{Agent, XdsMode};
 pub use binaries::Binaries;
 pub use core::Core;
+pub use doom::Doom;
 pub use envoy::StaticEnvoy;
 pub use status::FleetView;
 pub use workload::{Sidecar, Workload};

@@ -17,4 +17,5 @@ pub mod repo;
 pub mod run;
 pub mod sample;
 pub mod signals;
+pub mod victim;
 pub mod wait;

@@ -62,7 +62,7 @@ impl Process {
     /// Kills it at once (SIGKILL) and reaps it.
     pub async fn kill(&mut self) -> Result<()> {
         self.signal(Signal::KILL)?;
-        self.wait(Duration::from_secs(5)).await.map(drop)
+        self.wait(Duration::from_secs(60)).await.map(drop)
     }
 
     /// Asks it to end (SIGTERM) and waits; an exit code other than 0 is an error with the log's last lines.
@@ -79,6 +79,15 @@ impl Process {
     pub fn must_run(&mut self) -> Result<()> {
         match self.exited()? {
             None => Ok(()),
+            Some(status) => bail!("{} ended with {status}:\n{}", self.name, self.last_lines()),
+        }
+    }
+
+    /// Says whether it was killed (SIGKILL); fails when it ended in another way.
+    pub fn was_killed(&mut self) -> Result<bool> {
+        match self.exited()? {
+            None => Ok(false),
+            Some(status) if status.signal() == Some(Signal::KILL.as_raw()) => Ok(true),
             Some(status) => bail!("{} ended with {status}:\n{}", self.name, self.last_lines()),
         }
     }

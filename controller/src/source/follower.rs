@@ -24,6 +24,7 @@ use super::objection::{emptied, moved, taken, unknown};
 use super::status::SourceBoard;
 use super::{folder, login};
 use crate::clock::Clock;
+use crate::step::step;
 use crate::store::{Accepted, HeldHead, Pending, Restored, StateStore};
 
 /// The shortest abbreviation of a commit that confirms it.
@@ -241,7 +242,9 @@ impl<S: StateStore> Follower<S> {
             return self.hold(held);
         }
         let before = self.tree.as_ref().map(|tree| (tree.counts().clone(), tree.max_removal_percent()));
+        step("core.commit.fetched");
         let (anew, advance) = self.read(head)?;
+        step("core.commit.read");
         let tree = anew.as_ref().or(self.tree.as_ref()).expect("a head that was read leaves its tree");
         let objection = self.objection(head, tree, before.as_ref(), &advance).filter(|_| !is_confirmed);
         let Some(objection) = objection else { return self.accept(head, anew, advance) };

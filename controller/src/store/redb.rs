@@ -13,6 +13,7 @@ use skerry_core::id::{Epoch, Generation, SiteId, Timestamp};
 use super::record::{decode_event, decode_report, decode_row, encode_event, encode_report, encode_row};
 use super::{Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
 use crate::report::{Event, ReportRow, fold};
+use crate::step::step;
 
 /// The schema that this version reads and writes.
 const SCHEMA: u32 = 1;
@@ -118,6 +119,7 @@ impl StateStore for RedbStore {
             rows.insert(site.as_str(), &*encode_row(row)).map_err(StoreError::failed)?;
         }
         drop(rows);
+        step("core.commit.storing");
         write.commit().map_err(StoreError::failed)
     }
 
@@ -131,7 +133,9 @@ impl StateStore for RedbStore {
         let write = self.begin_write()?;
         let acknowledged =
             batches.into_iter().map(|batch| keep_batch(&write, batch)).collect::<Result<_, _>>()?;
+        step("core.report.folded");
         write.commit().map_err(StoreError::failed)?;
+        step("core.report.stored");
         Ok(acknowledged)
     }
 

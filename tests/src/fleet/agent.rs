@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::Workload;
+use super::{Doom, Workload};
 use crate::process::{self, Process, Seen};
 use crate::run::Run;
 
@@ -40,6 +40,7 @@ pub struct Agent {
     mode: XdsMode,
     data: PathBuf,
     workloads: PathBuf,
+    envoy: PathBuf,
     process: Option<Process>,
 }
 
@@ -48,7 +49,14 @@ impl Agent {
     pub fn new(run: &Arc<Run>, site: &str, core: SocketAddr, mode: XdsMode) -> Result<Self> {
         let data = run.make_folder(site)?;
         let workloads = run.make_folder(&format!("{site}-workloads"))?;
-        Ok(Self { run: Arc::clone(run), site: site.to_owned(), core, mode, data, workloads, process: None })
+        let envoy = run.binaries().envoy()?.to_owned();
+        let (run, site) = (Arc::clone(run), site.to_owned());
+        Ok(Self { run, site, core, mode, data, workloads, envoy, process: None })
+    }
+
+    /// Lets it start another program as Envoy.
+    pub fn set_envoy(&mut self, program: PathBuf) {
+        self.envoy = program;
     }
 
     /// Adds a workload's file, or replaces it.
@@ -63,11 +71,20 @@ impl Agent {
     /// Starts it. It is of use some time later: wait for what is to be seen.
     pub fn start(&mut self) -> Result<()> {
         let mut command = Command::new(self.run.binaries().ours("skerry-agent")?);
-        command.args(["run", "--site", &self.site, "--xds", self.mode.as_str()]);
+        self.spawn(command.arg("run"))
+    }
+
+    /// Starts it to die at a step.
+    pub fn start_doomed(&mut self, doom: &Doom) -> Result<()> {
+        self.spawn(doom.command(&self.run)?.arg("agent"))
+    }
+
+    fn spawn(&mut self, command: &mut Command) -> Result<()> {
+        command.args(["--site", &self.site, "--xds", self.mode.as_str()]);
         command.arg("--core").arg(format!("http://{}", self.core));
         command.arg("--data-dir").arg(&self.data).arg("--workloads").arg(&self.workloads);
-        command.arg("--envoy").arg(self.run.binaries().envoy()?);
-        self.process = Some(self.run.spawn(&format!("agent-{}", self.site), &mut command)?);
+        command.arg("--envoy").arg(&self.envoy);
+        self.process = Some(self.run.spawn(&format!("agent-{}", self.site), command)?);
         Ok(())
     }
 
@@ -101,6 +118,25 @@ impl Agent {
         self.process.as_mut().context("the agent was not started")?.must_run()
     }
 
+    /// Says whether it was killed (SIGKILL); fails when it ended in another way.
+    pub fn was_killed(&mut self) -> Result<bool> {
+        self.process.as_mut().context("the agent was not started")?.was_killed()
+    }
+
+    /// Everything that it has written, over all its lives.
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    /// What `skerry-agent show` prints of its folder.
+    pub fn show(&self) -> Result<serde_json::Value> {
+        let mut command = Command::new(self.run.binaries().ours("skerry-agent")?);
+        let output = command.args(["show", "-o", "json", "--data-dir"]).arg(&self.data).output()?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "`skerry-agent show` failed: {errors}");
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
     /// Kills it (SIGKILL); its Envoys go on.
     pub async fn kill(&mut self) -> Result<()> {
         self.process.take().context("the agent does not run")?.kill().await
@@ -108,7 +144,7 @@ impl Agent {
 
     /// Asks it to end and waits for that.
     pub async fn stop(&mut self) -> Result<()> {
-        self.process.take().context("the agent does not run")?.terminate(Duration::from_secs(15)).await
+        self.process.take().context("the agent does not run")?.terminate(Duration::from_secs(60)).await
     }
 
     /// The site's Envoys and their launchers: every process of the run, save the agent, that names the agent's folder.

@@ -9,14 +9,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use hyper::Method;
 
-use super::FleetView;
+use super::{Doom, FleetView};
 use crate::http::Request;
 use crate::process::Process;
 use crate::run::Run;
 use crate::wait::eventually;
 
 /// How long a core may take to listen.
-const START: Duration = Duration::from_secs(15);
+const START: Duration = Duration::from_secs(60);
 
 /// What the forge and the core both know.
 const SECRET: &str = "tide-table";
@@ -47,19 +47,33 @@ impl Core {
 
     /// Starts it and waits until it listens.
     pub async fn start(&mut self) -> Result<()> {
-        let mut command = Command::new(self.run.binaries().ours("skerry-controller")?);
-        command.arg("--source").arg(&self.source).arg("--data-dir").arg(&self.data);
-        command.arg("--listen").arg(self.listen.to_string());
-        command.arg("--webhook-listen").arg(self.webhook.to_string());
-        let mut process = self.run.spawn(&self.name, &mut command)?;
+        self.start_unwatched()?;
+        let process = self.process.as_mut().context("the core was started")?;
         let listen = self.listen;
         eventually("the core listens", START, async || {
             process.must_run()?;
             drop(tokio::net::TcpStream::connect(listen).await?);
             Ok(())
         })
-        .await?;
-        self.process = Some(process);
+        .await
+    }
+
+    /// Starts it and does not wait.
+    pub fn start_unwatched(&mut self) -> Result<()> {
+        let mut command = Command::new(self.run.binaries().ours("skerry-controller")?);
+        self.spawn(&mut command)
+    }
+
+    /// Starts it to die at a step, and does not wait: that may be one of its first.
+    pub fn start_doomed(&mut self, doom: &Doom) -> Result<()> {
+        self.spawn(doom.command(&self.run)?.arg("core"))
+    }
+
+    fn spawn(&mut self, command: &mut Command) -> Result<()> {
+        command.arg("--source").arg(&self.source).arg("--data-dir").arg(&self.data);
+        command.arg("--listen").arg(self.listen.to_string());
+        command.arg("--webhook-listen").arg(self.webhook.to_string());
+        self.process = Some(self.run.spawn(&self.name, command)?);
         Ok(())
     }
 
@@ -87,6 +101,16 @@ impl Core {
         Ok(())
     }
 
+    /// Says whether it was killed (SIGKILL); fails when it ended in another way.
+    pub fn was_killed(&mut self) -> Result<bool> {
+        self.process.as_mut().context("the core was not started")?.was_killed()
+    }
+
+    /// Everything that it has written, over all its lives.
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
     /// Kills it (SIGKILL).
     pub async fn kill(&mut self) -> Result<()> {
         self.process.take().context("the core does not run")?.kill().await
@@ -94,7 +118,7 @@ impl Core {
 
     /// Asks it to end and waits for that.
     pub async fn stop(&mut self) -> Result<()> {
-        self.process.take().context("the core does not run")?.terminate(Duration::from_secs(10)).await
+        self.process.take().context("the core does not run")?.terminate(Duration::from_secs(60)).await
     }
 
     /// Asks it for the fleet.

@@ -31,7 +31,7 @@ impl StaticEnvoy {
             "--use-dynamic-base-id",
         ]);
         let mut process = run.spawn(name, &mut command)?;
-        eventually("Envoy listens", Duration::from_secs(20), async || {
+        eventually("Envoy listens", Duration::from_secs(60), async || {
             process.must_run()?;
             drop(tokio::net::TcpStream::connect(listens).await?);
             Ok(())

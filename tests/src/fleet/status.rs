@@ -6,8 +6,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use skerry_proto::v1::fleet_client::FleetClient;
 use skerry_proto::v1::proxy_state::Phase;
-use skerry_proto::v1::{Diagnostic, FleetStatus, GetFleetRequest, SiteState, SiteSummary, SourceStatus};
-use tonic::transport::Endpoint;
+use skerry_proto::v1::{
+    Diagnostic, EventRow, FleetStatus, GetFleetRequest, GetSiteRequest, SiteState, SiteSummary, SourceStatus,
+};
+use tonic::transport::{Channel, Endpoint};
+
+async fn connect(core: SocketAddr) -> Result<FleetClient<Channel>> {
+    let endpoint = Endpoint::from_shared(format!("http://{core}"))?;
+    let channel =
+        endpoint.timeout(Duration::from_secs(30)).connect().await.context("the core is not there")?;
+    Ok(FleetClient::new(channel))
+}
 
 /// One answer of the core.
 #[derive(Debug, Clone)]
@@ -16,11 +25,17 @@ pub struct FleetView(FleetStatus);
 impl FleetView {
     /// Asks a core.
     pub async fn ask(core: SocketAddr) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(format!("http://{core}"))?;
-        let channel =
-            endpoint.timeout(Duration::from_secs(5)).connect().await.context("the core is not there")?;
-        let answer = FleetClient::new(channel).get_fleet(GetFleetRequest::default()).await?;
+        let answer = connect(core).await?.get_fleet(GetFleetRequest::default()).await?;
         Ok(Self(answer.into_inner()))
+    }
+
+    /// Asks a core for the events of a site, oldest first: at most the 100 newest.
+    pub async fn events(core: SocketAddr, site: &str) -> Result<Vec<EventRow>> {
+        let request = GetSiteRequest { site: site.to_owned() };
+        let answer = connect(core).await?.get_site(request).await?;
+        let mut events = answer.into_inner().events;
+        events.reverse();
+        Ok(events)
     }
 
     /// The source.

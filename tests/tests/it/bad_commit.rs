@@ -1,20 +1,14 @@
 //! Invariants 7 and 11: one mistake hurts only itself and is shown with file and line; and invariant 6:
 //! a source that has become unreadable or suspicious takes nothing away from a site.
 
-use std::path::{Path, PathBuf};
-
 use skerry_tests::fleet::{Core, FleetView, Workload, XdsMode};
 use skerry_tests::git_http::{Access, GitHttp};
 use skerry_tests::http::Request;
 use skerry_tests::repo::PolicyRepo;
 use skerry_tests::wait::eventually;
 
-use crate::place::{DEADLINE, Place, Source, run};
+use crate::place::{DEADLINE, Place, Source, policies, run};
 use crate::question::{Question, ask_all};
-
-fn policies() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/one-site")
-}
 
 /// A mistake: where it is made, and what the core must say of it.
 struct Mistake {

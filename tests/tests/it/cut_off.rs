@@ -1,12 +1,8 @@
 //! Invariant 5: an agent without a link keeps serving its last verified bundle, across restarts of
 //! agent and Envoy; and when the link is back, both ends agree again.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use skerry_tests::fleet::{Agent, Workload, XdsMode};
@@ -15,9 +11,9 @@ use skerry_tests::link::Link;
 use skerry_tests::process;
 use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
-use tokio::task::JoinSet;
 
-use crate::place::{DEADLINE, Place, Source, run};
+use crate::asker::Asker;
+use crate::place::{DEADLINE, Place, Source, policies, run};
 use crate::question::{Question, ask_all};
 
 const SERVICE: (u8, u16) = (1, 8080);
@@ -29,10 +25,6 @@ struct Site {
     link: Link,
     place: Place,
     agent: Agent,
-}
-
-fn policies() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/one-site")
 }
 
 impl Site {
@@ -213,9 +205,7 @@ async fn an_envoy_that_starts_without_the_agent_serves_and_moves_to_ads_with_no_
     site.serves("first").await;
     assert_ne!(site.agent.envoys(), killed, "another process serves");
 
-    let (service, stop) = (site.place.service(SERVICE.0, SERVICE.1), Arc::new(AtomicBool::new(false)));
-    let mut asking = JoinSet::new();
-    asking.spawn(ask_until(service, Arc::clone(&stop)));
+    let asker = Asker::start(site.place.service(SERVICE.0, SERVICE.1));
     site.agent.start().expect("the agent starts again");
     let newest = site.commit("first", "second").await;
     site.serves("second").await;
@@ -224,21 +214,5 @@ async fn an_envoy_that_starts_without_the_agent_serves_and_moves_to_ads_with_no_
         .settled(&newest, &["edge"], DEADLINE)
         .await
         .expect("the proxy takes its configuration from ADS again");
-    stop.store(true, Ordering::Relaxed);
-    let failures = asking.join_next().await.expect("there is a task").expect("it does not panic");
-    assert_eq!(failures, [] as [String; 0], "no request failed during the hot restart");
-}
-
-/// Asks without a pause until it is told to stop; returns what went wrong.
-async fn ask_until(service: SocketAddr, stop: Arc<AtomicBool>) -> Vec<String> {
-    let mut failures = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        match Request::get("/").send(service).await {
-            Ok(reply) if reply.status.is_success() => {}
-            Ok(reply) => failures.push(reply.status.to_string()),
-            Err(error) => failures.push(format!("{error:#}")),
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    failures
+    asker.stop().await;
 }

@@ -2,6 +2,7 @@
 //!
 //! They need what `cargo xtask test` builds and fetches; without it each says so in one line.
 
+mod asker;
 mod bad_commit;
 mod bookinfo;
 mod commit_to_socket;
@@ -9,5 +10,9 @@ mod conformance;
 mod corpora;
 mod cut_off;
 mod examples;
+mod fault_table;
+mod filler;
+mod killed;
 mod place;
 mod question;
+mod refused;

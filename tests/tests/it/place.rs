@@ -1,6 +1,7 @@
 //! A site of a test: a client with a sidecar, backends of ours, and an agent or static Envoys in front of them.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,12 @@ use skerry_tests::sample::{Identity, Sample};
 use skerry_tests::wait::eventually;
 
 /// Long enough for two cores that run other tests at the same time.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(45);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A policy repository with one site, `edge`, and one service, `echo`.
+pub(crate) fn policies() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/one-site")
+}
 
 /// Starts a run of a test.
 pub(crate) fn run() -> Arc<Run> {
@@ -62,11 +68,17 @@ impl Place {
 
     /// Prepares the site's agent with all its workloads, and starts it.
     pub(crate) fn start_agent(&self, run: &Arc<Run>, core: SocketAddr, mode: XdsMode) -> Agent {
-        let mut agent = Agent::new(run, &self.site, core, mode).expect("the agent's folders can be made");
+        let mut agent = self.prepare_agent(run, core, mode);
+        agent.start().expect("the agent can be started");
+        agent
+    }
+
+    /// Prepares the site's agent with all its workloads.
+    pub(crate) fn prepare_agent(&self, run: &Arc<Run>, core: SocketAddr, mode: XdsMode) -> Agent {
+        let agent = Agent::new(run, &self.site, core, mode).expect("the agent's folders can be made");
         for workload in &self.workloads {
             agent.add(workload).expect("a workload's file can be written");
         }
-        agent.start().expect("the agent can be started");
         agent
     }
 }
