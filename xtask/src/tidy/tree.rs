@@ -31,8 +31,12 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
             let kind = entry.file_type()?;
+            // A folder, or in a linked worktree a file that says where that is.
+            if name == ".git" {
+                continue;
+            }
             if kind.is_dir() {
-                if name != ".git" && !entry.path().join("CACHEDIR.TAG").is_file() {
+                if !entry.path().join("CACHEDIR.TAG").is_file() {
                     self.read_folder(&entry.path(), &path)?;
                     self.paths.insert(path);
                 }
@@ -124,6 +128,7 @@ mod tests {
         write("logo.png", &[0xff, 0xfe]);
         write(".ci/run", b"#!/bin/sh\n");
         write(".git/HEAD", b"ref\n");
+        write("linked/.git", b"gitdir: /elsewhere\n");
         write("target/CACHEDIR.TAG", b"");
         write("target/debug/x.rs", b"");
 

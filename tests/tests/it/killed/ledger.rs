@@ -53,7 +53,7 @@ impl Ledger {
         let events = FleetView::events(core.address(), site).await?;
         check_log("core", &core.log());
         self.check_view(&view, site);
-        self.check_events(events);
+        self.check_events(&events);
         Ok(view)
     }
 
@@ -69,7 +69,7 @@ impl Ledger {
         self.desired = self.desired.max(desired);
     }
 
-    fn check_events(&mut self, events: Vec<EventRow>) {
+    fn check_events(&mut self, events: &[EventRow]) {
         let by_seq: BTreeMap<u64, EventRow> = events.iter().map(|event| (event.seq, event.clone())).collect();
         assert!(by_seq.len() == events.len(), "an event is kept twice: {events:#?}");
         // The core shows the newest 100 alone.
