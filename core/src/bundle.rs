@@ -52,6 +52,10 @@ pub struct EncodedFragment {
     pub id: Digest,
     /// Canonical protobuf.
     pub bytes: Arc<[u8]>,
+    /// The text of the key: lists are sorted by it.
+    pub name: Arc<str>,
+    /// Its entry of a list, encoded as `FragmentList` has it. A list is its entries one after the other.
+    entry: Arc<[u8]>,
 }
 
 impl EncodedFragment {
@@ -67,8 +71,20 @@ impl EncodedFragment {
     }
 
     fn encode(key: FragmentKey, kind: v1::fragment::Kind) -> Self {
-        let bytes: Arc<[u8]> = v1::Fragment { kind: Some(kind) }.encode_to_vec().into();
-        Self { key, id: Digest::of(&bytes), bytes }
+        Self::of_bytes(key, v1::Fragment { kind: Some(kind) }.encode_to_vec())
+    }
+
+    /// Takes canonical bytes.
+    pub fn of_bytes(key: FragmentKey, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        let (id, name) = (Digest::of(&bytes), key.to_string());
+        let entry = v1::FragmentList { fragments: vec![to_ref(&name, &id, &bytes)] }.encode_to_vec();
+        Self { key, id, bytes, name: name.into(), entry: entry.into() }
+    }
+
+    /// Returns its entry of a list.
+    pub fn to_ref(&self) -> v1::FragmentRef {
+        to_ref(&self.name, &self.id, &self.bytes)
     }
 }
 
@@ -86,19 +102,19 @@ pub struct Contents {
 impl Contents {
     /// Makes a list of fragments; sorts them by their key's text.
     pub fn new(mut fragments: Vec<Arc<EncodedFragment>>) -> Self {
-        fragments.sort_by_cached_key(|fragment| fragment.key.to_string());
-        let list =
-            v1::FragmentList { fragments: fragments.iter().map(|fragment| to_ref(fragment)).collect() };
-        let list: Arc<[u8]> = list.encode_to_vec().into();
+        fragments.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut list = Vec::with_capacity(fragments.iter().map(|fragment| fragment.entry.len()).sum());
+        fragments.iter().for_each(|fragment| list.extend_from_slice(&fragment.entry));
+        let list: Arc<[u8]> = list.into();
         Self { digest: Digest::of(&list), list, fragments }
     }
 }
 
-fn to_ref(fragment: &EncodedFragment) -> v1::FragmentRef {
+fn to_ref(name: &str, id: &Digest, bytes: &[u8]) -> v1::FragmentRef {
     v1::FragmentRef {
-        key: fragment.key.to_string(),
-        id: fragment.id.as_bytes().to_vec(),
-        length: u32::try_from(fragment.bytes.len()).unwrap_or(u32::MAX),
+        key: name.to_owned(),
+        id: id.as_bytes().to_vec(),
+        length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
     }
 }
 

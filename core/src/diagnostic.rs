@@ -53,6 +53,8 @@ pub enum Code {
     InvalidOverride,
     /// A selector that matches no site.
     MatchesNothing,
+    /// What was compiled for some sites does not pass verification; they keep what they run.
+    Unverified,
     /// An unreadable document; the object keeps its last good version.
     Held,
 }

@@ -23,6 +23,7 @@ mod links;
 mod reach;
 mod service;
 mod variants;
+mod verified;
 
 pub use classes::ClassId;
 pub use explain::{Explanation, FieldOrigin, SettingOrigin};
@@ -50,7 +51,10 @@ struct Cell {
     forms: BTreeMap<ObjectKey, Arc<Variant>>,
     services: BTreeMap<Arc<NamespacedName>, Arc<Made>>,
     settings: Option<Arc<EncodedFragment>>,
+    /// The last that passed verification.
     contents: Option<Arc<Contents>>,
+    /// Whether they are of what is compiled now.
+    is_verified: bool,
 }
 
 /// What was touched since the last compile, by the selector of the object that touched it: `None` is all sites.
@@ -134,6 +138,11 @@ impl Compiled {
     /// Returns what the sites of a class shall run.
     pub fn contents_of(&self, class: ClassId) -> Option<&Arc<Contents>> {
         self.contents.get(&class)
+    }
+
+    /// Lists what is run, by class.
+    pub fn all_contents(&self) -> impl Iterator<Item = &Arc<Contents>> {
+        self.contents.values()
     }
 
     /// Returns the labels of a site.

@@ -41,17 +41,20 @@ pub fn verify_after(
     }
     let settings =
         settings.ok_or_else(|| Refusal::Inconsistent("there is no `settings` fragment".to_owned()))?;
-    for service in services.values() {
-        verify_service(service, &services).map_err(|reason| {
-            Refusal::Inconsistent(format!("service {}/{}: {reason}", service.namespace, service.name))
-        })?;
+    for (name, service) in &services {
+        let offers =
+            |name: &NamespacedName, port: u32| services.get(name).is_some_and(|found| offers(found, port));
+        verify_needs(name, needs(service), offers)?;
     }
     Ok(Bundle { manifest, digest, list, settings, services })
 }
 
 /// A fragment that was verified by itself.
-enum Part {
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// What holds for the whole site.
     Settings(Box<v1::Settings>),
+    /// One service, with its name.
     Service(NamespacedName, Arc<v1::Service>),
 }
 
@@ -75,15 +78,21 @@ pub fn verify_list(manifest: &v1::Manifest, list: &[u8]) -> Result<v1::FragmentL
         return Err(Refusal::WrongList);
     }
     let list = v1::FragmentList::decode(list).map_err(|error| Refusal::Malformed(error.to_string()))?;
-    if list.fragments.len() > MAX_FRAGMENTS {
-        return Err(Refusal::Inconsistent(format!("more than {MAX_FRAGMENTS} fragments")));
-    }
+    verify_count(list.fragments.len())?;
     if !list.fragments.is_sorted_by(|a, b| a.key < b.key) {
         return Err(Refusal::Inconsistent(
             "the fragment list is not sorted, or names a key twice".to_owned(),
         ));
     }
     Ok(list)
+}
+
+/// Verifies that a list is not over its bound.
+pub fn verify_count(fragments: usize) -> Result<(), Refusal> {
+    if fragments <= MAX_FRAGMENTS {
+        return Ok(());
+    }
+    Err(Refusal::Inconsistent(format!("{fragments} fragments, more than {MAX_FRAGMENTS}")))
 }
 
 fn verify_fragment(
@@ -93,27 +102,68 @@ fn verify_fragment(
     let bad = |reason: &str| Refusal::BadFragment { key: entry.key.clone(), reason: reason.to_owned() };
     let id = Digest::from_slice(&entry.id).map_err(|error| bad(&error.to_string()))?;
     let bytes = fragment(&id).ok_or_else(|| bad("is missing"))?;
-    if bytes.len() > MAX_FRAGMENT_BYTES || u32::try_from(bytes.len()) != Ok(entry.length) {
-        return Err(bad("has another length than the list says, or is over the limit"));
+    if u32::try_from(bytes.len()) != Ok(entry.length) {
+        return Err(bad("has another length than the list says"));
     }
     if Digest::of(&bytes) != id {
         return Err(bad("was altered"));
     }
-    let kind = v1::Fragment::decode(&*bytes).map_err(|error| bad(&error.to_string()))?.kind;
-    let kind = kind.ok_or_else(|| bad("is of a kind that this agent does not know"))?;
-    let (key, part) = match kind {
+    verify_content(&entry.key, &bytes)
+}
+
+/// Verifies what a fragment says, as far as that can be told from it alone.
+pub fn verify_content(key: &str, bytes: &[u8]) -> Result<Part, Refusal> {
+    let bad = |reason: &str| Refusal::BadFragment { key: key.to_owned(), reason: reason.to_owned() };
+    if bytes.len() > MAX_FRAGMENT_BYTES {
+        return Err(bad("is over the limit"));
+    }
+    let kind = v1::Fragment::decode(bytes).map_err(|error| bad(&error.to_string()))?.kind;
+    let (held, part) = match kind.ok_or_else(|| bad("is of a kind that this agent does not know"))? {
         v1::fragment::Kind::Settings(settings) => (FragmentKey::Settings, Part::Settings(Box::new(settings))),
         v1::fragment::Kind::Service(service) => {
             let name = NamespacedName::new(service.namespace.clone(), service.name.clone());
+            verify_service(&service).map_err(|reason| inconsistent(&name, &reason))?;
             (FragmentKey::Service(name.clone()), Part::Service(name, Arc::new(service)))
         }
     };
-    if key.to_string() == entry.key { Ok(part) } else { Err(bad(&format!("holds `{key}`"))) }
+    if held.to_string() == key { Ok(part) } else { Err(bad(&format!("holds `{held}`"))) }
 }
 
-type Services = BTreeMap<NamespacedName, Arc<v1::Service>>;
+fn inconsistent(service: &NamespacedName, reason: &str) -> Refusal {
+    Refusal::Inconsistent(format!("service {service}: {reason}"))
+}
 
-fn verify_service(service: &v1::Service, services: &Services) -> Result<(), String> {
+/// Says whether a service has a port.
+pub fn offers(service: &v1::Service, port: u32) -> bool {
+    service.ports.iter().any(|found| found.port == port)
+}
+
+/// Lists the services and ports that a service's routes send to.
+pub fn needs(service: &v1::Service) -> impl Iterator<Item = (NamespacedName, u32)> {
+    let routes = service.tables.iter().flat_map(|table| &table.routes);
+    let forwards = routes.filter_map(|route| match &route.action {
+        Some(v1::route::Action::Forward(forward)) => Some(&forward.backends),
+        _ => None,
+    });
+    let usable = forwards.flatten().filter(|backend| !backend.invalid);
+    usable.map(|backend| (NamespacedName::new(&*backend.namespace, &*backend.name), backend.port))
+}
+
+/// Verifies that the bundle has everything that a service's routes send to.
+pub fn verify_needs(
+    service: &NamespacedName,
+    needs: impl IntoIterator<Item = (NamespacedName, u32)>,
+    offers: impl Fn(&NamespacedName, u32) -> bool,
+) -> Result<(), Refusal> {
+    match needs.into_iter().find(|(name, port)| !offers(name, *port)) {
+        None => Ok(()),
+        Some((name, port)) => {
+            Err(inconsistent(service, &format!("backend {name}:{port} is not in the bundle")))
+        }
+    }
+}
+
+fn verify_service(service: &v1::Service) -> Result<(), String> {
     if service.index == 0 {
         return Err("it has no address index".to_owned());
     }
@@ -127,12 +177,12 @@ fn verify_service(service: &v1::Service, services: &Services) -> Result<(), Stri
         if service.ports.iter().all(|port| port.port != table.port) {
             return Err(format!("routes for port {}, which it does not have", table.port));
         }
-        table.routes.iter().try_for_each(|route| verify_route(route, services))?;
+        table.routes.iter().try_for_each(verify_route)?;
     }
     Ok(())
 }
 
-fn verify_route(route: &v1::Route, services: &Services) -> Result<(), String> {
+fn verify_route(route: &v1::Route) -> Result<(), String> {
     let fail = |reason: String| Err(format!("route {}: {reason}", route.name));
     match &route.action {
         None => fail("it has no action".to_owned()),
@@ -144,23 +194,11 @@ fn verify_route(route: &v1::Route, services: &Services) -> Result<(), String> {
         {
             fail(format!("{} is not a redirect", redirect.status_code))
         }
-        Some(v1::route::Action::Forward(forward)) => {
-            if forward.backends.iter().all(|backend| backend.invalid) {
-                return fail("it has no backend".to_owned());
-            }
-            let lost = forward.backends.iter().find(|backend| !backend.invalid && !exists(backend, services));
-            lost.map_or(Ok(()), |backend| {
-                fail(format!(
-                    "backend {}/{}:{} is not in the bundle",
-                    backend.namespace, backend.name, backend.port
-                ))
-            })
+        Some(v1::route::Action::Forward(forward))
+            if forward.backends.iter().all(|backend| backend.invalid) =>
+        {
+            fail("it has no backend".to_owned())
         }
-        Some(v1::route::Action::DirectResponse(_) | v1::route::Action::Redirect(_)) => Ok(()),
+        Some(_) => Ok(()),
     }
-}
-
-fn exists(backend: &v1::Backend, services: &Services) -> bool {
-    let name = NamespacedName::new(backend.namespace.clone(), backend.name.clone());
-    services.get(&name).is_some_and(|service| service.ports.iter().any(|port| port.port == backend.port))
 }

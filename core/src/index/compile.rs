@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::bundle::Contents;
 use crate::check;
 use crate::compile::compile_settings;
 use crate::diagnostic::{Code, Diagnostic};
@@ -13,6 +12,8 @@ use crate::world::Aged;
 
 use super::board::Owner;
 use super::classes::{ClassId, ClassKey, SelectorId};
+use super::service::Made;
+use super::verified::{Changed, Facts};
 use super::{Cell, Compiled, Dirty, Index};
 
 impl Index {
@@ -54,20 +55,19 @@ impl Index {
             None => self.start(id, &key, dirty),
         };
         work.extend(self.refresh_forms(&mut cell, &key, &targets));
-        let mut changed = is_new;
+        cell.key = key;
+        let mut changed = Changed { otherwise: is_new || !cell.is_verified, ..Changed::default() };
         for service in work {
-            changed |= self.update_service(&mut cell, &key, service);
+            self.update_service(&mut cell, service, &mut changed);
         }
         if is_new || dirty.mesh {
-            let settings = compile_settings(&self.mesh(&key, mesh), &key.data_plane());
-            changed |= cell.settings.as_ref().is_none_or(|before| before.id != settings.id);
+            let settings = compile_settings(&self.mesh(&cell.key, mesh), &cell.key.data_plane());
+            changed.otherwise |= cell.settings.as_ref().is_none_or(|before| before.id != settings.id);
             cell.settings = Some(Arc::new(settings));
         }
-        if changed {
-            let fragments = cell.services.values().map(|made| Arc::clone(&made.compiled.fragment));
-            cell.contents = Some(Arc::new(Contents::new(fragments.chain(cell.settings.clone()).collect())));
+        if changed.any() {
+            self.settle(id, &mut cell, &changed);
         }
-        cell.key = key;
         self.cells.insert(id, cell);
     }
 
@@ -91,20 +91,21 @@ impl Index {
         (cell.clone(), work, targets)
     }
 
-    /// Compiles a service of a class; says whether its fragment is another one than before.
-    fn update_service(&mut self, cell: &mut Cell, class: &ClassKey, service: NamespacedName) -> bool {
-        let made = self.compile_service(class, &service);
-        let next = made.as_ref().map(|made| made.compiled.fragment.id);
-        let before = match made {
+    /// Compiles a service of a class, and notes whether its fragment is another one than before.
+    fn update_service(&mut self, cell: &mut Cell, service: NamespacedName, changed: &mut Changed) {
+        let made = self.compile_service(&cell.key, &service);
+        let before = match &made {
             Some(made) => match cell.services.get_mut(&service) {
-                Some(slot) => Some(std::mem::replace(slot, made)),
-                None => cell.services.insert(Arc::new(service), made),
+                Some(slot) => Some(std::mem::replace(slot, Arc::clone(made))),
+                None => cell.services.insert(Arc::new(service.clone()), Arc::clone(made)),
             },
             None => cell.services.remove(&service),
         };
-        let changed = next != before.as_ref().map(|before| before.compiled.fragment.id);
+        let fragment = |made: &Option<Arc<Made>>| made.as_ref().map(|made| made.compiled.fragment.id);
+        if fragment(&made) != fragment(&before) {
+            changed.note(service, facts(before.as_ref()), facts(made.as_ref()));
+        }
         self.retired.services.extend(before.map(|before| before.versions.clone()));
-        changed
     }
 
     /// The `Mesh` as a class has it.
@@ -118,6 +119,7 @@ impl Index {
         let gone: Vec<ClassId> = self.cells.keys().copied().filter(|id| !self.classes.has(*id)).collect();
         for id in gone {
             let Some(cell) = self.cells.remove(&id) else { continue };
+            self.board.set(Owner::Class(id), Vec::new());
             self.retired.forms.extend(cell.forms.into_values().map(|form| form.stamps.clone()));
             self.retired.services.extend(cell.services.into_values().map(|made| made.versions.clone()));
         }
@@ -168,6 +170,10 @@ impl Index {
         }
         found.into_iter().for_each(|(owner, found)| self.board.set(owner, found));
     }
+}
+
+fn facts(made: Option<&Arc<Made>>) -> Option<&Facts> {
+    made.and_then(|made| made.facts.as_ref().ok())
 }
 
 /// What was touched at the sites of a class.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::accept::Refusal;
 use crate::compile::{Backend, CompiledService, ServiceInputs, compile_service};
 use crate::form::Input;
 use crate::id::{NamespacedName, ObjectKey};
@@ -15,6 +16,7 @@ use super::board::Owner;
 use super::classes::ClassKey;
 use super::links::backends_of;
 use super::variants::Variant;
+use super::verified::Facts;
 
 type Shared = Arc<Variant>;
 
@@ -27,6 +29,8 @@ pub(super) struct Made {
     pub(super) id: u64,
     pub(super) versions: Versions,
     pub(super) compiled: CompiledService,
+    /// What others may rely on, or why the fragment does not verify.
+    pub(super) facts: Result<Facts, Refusal>,
 }
 
 /// A service that a route names, as a class sees it.
@@ -63,7 +67,8 @@ impl Index {
         self.stamps += 1;
         let id = self.stamps;
         self.board.set(Owner::Service(id), compiled.diagnostics.clone());
-        let made = Arc::new(Made { id, versions: versions.clone(), compiled });
+        let facts = Facts::of(&compiled.fragment);
+        let made = Arc::new(Made { id, versions: versions.clone(), compiled, facts });
         self.memo.insert(versions, Arc::clone(&made));
         Some(made)
     }

@@ -180,3 +180,28 @@ fn what_the_bundle_before_has_too_is_taken_from_there_with_the_same_result() {
     let refused = verify_after(Some(&before), &encode(&parts.manifest).0, &parts.list, found);
     assert!(matches!(refused, Err(Refusal::Inconsistent(_))), "{refused:?}");
 }
+
+#[test]
+fn invariant_7_more_services_than_a_site_can_take_leave_it_with_what_it_runs() {
+    let mut index = crate::builder::index(&(site_yaml("s1", "") + &site_yaml("s2", "tier: lab")));
+    let before = index.compile();
+    let value = |at: usize| {
+        serde_json::json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": format!("c{at}"), "namespace": "shop", "annotations": {"skerry.dev/sites": "tier=lab"}},
+            "spec": {"ports": [{"port": 80}]}})
+    };
+    for at in 0..skerry_core::bundle::MAX_FRAGMENTS {
+        index.apply(crate::events::upsert(&value(at), skerry_core::world::Age::Known(0)));
+    }
+    let after = index.compile();
+    assert_eq!(contents(&after, "s1").digest, contents(&before, "s1").digest);
+    assert_eq!(contents(&after, "s2").digest, contents(&before, "s2").digest, "it keeps what it runs");
+    let said = crate::builder::text(&after.diagnostics);
+    assert!(said.contains("error[Unverified]") && said.contains("sites with `tier=lab`"), "{said}");
+    index.apply(skerry_core::index::Change::Delete(
+        "Service".parse().map(|kind| skerry_core::id::ObjectKey::new(kind, "shop", "c7")).unwrap(),
+    ));
+    let fewer = index.compile();
+    assert_eq!(contents(&fewer, "s2").fragments.len(), skerry_core::bundle::MAX_FRAGMENTS);
+    assert_eq!(crate::builder::text(&fewer.diagnostics), "");
+}
