@@ -87,6 +87,19 @@ fn over(at: usize) -> Value {
     )
 }
 
+/// A policy for one site alone.
+pub(super) fn policy_of_one_site(seconds: usize) -> Value {
+    ours(
+        "TrafficPolicy",
+        "one-site",
+        &json!({
+            "sites": {"matchLabels": {"site": "s1"}},
+            "targetRefs": [{"group": "", "kind": "Service", "name": "svc-9"}],
+            "timeouts": {"backendRequest": format!("{seconds}ms")}
+        }),
+    )
+}
+
 /// An override for one site alone.
 pub(super) fn over_one_site(seconds: usize) -> Value {
     ours(
