@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use serde::Serialize;
-use skerry_core::bundle::v1::FragmentList;
 use skerry_core::bundle::{Contents, EncodedFragment, FragmentKey};
 use skerry_core::delta;
 use skerry_core::diagnostic::{Diagnostic, Diagnostics, Location};
@@ -181,10 +180,8 @@ impl FragmentChange {
 
 /// Returns the bytes of the message that makes the new fragment list of the old one.
 fn list_bytes(before: Side<'_>, after: Side<'_>) -> usize {
-    let list = |side: Side<'_>| {
-        side.and_then(|contents| FragmentList::decode(&*contents.list).ok()).unwrap_or_default()
-    };
-    let change = delta::diff(&list(before), &list(after));
+    let fragments = |side: Side<'_>| side.map_or_else(Vec::new, |contents| contents.fragments.clone());
+    let change = delta::diff(&fragments(before), &fragments(after)).to_list_change();
     let base = before.map(|contents| contents.digest.as_bytes().to_vec()).unwrap_or_default();
     ListDelta { base, upserts: change.upserts, removals: change.removals }.encoded_len()
 }

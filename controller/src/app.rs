@@ -111,8 +111,8 @@ fn wire(
 ) -> App {
     let rows = std::mem::take(&mut restored.rows);
     let terms = Terms { epoch: restored.epoch };
-    let published = Arc::new(Published::restore(terms, rows.iter().cloned()));
     let ledger = Ledger::restore(restored.generation, rows);
+    let published = Arc::new(Published::restore(terms, ledger.rows().clone()));
     let index = Index::new(skerry_crds::decode, std::mem::take(&mut restored.indexes));
     let presence = Arc::new(Presence::default());
     let board = Arc::new(SourceBoard::new(to_view(&config)));

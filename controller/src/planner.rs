@@ -4,16 +4,14 @@
 //! between any two of these loses nothing, since the same change leads to the same publication.
 //! Must not fetch, and must not talk to sites.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Weak};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use prost::Message as _;
-use skerry_core::bundle::v1::FragmentList;
-use skerry_core::bundle::{Contents, FragmentKey};
+use skerry_core::bundle::FragmentKey;
 use skerry_core::diagnostic::Diagnostics;
-use skerry_core::id::{Digest, Kind, ObjectKey, SiteId, Timestamp};
-use skerry_core::index::{Change, Compiled, Index};
+use skerry_core::id::{Digest, Kind, ObjectKey, SiteId};
+use skerry_core::index::{Change, Index};
 use skerry_core::ledger::{Declared, Ledger, Publication, Row};
 use skerry_core::world::ServiceIndexes;
 use tokio::sync::mpsc;
@@ -22,7 +20,6 @@ use tracing::{error, info};
 
 use crate::clock::Clock;
 use crate::presence::Presence;
-use crate::publish::shards::Entry;
 use crate::publish::{Edition, Published, World};
 use crate::source::event::{Confirmed, Scope, SourceEvent};
 use crate::source::status::SourceBoard;
@@ -54,8 +51,6 @@ pub struct Planner<S> {
     ledger: Ledger,
     /// Address indexes as they are stored.
     stored_indexes: ServiceIndexes,
-    /// Contents that are in force, by list: removals are counted against them.
-    in_force: BTreeMap<Digest, Weak<Contents>>,
     around: Surroundings<S>,
 }
 
@@ -63,7 +58,7 @@ impl<S: StateStore> Planner<S> {
     /// Makes a planner of an empty index (with the address indexes given so far) and a restored ledger.
     pub fn new(index: Index, ledger: Ledger, around: Surroundings<S>) -> Self {
         let stored_indexes = index.indexes().clone();
-        Self { index, ledger, stored_indexes, in_force: BTreeMap::new(), around }
+        Self { index, ledger, stored_indexes, around }
     }
 
     /// Takes events until there are no more, or until it is told to stop.
@@ -86,7 +81,6 @@ impl<S: StateStore> Planner<S> {
 
     /// Applies an event and works out what it changes. Nothing is kept or shown yet.
     fn plan(&mut self, event: SourceEvent) -> (Prepared, Edition) {
-        let sites_changed = event.scope == Scope::Whole || event.touches(Kind::Site);
         let SourceEvent { scope, upserts, mut deletes, accepted, ages, diagnostics, foreign, confirmed } =
             event;
         let named: BTreeSet<String> =
@@ -109,43 +103,20 @@ impl<S: StateStore> Planner<S> {
         let compiled = self.index.compile();
         step("core.commit.compiled");
         let now = self.around.clock.now();
-        let in_force = &self.in_force;
-        let previous = |list: &Digest| FragmentList::decode(&*in_force.get(list)?.upgrade()?.list).ok();
+        let published = &self.around.published;
+        let previous = |list: &Digest| published.contents(list);
         let publication = self.ledger.publish(&compiled, previous, declared, &accepted.revision, now);
         step("core.commit.numbered");
-        let (entries, removed) = self.entries(&compiled, &publication, sites_changed);
+        let changed = self.ledger.changed(&publication);
+        let rows = changed.map(|(site, row)| (site.clone(), Arc::clone(row))).collect();
+        let contents = compiled.all_contents().cloned().collect();
         let mut all = Diagnostics::clone(&compiled.diagnostics);
         all.extend(diagnostics);
         let revision = accepted.revision.clone();
         let world = World { compiled, revision, compiled_at: now, diagnostics: all, foreign };
         let indexes = (*self.index.indexes() != self.stored_indexes).then(|| self.index.indexes().clone());
-        (Prepared { publication, accepted, ages, indexes }, Edition { world, entries, removed })
-    }
-
-    /// Collects the entries that are new or different, and the sites that are gone. When sites came or
-    /// went all of them are looked at, otherwise only those that the publication names.
-    fn entries(
-        &self,
-        compiled: &Compiled,
-        publication: &Publication,
-        sites_changed: bool,
-    ) -> (BTreeMap<SiteId, Entry>, Vec<SiteId>) {
-        let mut shared = SharedRows::default();
-        let mut entry = |site: &SiteId| {
-            let row = shared.get(self.ledger.row(site)?);
-            Some((site.clone(), Entry { row, contents: compiled.contents(site).cloned() }))
-        };
-        if !sites_changed {
-            return (publication.rows.keys().filter_map(entry).collect(), Vec::new());
-        }
-        let published = &self.around.published;
-        let is_new = |site: &&SiteId| {
-            let shown = published.entry(site).and_then(|entry| entry.contents);
-            shown.is_none() || publication.rows.contains_key(*site)
-        };
-        let entries = compiled.sites().filter(is_new).filter_map(&mut entry).collect();
-        let is_gone = |site: &SiteId| compiled.labels(site).is_none();
-        (entries, published.sites().into_iter().filter(is_gone).collect())
+        let edition = Edition { world, rows: self.ledger.rows().clone(), contents };
+        (Prepared { publication, rows, accepted, ages, indexes }, edition)
     }
 
     fn show(&mut self, plan: Prepared, edition: Edition) {
@@ -153,16 +124,19 @@ impl<S: StateStore> Planner<S> {
         if let Some(indexes) = indexes {
             self.stored_indexes = indexes;
         }
-        let contents = edition.entries.values().filter_map(|entry| entry.contents.as_ref());
-        self.in_force.extend(contents.map(|contents| (contents.digest, Arc::downgrade(contents))));
-        let woken: Vec<SiteId> = edition.entries.keys().chain(&edition.removed).cloned().collect();
+        let before = self.around.published.world();
         let diagnostics = edition.world.diagnostics.len();
         self.around.published.publish(edition);
         step("core.commit.published");
-        self.in_force.retain(|_, contents| contents.strong_count() > 0);
-        woken.iter().for_each(|site| self.around.presence.wake(site));
+        let rows = self.ledger.rows();
+        let is_gone =
+            |site: &SiteId| before.as_ref().is_some_and(|world| world.compiled.class(site).is_some());
+        self.around.presence.wake_those(|site| match rows.get(site) {
+            Some(row) => before.is_none() || publication.is_new(row),
+            None => is_gone(site),
+        });
         step("core.commit.woken");
-        let (generation, changed) = (publication.generation, publication.rows.len());
+        let (generation, changed) = (publication.generation, publication.changed);
         info!(revision = %accepted.revision, %generation, changed, diagnostics, "published");
     }
 }
@@ -175,6 +149,7 @@ fn to_fragment_key(service: &ObjectKey) -> String {
 #[derive(Debug)]
 struct Prepared {
     publication: Publication,
+    rows: Vec<(SiteId, Arc<Row>)>,
     accepted: crate::store::Accepted,
     ages: Option<skerry_gitops::age::Ages>,
     indexes: Option<ServiceIndexes>,
@@ -184,22 +159,11 @@ impl Prepared {
     fn keep(&self, store: &impl StateStore) -> Result<(), StoreError> {
         store.keep_plan(&Plan {
             generation: self.publication.generation,
-            rows: &self.publication.rows,
+            rows: &self.rows,
             indexes: self.indexes.as_ref(),
             accepted: &self.accepted,
             ages: self.ages.as_ref(),
         })
-    }
-}
-
-/// Rows that are equal for many sites, kept once. Those of one publication differ only in these.
-#[derive(Debug, Default)]
-struct SharedRows(BTreeMap<(u64, Digest, u32, Timestamp), Arc<Row>>);
-
-impl SharedRows {
-    fn get(&mut self, row: &Row) -> Arc<Row> {
-        let key = (row.generation.0, row.list, row.removals, row.issued_at);
-        Arc::clone(self.0.entry(key).or_insert_with(|| Arc::new(row.clone())))
     }
 }
 

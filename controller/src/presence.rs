@@ -125,11 +125,13 @@ impl Presence {
         Ok(())
     }
 
-    /// Wakes a site's stream if there is one. Wakes that come before it looks are one.
-    pub fn wake(&self, site: &SiteId) {
-        let shard = self.shard(site).lock();
-        if let Some(line) = shard.get(site).and_then(|contact| contact.line.as_ref()) {
-            line.wake.notify_one();
+    /// Wakes the streams of these sites. Wakes that come before one looks are one. Costs the sites that were heard
+    /// from, not those of the fleet.
+    pub fn wake_those(&self, which: impl Fn(&SiteId) -> bool) {
+        for shard in &self.0 {
+            let shard = shard.lock();
+            let lines = shard.iter().filter_map(|(site, contact)| Some((site, contact.line.as_ref()?)));
+            lines.filter(|(site, _)| which(site)).for_each(|(_, line)| line.wake.notify_one());
         }
     }
 

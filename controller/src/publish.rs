@@ -1,27 +1,25 @@
-//! What each site shall run, for readers: looked up without a lock, replaced site by site.
+//! What each site shall run, for readers: looked up without a lock, replaced as a whole.
 //!
-//! The planner alone writes. A reader never sees half a publication of its own site: row and
-//! contents change in one step. Must not decide who is told, and must not know of streams.
+//! The planner alone writes. A reader never sees half a publication: rows and contents change in one
+//! step, and what sites share is not copied. Must not decide who is told, and must not know of streams.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_core::diagnostic::Diagnostics;
 use skerry_core::id::{Digest, Revision, SiteId, Timestamp};
 use skerry_core::index::Compiled;
-use skerry_core::ledger::{self, Row, Terms};
+use skerry_core::ledger::{self, Row, Rows, Terms};
 
 pub mod delta;
 pub mod encoded;
 pub mod history;
-pub mod shards;
 
 use delta::{Base, Delta, Deltas};
 use encoded::EncodedFragments;
-use history::History;
-use shards::{Entry, Shards};
+use history::{History, Version};
 
 /// A compiled revision.
 #[derive(Debug)]
@@ -65,11 +63,28 @@ pub enum Lookup {
 #[derive(Debug)]
 pub struct Published {
     terms: Terms,
-    shards: Shards,
-    world: ArcSwapOption<World>,
+    shown: ArcSwap<Shown>,
     history: History,
     deltas: Deltas,
     encoded: EncodedFragments,
+}
+
+/// What a site shall run.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its place in the ledger. Shared by sites that were given the same at once.
+    pub row: Arc<Row>,
+    /// `None` after a start, until the source was compiled.
+    pub contents: Option<Arc<Contents>>,
+}
+
+/// One publication: what readers see until the next one.
+#[derive(Debug, Default)]
+struct Shown {
+    rows: Rows,
+    by_list: BTreeMap<Digest, Arc<Contents>>,
+    /// `None` until the first publication after a start.
+    world: Option<Arc<World>>,
 }
 
 /// One publication, ready to be shown.
@@ -77,63 +92,67 @@ pub struct Published {
 pub struct Edition {
     /// The compiled revision.
     pub world: World,
-    /// Sites whose entry is new or different.
-    pub entries: BTreeMap<SiteId, Entry>,
-    /// Sites that are in the repository no more.
-    pub removed: Vec<SiteId>,
+    /// The rows of its sites.
+    pub rows: Rows,
+    /// What they name.
+    pub contents: Vec<Arc<Contents>>,
 }
 
 impl Published {
     /// Shows the rows that were restored: enough to tell a site that it is current.
-    pub fn restore(terms: Terms, rows: impl IntoIterator<Item = (SiteId, Row)>) -> Self {
-        let entry = |row| Entry { row: Arc::new(row), contents: None };
-        let shards = Shards::default();
-        shards.update(rows.into_iter().map(|(site, row)| (site, Some(entry(row)))));
+    pub fn restore(terms: Terms, rows: Rows) -> Self {
         Self {
             terms,
-            shards,
-            world: ArcSwapOption::empty(),
+            shown: ArcSwap::from_pointee(Shown { rows, ..Shown::default() }),
             history: History::default(),
             deltas: Deltas::default(),
             encoded: EncodedFragments::default(),
         }
     }
 
-    /// Shows a publication. What its sites ran before goes to the history.
+    /// Shows a publication. What is not run any more goes to the history.
     pub fn publish(&self, edition: Edition) {
-        let replaced = edition.entries.keys().filter_map(|site| self.shards.get(site)?.contents);
-        self.history.keep(replaced);
+        let Edition { world, rows, contents } = edition;
+        let by_list: BTreeMap<_, _> =
+            contents.into_iter().map(|contents| (contents.digest, contents)).collect();
+        let before = self.shown.load();
+        let replaced = before.by_list.iter().filter(|(list, _)| !by_list.contains_key(list));
+        self.history.keep(replaced.map(|(_, contents)| Arc::clone(contents)));
         self.deltas.clear();
-        let upserts = edition.entries.into_iter().map(|(site, entry)| (site, Some(entry)));
-        self.shards.update(upserts.chain(edition.removed.into_iter().map(|site| (site, None))));
-        self.world.store(Some(Arc::new(edition.world)));
+        self.shown.store(Arc::new(Shown { rows, by_list, world: Some(Arc::new(world)) }));
     }
 
     /// Returns the compiled revision; `None` until the first one after a start.
     pub fn world(&self) -> Option<Arc<World>> {
-        self.world.load_full()
+        self.shown.load().world.clone()
+    }
+
+    /// Returns the contents that a list stands for, if it is in force.
+    pub fn contents(&self, list: &Digest) -> Option<Arc<Contents>> {
+        self.shown.load().by_list.get(list).cloned()
     }
 
     /// Returns a site's row and contents.
     pub fn entry(&self, site: &SiteId) -> Option<Entry> {
-        self.shards.get(site)
+        self.shown.load().entry(site)
     }
 
     /// Lists the sites that are shown, in order.
     pub fn sites(&self) -> Vec<SiteId> {
-        self.shards.sites()
+        self.shown.load().rows.sites().cloned().collect()
     }
 
     /// Looks up what a site shall run.
     pub fn lookup(&self, site: &SiteId) -> Lookup {
-        match (self.shards.get(site), self.world.load().is_some()) {
+        let shown = self.shown.load();
+        match (shown.entry(site), &shown.world) {
             (Some(Entry { row, contents: Some(contents) }), _) => {
                 let (manifest, digest) = self.manifest(site, &row);
                 Lookup::Known(Target { manifest, digest, contents })
             }
             (Some(Entry { row, contents: None }), _) => Lookup::Starting(Some(self.manifest(site, &row).1)),
-            (None, false) => Lookup::Starting(None),
-            (None, true) => Lookup::Unknown,
+            (None, None) => Lookup::Starting(None),
+            (None, Some(_)) => Lookup::Unknown,
         }
     }
 
@@ -146,19 +165,32 @@ impl Published {
     pub fn base(&self, list: Option<&Digest>, target: &Contents) -> Base {
         match list {
             None => Base::Nothing,
-            Some(list) if *list == target.digest || self.history.get(list).is_some() => Base::Known(*list),
+            Some(list) if *list == target.digest || self.version(list).is_some() => Base::Known(*list),
             Some(_) => Base::Unknown,
         }
     }
 
+    /// Finds the fragments of a list: one that was, or one that other sites run now.
+    fn version(&self, list: &Digest) -> Option<Version> {
+        let in_force = || Some(self.contents(list)?.fragments.as_slice().into());
+        self.history.get(list).or_else(in_force)
+    }
+
     /// Returns what leads from a base to contents. Computed once for all sites that need it.
     pub fn delta(&self, base: Base, target: &Contents) -> Arc<Delta> {
-        self.deltas.get(base, target, |list| self.history.get(list))
+        self.deltas.get(base, target, |list| self.version(list))
     }
 
     /// Returns the form of a fragment that is sent in chunks. Computed once for all sites that need it.
     pub fn encoded(&self, fragment: &EncodedFragment) -> Arc<[u8]> {
         self.encoded.get(fragment)
+    }
+}
+
+impl Shown {
+    fn entry(&self, site: &SiteId) -> Option<Entry> {
+        let row = self.rows.get(site)?;
+        Some(Entry { row: Arc::clone(row), contents: self.by_list.get(&row.list).cloned() })
     }
 }
 

@@ -7,14 +7,13 @@ use skerry_core::bundle::{Contents, EncodedFragment, SCHEMA, v1};
 use skerry_core::diagnostic::Diagnostics;
 use skerry_core::id::{Digest, Epoch, Generation, Revision, SiteId, Timestamp};
 use skerry_core::index::compile;
-use skerry_core::ledger::{Row, Terms};
+use skerry_core::ledger::{Ledger, Row, Rows, Terms};
 use skerry_core::policy::Decoded;
 use skerry_core::world::World as Objects;
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
 use skerry_proto::v1::Hello;
 
-use crate::publish::shards::Entry;
-use crate::publish::{Edition, Published, World};
+use crate::publish::{Edition, Entry, Published, World};
 
 pub(crate) mod store;
 
@@ -68,15 +67,16 @@ pub(crate) fn row(contents: &Contents, generation: u64) -> Row {
 
 /// Nothing is published yet.
 pub(crate) fn nothing() -> Published {
-    Published::restore(TERMS, [])
+    Published::restore(TERMS, Rows::default())
+}
+
+/// Rows as a core that starts has them.
+pub(crate) fn rows(rows: impl IntoIterator<Item = (SiteId, Row)>) -> Rows {
+    Ledger::restore(Generation(0), rows).rows().clone()
 }
 
 /// Shows these contents to a site; `None` takes the site away.
 pub(crate) fn publish(published: &Published, name: &str, generation: u64, contents: Option<&Arc<Contents>>) {
-    let entry = |contents: &Arc<Contents>| Entry {
-        row: Arc::new(row(contents, generation)),
-        contents: Some(Arc::clone(contents)),
-    };
     let decode = |_: &_| Decoded::Foreign { api_version: String::new(), kind: String::new() };
     let world = World {
         compiled: Arc::new(compile(&Objects::default(), decode)),
@@ -85,11 +85,18 @@ pub(crate) fn publish(published: &Published, name: &str, generation: u64, conten
         diagnostics: Diagnostics::new(),
         foreign: BTreeMap::new(),
     };
-    let removed = if contents.is_some() { vec![] } else { vec![site(name)] };
+    let others = published.sites().into_iter().filter(|site| site.as_str() != name);
+    let others = others.filter_map(|site| Some((site.clone(), published.entry(&site)?)));
+    let entry = |contents: &Arc<Contents>| Entry {
+        row: Arc::new(row(contents, generation)),
+        contents: Some(Arc::clone(contents)),
+    };
+    let own = contents.map(|contents| (site(name), entry(contents)));
+    let entries: Vec<(SiteId, Entry)> = others.chain(own).collect();
     published.publish(Edition {
         world,
-        entries: contents.map(|contents| (site(name), entry(contents))).into_iter().collect(),
-        removed,
+        rows: rows(entries.iter().map(|(site, entry)| (site.clone(), Row::clone(&entry.row)))),
+        contents: entries.into_iter().filter_map(|(_, entry)| entry.contents).collect(),
     });
 }
 

@@ -17,8 +17,7 @@ use skerry_proto::v1::{Diagnostic as WireDiagnostic, EventRow, FragmentRow, Site
 
 use crate::presence::Seen;
 use crate::presence::claim::Claim;
-use crate::publish::shards::Entry;
-use crate::publish::{Published, World};
+use crate::publish::{Entry, Published, World};
 use crate::report::{Event, ReportRow};
 use crate::source::status::SourceView;
 

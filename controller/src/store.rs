@@ -4,7 +4,7 @@
 //! core. Implementations must not decide anything but how to keep it: every write is all or
 //! nothing, and is on disk when the call returns.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use skerry_core::id::{Epoch, Generation, ObjectKey, Revision, SiteId, Timestamp};
@@ -85,7 +85,7 @@ pub struct Plan<'a> {
     /// Its number.
     pub generation: Generation,
     /// New and changed rows.
-    pub rows: &'a BTreeMap<SiteId, Row>,
+    pub rows: &'a [(SiteId, Arc<Row>)],
     /// All address indexes; `None` when none was given.
     pub indexes: Option<&'a ServiceIndexes>,
     /// The state of the source that it comes from.

@@ -1,7 +1,10 @@
 //! The planner: the order of its steps, and what a change touches.
 
+use std::collections::BTreeMap;
+
 use futures::FutureExt as _;
-use skerry_core::id::Revision;
+use skerry_core::id::{Kind, Revision, Timestamp};
+use skerry_core::ledger::Rows;
 use skerry_core::policy::Decoded;
 use skerry_core::world::{Age, Aged};
 
@@ -66,7 +69,7 @@ fn event(scope: Scope, number: u8, text: &str) -> SourceEvent {
 fn planner() -> Planner<FakeStore> {
     let around = Surroundings {
         store: Arc::new(FakeStore::default()),
-        published: Arc::new(Published::restore(TERMS, [])),
+        published: Arc::new(Published::restore(TERMS, Rows::default())),
         presence: Arc::new(Presence::default()),
         board: Arc::new(SourceBoard::default()),
         clock: Clock::of(|| Timestamp(5)),
@@ -78,7 +81,7 @@ fn planner() -> Planner<FakeStore> {
 fn take(planner: &mut Planner<FakeStore>, event: SourceEvent) -> usize {
     let (plan, edition) = planner.plan(event);
     plan.keep(&*planner.around.store).expect("the store works");
-    let changed = plan.publication.rows.len();
+    let changed = plan.publication.changed;
     planner.show(plan, edition);
     changed
 }

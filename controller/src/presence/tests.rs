@@ -30,8 +30,8 @@ fn a_wake_before_the_stream_looks_is_kept_and_many_are_one() {
     let presence = Arc::new(Presence::default());
     let connection = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
 
-    presence.wake(&site());
-    presence.wake(&site());
+    presence.wake_those(|one| *one == site());
+    presence.wake_those(|one| *one == site());
 
     assert_eq!(connection.woken().now_or_never(), Some(Wake::Published));
     assert_eq!(connection.woken().now_or_never(), None);
@@ -46,7 +46,7 @@ fn the_newest_stream_of_a_site_takes_the_place_of_the_older() {
     assert_eq!(older.woken().now_or_never(), Some(Wake::Replaced));
     drop(older);
     assert!(presence.seen(&site(), Timestamp(7)).connected);
-    presence.wake(&site());
+    presence.wake_those(|one| *one == site());
     assert_eq!(newer.woken().now_or_never(), Some(Wake::Published));
 }
 

@@ -2,13 +2,12 @@
 //!
 //! Equal for all sites that go from one list to another, so it is computed once for each pair.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use skerry_core::bundle::v1::FragmentRef;
-use skerry_core::bundle::{Contents, EncodedFragment, FragmentKey};
-use skerry_core::delta::ListChange;
+use skerry_core::bundle::{Contents, EncodedFragment};
+use skerry_core::delta::{self, ListChange};
 use skerry_core::id::Digest;
 use skerry_proto::codec::encode_fragment;
 use skerry_proto::limits::MAX_INLINE_BYTES;
@@ -89,31 +88,16 @@ fn compute(base: Base, target: &Contents, find: impl Fn(&Digest) -> Option<Versi
 
 /// Compares two versions and encodes what is new, in the order of the list, as far as `room` allows.
 fn between(base: Option<&Digest>, old: &[Arc<EncodedFragment>], target: &Contents, mut room: usize) -> Delta {
-    let mut old: BTreeMap<&FragmentKey, &EncodedFragment> =
-        old.iter().map(|fragment| (&fragment.key, &**fragment)).collect();
-    let (mut upserts, mut fragments) = (Vec::new(), Vec::new());
-    for fragment in &target.fragments {
-        let predecessor = old.remove(&fragment.key);
-        if predecessor.is_some_and(|predecessor| predecessor.id == fragment.id) {
-            continue;
-        }
-        upserts.push(to_ref(fragment));
+    let difference = delta::diff(old, &target.fragments);
+    let mut fragments = Vec::new();
+    for (fragment, predecessor) in &difference.upserts {
         if room > 0 {
-            let data = encode_fragment(fragment, predecessor);
+            let data = encode_fragment(fragment, *predecessor);
             if data.data.len() <= room {
                 room -= data.data.len();
                 fragments.push(data);
             }
         }
     }
-    let removals = old.into_keys().map(ToString::to_string).collect();
-    Delta { list: list_delta::to_wire(base, ListChange { upserts, removals }), fragments }
-}
-
-fn to_ref(fragment: &EncodedFragment) -> FragmentRef {
-    FragmentRef {
-        key: fragment.key.to_string(),
-        id: fragment.id.as_bytes().to_vec(),
-        length: u32::try_from(fragment.bytes.len()).unwrap_or(u32::MAX),
-    }
+    Delta { list: list_delta::to_wire(base, difference.to_list_change()), fragments }
 }

@@ -148,7 +148,8 @@ fn a_site_that_is_taken_away_is_told_so() {
 #[test]
 fn a_core_that_just_started_knows_who_is_current() {
     let contents = contents(&[service("cart", 3, 1)]);
-    let published = Published::restore(crate::samples::TERMS, [(site("s1"), row(&contents, 1))]);
+    let published =
+        Published::restore(crate::samples::TERMS, crate::samples::rows([(site("s1"), row(&contents, 1))]));
 
     let mut current = Session::handle_hello(&hello_of("s1", &contents, 1), &published).unwrap();
     let mut behind = Session::handle_hello(&hello("s1"), &published).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skerry_core::diagnostic::Diagnostics;
-use skerry_core::id::{Kind, ObjectKey};
+use skerry_core::id::ObjectKey;
 use skerry_core::world::Aged;
 use skerry_gitops::age::Ages;
 use skerry_gitops::snapshot::Advance;
@@ -71,11 +71,5 @@ impl SourceEvent {
             foreign: advance.foreign.into_iter().map(|(kind, number)| (kind, count(number))).collect(),
             confirmed,
         }
-    }
-
-    /// Says whether an object of a kind came, changed or went.
-    pub fn touches(&self, kind: Kind) -> bool {
-        let upserted = self.upserts.iter().map(|aged| &aged.object.key);
-        upserted.chain(&self.deletes).any(|key| key.kind == kind)
     }
 }

@@ -1,7 +1,7 @@
 //! The state store: what is kept comes back, and files that cannot be used say why.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use skerry_controller::report::Arrival;
 use skerry_controller::store::redb::RedbStore;
@@ -76,7 +76,7 @@ fn a_new_store_begins_with_its_epoch_and_an_old_one_keeps_it() {
 #[test]
 fn a_plan_comes_back_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let rows = BTreeMap::from([(site("s1"), row(4)), (site("s2"), row(4))]);
+    let rows = [(site("s1"), Arc::new(row(4))), (site("s2"), Arc::new(row(4)))];
     let mut indexes = ServiceIndexes::default();
     indexes.assign(["shop/cart".parse().unwrap()].iter());
     let (accepted, ages) = (accepted(), Ages::new("policies"));
@@ -98,7 +98,7 @@ fn a_plan_comes_back_whole() {
     let store = open(folder.path());
     store.keep_plan(&plan).unwrap();
     store.keep_pending(&pending).unwrap();
-    let newer = BTreeMap::from([(site("s2"), row(5))]);
+    let newer = [(site("s2"), Arc::new(row(5)))];
     store
         .keep_plan(&Plan { generation: Generation(5), rows: &newer, indexes: None, ages: None, ..plan })
         .unwrap();

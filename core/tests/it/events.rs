@@ -60,6 +60,11 @@ fn tier() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&TIERS[..])
 }
 
+/// A tier, or one site.
+fn selected() -> impl Strategy<Value = Value> {
+    prop_oneof![tier().prop_map(|tier| json!({"tier": tier})), name().prop_map(|name| json!({"site": name}))]
+}
+
 fn ours(kind: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "skerry.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": "shop"}, "spec": spec})
 }
@@ -76,7 +81,7 @@ pub fn site() -> impl Strategy<Value = Value> {
     (name(), tier(), any::<bool>()).prop_map(|(name, tier, supervised)| {
         let supervision = if supervised { "Agent" } else { "External" };
         json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "Site",
-               "metadata": {"name": name, "labels": {"tier": tier}},
+               "metadata": {"name": name, "labels": {"tier": tier, "site": name}},
                "spec": {"dataPlane": {"supervision": supervision}}})
     })
 }
@@ -128,10 +133,10 @@ fn target() -> impl Strategy<Value = Value> {
 }
 
 fn policy() -> impl Strategy<Value = Value> {
-    (name(), target(), prop::option::of(tier()), 1_u32..4).prop_map(|(name, target, tier, seconds)| {
+    (name(), target(), prop::option::of(selected()), 1_u32..4).prop_map(|(name, target, sites, seconds)| {
         let mut spec = json!({"targetRefs": [target], "timeouts": {"request": format!("{seconds}s")}});
-        if let Some(tier) = tier {
-            spec["sites"] = json!({"matchLabels": {"tier": tier}});
+        if let Some(sites) = sites {
+            spec["sites"] = json!({"matchLabels": sites});
         }
         ours("TrafficPolicy", name, &spec)
     })
@@ -169,11 +174,11 @@ fn patch() -> impl Strategy<Value = Value> {
 }
 
 fn over() -> impl Strategy<Value = Value> {
-    (name(), prop::option::of(tier()), 0_i32..2, any::<bool>(), prop::collection::vec(patch(), 1..3))
-        .prop_map(|(name, tier, precedence, locked, patches)| {
+    (name(), prop::option::of(selected()), 0_i32..2, any::<bool>(), prop::collection::vec(patch(), 1..3))
+        .prop_map(|(name, sites, precedence, locked, patches)| {
             let mut spec = json!({"precedence": precedence, "locked": locked, "patches": patches});
-            if let Some(tier) = tier {
-                spec["sites"] = json!({"matchLabels": {"tier": tier}});
+            if let Some(sites) = sites {
+                spec["sites"] = json!({"matchLabels": sites});
             }
             ours("SiteOverride", name, &spec)
         })

@@ -108,6 +108,45 @@ proptest! {
         prop_assert_eq!(&incremental.diagnostics, &scratch.diagnostics);
     }
 
+    /// Rows are given to groups of sites that move and merge; one by one they must come out the same.
+    #[test]
+    fn invariant_2_a_site_has_a_new_row_when_its_contents_change_and_at_no_other_time(
+        events in events::events(),
+        cuts in prop::collection::vec(0_u8..4, 40),
+    ) {
+        let (mut index, mut ledger) = (empty(), Ledger::default());
+        let mut expected: BTreeMap<SiteId, (Digest, u64)> = BTreeMap::new();
+        for (event, cut) in events.iter().zip(cuts) {
+            index.apply(event.clone());
+            if cut == 0 {
+                continue;
+            }
+            let compiled = index.compile();
+            if cut == 1 {
+                // The core starts again.
+                let rows: Vec<_> = expected.keys().map(|site| (site.clone(), ledger.row(site).unwrap().clone())).collect();
+                ledger = Ledger::restore(ledger.generation(), rows);
+            }
+            let publication = ledger.publish(&compiled, |_| None, NONE, &Revision::folder(), Timestamp(1));
+            let mut changed = Vec::new();
+            for (site, digest) in digests(&compiled) {
+                if expected.get(&site).is_none_or(|(list, _)| *list != digest) {
+                    expected.insert(site.clone(), (digest, publication.generation.0));
+                    changed.push(site);
+                }
+            }
+            prop_assert_eq!(publication.changed, changed.len());
+            let mut told: Vec<SiteId> = ledger.changed(&publication).map(|(site, _)| site.clone()).collect();
+            told.sort();
+            prop_assert_eq!(told, changed);
+            for (site, (list, generation)) in &expected {
+                let row = ledger.row(site).unwrap();
+                prop_assert_eq!((row.list, row.generation.0), (*list, *generation), "{}", site);
+            }
+            prop_assert!(ledger.rows().sites().eq(compiled.sites()));
+        }
+    }
+
     #[test]
     fn invariant_7_a_policy_that_cannot_be_applied_changes_nothing_else(events in events::events()) {
         let mut index = empty();

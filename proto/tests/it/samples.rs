@@ -1,7 +1,5 @@
 //! Fragments to test with.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 use skerry_core::bundle::{EncodedFragment, v1};
 
@@ -43,5 +41,5 @@ pub(crate) fn any_fragment() -> impl Strategy<Value = EncodedFragment> {
 /// A fragment of these bytes.
 pub(crate) fn of_bytes(bytes: &[u8]) -> EncodedFragment {
     let key = skerry_core::bundle::FragmentKey::Settings;
-    EncodedFragment { key, id: skerry_core::id::Digest::of(bytes), bytes: Arc::from(bytes) }
+    EncodedFragment::of_bytes(key, bytes)
 }

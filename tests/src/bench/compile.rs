@@ -4,7 +4,7 @@
 //! the classes that changed, and the row of each site. A site's manifest is written from its row when it is
 //! asked for; how long that takes for all sites of the commit is a line of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use anyhow::Result;
 use skerry_core::bundle::Contents;
 use skerry_core::id::{Digest, Kind, ObjectKey, Revision, Timestamp};
 use skerry_core::index::{Change, Index};
-use skerry_core::ledger::{Ledger, Publication, Terms, encode};
+use skerry_core::ledger::{Declared, Ledger, Publication, Terms, encode};
 use skerry_core::world::ServiceIndexes;
 
 use super::{Args, Row, world};
@@ -40,7 +40,9 @@ impl Core {
         let compiled = self.index.compile();
         let in_force = &self.in_force;
         let previous = |list: &Digest| in_force.get(list).cloned();
-        let publication = self.ledger.publish(&compiled, previous, &Revision::folder(), Timestamp(0));
+        let (nothing, revision) = (BTreeSet::new(), Revision::folder());
+        let declared = Declared::Named(&nothing);
+        let publication = self.ledger.publish(&compiled, previous, declared, &revision, Timestamp(0));
         let contents = compiled.all_contents().cloned();
         self.in_force = contents.map(|contents| (contents.digest, contents)).collect();
         publication
