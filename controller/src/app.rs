@@ -11,16 +11,19 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow};
 use skerry_core::id::Epoch;
 use skerry_core::index::Index;
-use skerry_core::ledger::{Ledger, Terms};
+use skerry_core::ledger::Ledger;
 use skerry_gitops::mirror::Mirror;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::admission::Limits;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::grpc::{self, Core, MAX_STREAMS};
+use crate::epoch::Place;
+use crate::files;
+use crate::grpc::{self, BACKLOG, Core, Room};
 use crate::planner::{Planner, Surroundings};
 use crate::presence::Presence;
 use crate::publish::Published;
@@ -30,7 +33,7 @@ use crate::source::follower::Follower;
 use crate::source::status::{SourceBoard, SourceView};
 use crate::source::{self, Inbox};
 use crate::store::redb::RedbStore;
-use crate::store::{Restored, StateStore as _};
+use crate::store::{Restored, StateStore as _, StoreError};
 use crate::tasks::Tasks;
 use crate::webhook::{self, Webhook};
 use crate::writer::{self, ReportQueue};
@@ -38,6 +41,11 @@ use crate::writer::{self, ReportQueue};
 /// How many changes of the source may wait for the planner: the source's thread holds the next one
 /// back, and by then it is the newest.
 const EVENTS: usize = 1;
+
+/// The core was started in a way in which it cannot run.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUsage(String);
 
 /// A core that is ready to run: its store is open and its addresses are bound.
 pub struct App {
@@ -54,20 +62,22 @@ pub struct App {
 impl App {
     /// Opens the store and the mirror, and binds the addresses.
     ///
+    /// Needs a runtime of tokio.
+    ///
     /// # Errors
     /// Another core uses the folder, something in it is damaged, or an address is taken.
-    pub async fn build(config: Config, clock: Clock, cancel: CancellationToken) -> Result<Self> {
+    pub fn build(config: Config, clock: Clock, cancel: CancellationToken) -> Result<Self> {
         let data_dir = &config.data_dir;
         fs_err::create_dir_all(data_dir)?;
         let first_epoch = Epoch(clock.now().0 / 1000);
-        let store = RedbStore::open(&data_dir.join("state.redb"), first_epoch)
-            .map_err(|error| with_help(&error, error.help()))?;
+        let store =
+            RedbStore::open(&data_dir.join("state.redb"), first_epoch).map_err(|error| to_error(&error))?;
         let mirror = Mirror::open_or_create(&data_dir.join("mirror"), &config.source.remote)
             .map_err(|error| with_help(&error, &error.help()))?;
-        let listener = bind(config.listen, &data_dir.join("listen")).await?;
-        let webhook_listener = bind(config.webhook_listen, &data_dir.join("webhook")).await?;
+        let listener = bind(config.listen, &data_dir.join("listen"))?;
+        let webhook_listener = bind(config.webhook_listen, &data_dir.join("webhook"))?;
         let store = Arc::new(store);
-        let restored = store.restore().map_err(|error| with_help(&error, error.help()))?;
+        let restored = store.restore().map_err(|error| to_error(&error))?;
         info!(epoch = restored.epoch.0, generation = %restored.generation, sites = restored.rows.len(), "restored");
         Ok(wire(config, (store, restored), mirror, (listener, webhook_listener), clock, cancel))
     }
@@ -93,7 +103,8 @@ impl App {
         let mut tasks = Tasks::new(cancel.clone());
         tasks.spawn_thread("source", move |cancel| source::run(follower, inbox, &send, cancel));
         tasks.spawn_thread("planner", move |cancel| planner.run(receive, cancel));
-        tasks.spawn_thread("reports", move |cancel| writer::run(&*store, queue, cancel));
+        let board = Arc::clone(&core.board);
+        tasks.spawn_thread("reports", move |cancel| writer::run(&*store, &board, queue, cancel));
         tasks.spawn("seen", seen::run(Arc::clone(&core.presence), Arc::clone(&core.store), cancel.clone()));
         tasks.spawn("webhook", webhook::serve(webhook, webhook_listener, cancel));
         tasks.spawn("grpc", grpc::serve(core, listener));
@@ -110,9 +121,9 @@ fn wire(
     cancel: CancellationToken,
 ) -> App {
     let rows = std::mem::take(&mut restored.rows);
-    let terms = Terms { epoch: restored.epoch };
+    let given = Place { epoch: restored.epoch, generation: restored.generation };
     let ledger = Ledger::restore(restored.generation, rows);
-    let published = Arc::new(Published::restore(terms, ledger.rows().clone()));
+    let published = Arc::new(Published::restore(given, ledger.rows().clone()));
     let index = Index::new(skerry_crds::decode, std::mem::take(&mut restored.indexes));
     let presence = Arc::new(Presence::default());
     let board = Arc::new(SourceBoard::new(to_view(&config)));
@@ -139,9 +150,19 @@ fn wire(
         Arc::clone(&board),
         clock.clone(),
     );
-    let streams = Arc::new(Semaphore::new(MAX_STREAMS));
-    let core = Arc::new(Core { published, presence, store, reports, source, board, clock, streams, cancel });
+    let room = Room::new(Limits::default(), files::raise(grpc::FILES));
+    let core = Arc::new(Core { published, presence, store, reports, source, board, clock, room, cancel });
     App { follower, inbox, planner, core, queue, webhook, listener, webhook_listener }
+}
+
+/// Two cores on one folder are a wrong usage, which the program's exit code tells from other failures.
+fn to_error(error: &StoreError) -> anyhow::Error {
+    let words = with_help(error, error.help());
+    if matches!(error, StoreError::InUse(_)) {
+        anyhow::Error::new(WrongUsage(words.to_string()))
+    } else {
+        words
+    }
 }
 
 fn with_help(error: &dyn fmt::Display, help: &str) -> anyhow::Error {
@@ -157,9 +178,17 @@ fn to_view(config: &Config) -> SourceView {
     }
 }
 
+/// As `TcpListener::bind`, with a longer queue: what `SO_REUSEADDR` allows is to start again at once.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Binds an address and writes it where others look for it.
-async fn bind(address: SocketAddr, file: &Path) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+fn bind(address: SocketAddr, file: &Path) -> Result<TcpListener> {
+    let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
     let bound = listener.local_addr()?;
     let unfinished = file.with_extension("new");
     fs_err::write(&unfinished, format!("{bound}\n"))?;

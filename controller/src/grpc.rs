@@ -10,11 +10,13 @@ use skerry_proto::limits::MAX_MESSAGE_BYTES;
 use skerry_proto::v1::fleet_server::FleetServer;
 use skerry_proto::v1::site_sync_server::SiteSyncServer;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::server::Router;
 use tonic::transport::{Error, Server};
 
+use crate::admission::Limits;
 use crate::clock::Clock;
 use crate::presence::Presence;
 use crate::publish::Published;
@@ -25,13 +27,36 @@ use crate::writer::ReportSender;
 
 mod failure;
 mod fleet;
+mod incoming;
+mod places;
 mod site_sync;
 mod stream;
 
-/// The most streams of sites at once: 20,000 × 40 KiB = 800 MB.
-pub const MAX_STREAMS: usize = 20_000;
+use incoming::Handshake;
+use places::Places;
+
+/// The most connections at once: a stream each of 20,000 sites, 2,000 that only report, pull, or are told
+/// to come back, and people. Beyond that they wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 22_048;
+
+/// File descriptors that are not connections: store, mirror with its packs, listeners, the runtime.
+const OTHER_FILES: u64 = 256;
+
+/// How many file descriptors a core with all its connections needs.
+pub const FILES: u64 = MAX_CONNECTIONS as u64 + OTHER_FILES;
+
+/// How many connections the kernel keeps that are not accepted yet: 10,000 sites that come back at once.
+/// It takes the smaller one of this and `net.core.somaxconn`, and those that find no room try again by themselves
+/// after a second. `SO_REUSEPORT` is not set: a second core at the same address has to fail.
+pub const BACKLOG: u32 = 16_384;
+
+/// How many bytes a site may send of one message before it is taken: a report or a list of wants is seldom longer,
+/// and longer ones wait for room. The default is 1 MiB for each stream and connection, which 10,000 sites
+/// could fill with 20 GB.
+const WINDOW: u32 = 64 << 10;
 
 /// Streams of one connection: a site has one `Sync` and now and then a `Report`; a status request has one.
+/// Each may have one message of at most 4 MiB under way, of which 64 KiB come unasked.
 const STREAMS_PER_CONNECTION: u32 = 16;
 
 /// How often an idle connection is asked whether it lives: a ping, its answer and their TCP
@@ -58,16 +83,36 @@ pub struct Core<S> {
     pub board: Arc<SourceBoard>,
     /// The time.
     pub clock: Clock,
-    /// Room for streams.
-    pub streams: Arc<Semaphore>,
+    /// What there is room for.
+    pub room: Room,
     /// Streams end when this is cancelled.
     pub cancel: CancellationToken,
+}
+
+/// How much is served at once.
+#[derive(Debug)]
+pub struct Room {
+    /// Streams and bundles.
+    places: Places,
+    /// How many connections there may be.
+    connections: usize,
+    /// How many epochs were begun since the start; held while one begins.
+    epochs: Mutex<u32>,
+}
+
+impl Room {
+    /// Makes room as far as limits and the number of files that may be open allow.
+    pub fn new(limits: Limits, files: u64) -> Self {
+        let connections = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
+        let connections = connections.clamp(1, MAX_CONNECTIONS);
+        Self { places: Places::new(limits), connections, epochs: Mutex::new(0) }
+    }
 }
 
 /// Serves until the token is cancelled and requests under way are done.
 pub async fn serve<S: StateStore>(core: Arc<Core<S>>, listener: TcpListener) -> Result<(), Error> {
     let cancel = core.cancel.clone();
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = incoming::incoming(listener, core.room.connections);
     router(core).serve_with_incoming_shutdown(incoming, cancel.cancelled_owned()).await
 }
 
@@ -76,8 +121,11 @@ fn router<S: StateStore>(core: Arc<Core<S>>) -> Router {
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let fleet = FleetServer::new(fleet::FleetService(core)).max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let fleet = InterceptedService::new(fleet, Handshake::finish);
     Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(2 * WINDOW)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_service(sites)

@@ -5,10 +5,13 @@
 //! of a report: [`grpc`] → [`writer`] → [`report`] in [`store`] → [`status`]. What decides is
 //! synchronous and takes values; [`app`] makes the parts and runs them.
 
+pub mod admission;
 pub mod app;
 pub mod args;
 pub mod clock;
 pub mod config;
+pub mod epoch;
+pub mod files;
 pub mod grpc;
 pub mod planner;
 pub mod presence;

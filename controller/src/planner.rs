@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::presence::Presence;
 use crate::publish::{Edition, Published, World};
 use crate::source::event::{Confirmed, Scope, SourceEvent};
-use crate::source::status::SourceBoard;
+use crate::source::status::{Keeper, SourceBoard};
 use crate::step::step;
 use crate::store::{Plan, StateStore, StoreError};
 
@@ -68,13 +68,13 @@ impl<S: StateStore> Planner<S> {
             let (plan, edition) = self.plan(event);
             while let Err(error) = plan.keep(&*self.around.store) {
                 error!(%error, help = error.help(), "cannot keep the publication, so no site is told");
-                self.around.board.set_store_error(Some(&error));
+                self.around.board.set_store_error(Keeper::Plans, Some(&error));
                 if runtime.block_on(cancel.run_until_cancelled(tokio::time::sleep(STORE_RETRY))).is_none() {
                     return;
                 }
             }
             step("core.commit.stored");
-            self.around.board.set_store_error(None);
+            self.around.board.set_store_error(Keeper::Plans, None);
             self.show(plan, edition);
         }
     }
@@ -115,7 +115,8 @@ impl<S: StateStore> Planner<S> {
         let revision = accepted.revision.clone();
         let world = World { compiled, revision, compiled_at: now, diagnostics: all, foreign };
         let indexes = (*self.index.indexes() != self.stored_indexes).then(|| self.index.indexes().clone());
-        let edition = Edition { world, rows: self.ledger.rows().clone(), contents };
+        let (generation, rows_shown) = (publication.generation, self.ledger.rows().clone());
+        let edition = Edition { world, generation, rows: rows_shown, contents };
         (Prepared { publication, rows, accepted, ages, indexes }, edition)
     }
 
@@ -151,7 +152,7 @@ struct Prepared {
     publication: Publication,
     rows: Vec<(SiteId, Arc<Row>)>,
     accepted: crate::store::Accepted,
-    ages: Option<skerry_gitops::age::Ages>,
+    ages: Option<crate::store::LearnedAges>,
     indexes: Option<ServiceIndexes>,
 }
 

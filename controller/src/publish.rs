@@ -5,21 +5,30 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_core::diagnostic::Diagnostics;
-use skerry_core::id::{Digest, Revision, SiteId, Timestamp};
+use skerry_core::id::{Digest, Epoch, Generation, Revision, SiteId, Timestamp};
 use skerry_core::index::Compiled;
 use skerry_core::ledger::{self, Row, Rows, Terms};
+use skerry_proto::codec::compress_fragment;
+use tokio::sync::watch;
 
+use crate::epoch::Place;
+
+pub mod cache;
 pub mod delta;
-pub mod encoded;
 pub mod history;
 
+use cache::Cache;
 use delta::{Base, Delta, Deltas};
-use encoded::EncodedFragments;
 use history::{History, Version};
+
+/// How many bytes of fragments are remembered in the form that is sent in chunks: room for all
+/// fragments of 200 services in 10 versions each.
+const MAX_ENCODED_BYTES: usize = 8 << 20;
 
 /// A compiled revision.
 #[derive(Debug)]
@@ -62,11 +71,13 @@ pub enum Lookup {
 /// Everything that is published.
 #[derive(Debug)]
 pub struct Published {
-    terms: Terms,
+    epoch: AtomicU64,
+    /// Whether there is a world: for those who wait for the first one.
+    is_compiled: watch::Sender<bool>,
     shown: ArcSwap<Shown>,
     history: History,
     deltas: Deltas,
-    encoded: EncodedFragments,
+    encoded: Cache<Digest, Arc<[u8]>>,
 }
 
 /// What a site shall run.
@@ -81,6 +92,8 @@ pub struct Entry {
 /// One publication: what readers see until the next one.
 #[derive(Debug, Default)]
 struct Shown {
+    /// The last publication.
+    generation: Generation,
     rows: Rows,
     by_list: BTreeMap<Digest, Arc<Contents>>,
     /// `None` until the first publication after a start.
@@ -92,6 +105,8 @@ struct Shown {
 pub struct Edition {
     /// The compiled revision.
     pub world: World,
+    /// Its number.
+    pub generation: Generation,
     /// The rows of its sites.
     pub rows: Rows,
     /// What they name.
@@ -100,26 +115,49 @@ pub struct Edition {
 
 impl Published {
     /// Shows the rows that were restored: enough to tell a site that it is current.
-    pub fn restore(terms: Terms, rows: Rows) -> Self {
+    pub fn restore(given: Place, rows: Rows) -> Self {
+        let shown = Shown { generation: given.generation, rows, ..Shown::default() };
         Self {
-            terms,
-            shown: ArcSwap::from_pointee(Shown { rows, ..Shown::default() }),
+            epoch: given.epoch.0.into(),
+            is_compiled: watch::Sender::new(false),
+            shown: ArcSwap::from_pointee(shown),
             history: History::default(),
             deltas: Deltas::default(),
-            encoded: EncodedFragments::default(),
+            encoded: Cache::with_room(MAX_ENCODED_BYTES),
         }
     }
 
     /// Shows a publication. What is not run any more goes to the history.
     pub fn publish(&self, edition: Edition) {
-        let Edition { world, rows, contents } = edition;
+        let Edition { world, generation, rows, contents } = edition;
         let by_list: BTreeMap<_, _> =
             contents.into_iter().map(|contents| (contents.digest, contents)).collect();
         let before = self.shown.load();
         let replaced = before.by_list.iter().filter(|(list, _)| !by_list.contains_key(list));
         self.history.keep(replaced.map(|(_, contents)| Arc::clone(contents)));
         self.deltas.clear();
-        self.shown.store(Arc::new(Shown { rows, by_list, world: Some(Arc::new(world)) }));
+        self.shown.store(Arc::new(Shown { generation, rows, by_list, world: Some(Arc::new(world)) }));
+        self.is_compiled.send_replace(true);
+    }
+
+    /// Waits until there is a world.
+    pub async fn compiled(&self) {
+        // An error means that nothing is published any more, and there is nobody left to tell that.
+        self.is_compiled.subscribe().wait_for(|is_compiled| *is_compiled).await.ok();
+    }
+
+    /// Returns the highest place that was given to anything.
+    pub fn given(&self) -> Place {
+        Place { epoch: self.terms().epoch, generation: self.shown.load().generation }
+    }
+
+    /// Begins an epoch: all manifests are other ones from now on.
+    pub fn begin(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::Release);
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { epoch: Epoch(self.epoch.load(Ordering::Acquire)) }
     }
 
     /// Returns the compiled revision; `None` until the first one after a start.
@@ -158,7 +196,7 @@ impl Published {
 
     /// Writes a site's manifest; returns its bytes and digest.
     pub fn manifest(&self, site: &SiteId, row: &Row) -> (Vec<u8>, Digest) {
-        ledger::encode(&row.manifest(site, self.terms))
+        ledger::encode(&row.manifest(site, self.terms()))
     }
 
     /// Says what a site has that tells of a fragment list: nothing, one that is still known, or another.
@@ -183,7 +221,11 @@ impl Published {
 
     /// Returns the form of a fragment that is sent in chunks. Computed once for all sites that need it.
     pub fn encoded(&self, fragment: &EncodedFragment) -> Arc<[u8]> {
-        self.encoded.get(fragment)
+        let encode = |_: &Digest| {
+            let encoded = compress_fragment(&fragment.bytes).expect("zstd fails for lack of memory only");
+            encoded.into()
+        };
+        self.encoded.get(fragment.id, encode, |encoded| encoded.len())
     }
 }
 

@@ -10,12 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::app::App;
+use crate::app::{App, WrongUsage};
 use crate::args::Args;
 use crate::clock::Clock;
 use crate::config::Config;
 
-/// The exit code for a wrong command line or source file, as that of the argument parser.
+/// The exit code for a wrong command line or source file, or a folder in use, as that of the argument parser.
 const WRONG_USAGE: u8 = 2;
 
 /// How long threads that hang in the network may hold the end up.
@@ -35,7 +35,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<WrongUsage>() { WRONG_USAGE.into() } else { ExitCode::FAILURE }
         }
     }
 }
@@ -56,7 +56,7 @@ fn run(config: Config) -> Result<()> {
 
 async fn serve(config: Config) -> Result<()> {
     let cancel = CancellationToken::new();
-    let app = App::build(config, Clock::system(), cancel.clone()).await?;
+    let app = App::build(config, Clock::system(), cancel.clone())?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let running = app.run();
     tokio::pin!(running);

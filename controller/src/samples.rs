@@ -13,6 +13,7 @@ use skerry_core::world::World as Objects;
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
 use skerry_proto::v1::Hello;
 
+use crate::epoch::Place;
 use crate::publish::{Edition, Entry, Published, World};
 
 pub(crate) mod store;
@@ -67,7 +68,12 @@ pub(crate) fn row(contents: &Contents, generation: u64) -> Row {
 
 /// Nothing is published yet.
 pub(crate) fn nothing() -> Published {
-    Published::restore(TERMS, Rows::default())
+    restored(0, Rows::default())
+}
+
+/// What a core that starts shows, which had given so many generations.
+pub(crate) fn restored(generation: u64, rows: Rows) -> Published {
+    Published::restore(Place { epoch: TERMS.epoch, generation: Generation(generation) }, rows)
 }
 
 /// Rows as a core that starts has them.
@@ -95,6 +101,7 @@ pub(crate) fn publish(published: &Published, name: &str, generation: u64, conten
     let entries: Vec<(SiteId, Entry)> = others.chain(own).collect();
     published.publish(Edition {
         world,
+        generation: Generation(generation),
         rows: rows(entries.iter().map(|(site, entry)| (site.clone(), Row::clone(&entry.row)))),
         contents: entries.into_iter().filter_map(|(_, entry)| entry.contents).collect(),
     });
@@ -110,6 +117,8 @@ pub(crate) fn hello(name: &str) -> Hello {
         schema: SCHEMA,
         agent_version: "test".to_owned(),
         boot: vec![7; BOOT_BYTES],
+        epoch: 0,
+        generation: 0,
     }
 }
 

@@ -9,9 +9,10 @@ use std::collections::{HashMap, VecDeque};
 use skerry_core::bundle::SCHEMA;
 use skerry_core::id::{Digest, SiteId};
 use skerry_proto::codec::chunk_at;
-use skerry_proto::limits::{BOOT_BYTES, MAX_CHUNK_BYTES, MAX_WANTS, OLDEST_PROTOCOL};
+use skerry_proto::limits::{BOOT_BYTES, MAX_WANTS, OLDEST_PROTOCOL};
 use skerry_proto::v1::{
-    Applied, Chunk, Current, Hello, Need, Offer, RetryAfter, SyncResponse, sync_response::Message,
+    Applied, Chunk, Current, FragmentWant, Hello, Need, Offer, RetryAfter, SyncResponse,
+    sync_response::Message,
 };
 
 use crate::publish::{Lookup, Published, Target};
@@ -25,8 +26,8 @@ pub use refusal::Refusal;
 /// When a site that nobody knows may ask again: seconds. Somebody has to commit it first.
 pub const UNKNOWN_SITE_RETRY: u32 = 30;
 
-/// When a site may ask again that came before the source was read: seconds.
-pub const STARTING_RETRY: u32 = 2;
+/// When a site may ask again that came before the source was read, and has waited for it: seconds.
+pub const STARTING_RETRY: u32 = 1;
 
 /// A site and what it has, as far as it said.
 #[derive(Debug)]
@@ -115,6 +116,17 @@ impl Session {
         &self.site
     }
 
+    /// Says whether the next message is an offer that starts from nothing: a whole bundle is to be sent.
+    pub fn is_starting_anew(&self) -> bool {
+        let list = |offer: &Offer| offer.list.as_ref().is_some_and(|list| list.base.is_empty());
+        matches!(&self.next, Some(Message::Offer(offer)) if list(offer))
+    }
+
+    /// Says whether an offer is out.
+    pub fn is_offering(&self) -> bool {
+        matches!(self.phase, Phase::Offered(..))
+    }
+
     /// Says whether the site is told to come back later: nothing follows the next message.
     pub fn is_ending(&self) -> bool {
         matches!(self.phase, Phase::Over)
@@ -125,8 +137,8 @@ impl Session {
         self.is_ending() && self.next.is_none()
     }
 
-    /// Takes the list of fragments that the site lacks. What is not part of the offer is passed
-    /// over: the request may have crossed a newer offer.
+    /// Takes the list of fragments that the site lacks; each is sent once. What is not part of the
+    /// offer is passed over: the request may have crossed a newer offer.
     ///
     /// # Errors
     /// More fragments than a bundle has.
@@ -136,14 +148,13 @@ impl Session {
         }
         if let Phase::Offered(target, wants) = &mut self.phase {
             let fragments = target.contents.fragments.iter().enumerate();
-            let places: HashMap<&[u8], usize> =
+            let mut places: HashMap<&[u8], usize> =
                 fragments.map(|(place, fragment)| (&fragment.id.as_bytes()[..], place)).collect();
-            let want = |place: &usize, offset| Want { place: *place, offset };
-            *wants = need
-                .fragments
-                .iter()
-                .filter_map(|wanted| Some(want(places.get(wanted.id.as_slice())?, wanted.offset)))
-                .collect();
+            let mut want = |wanted: &FragmentWant| {
+                let place = places.remove(wanted.id.as_slice())?;
+                Some(Want { place, offset: wanted.offset })
+            };
+            *wants = need.fragments.iter().filter_map(&mut want).collect();
         }
         Ok(())
     }
@@ -178,17 +189,17 @@ impl Session {
         self.retry_after(seconds, reason.to_owned());
     }
 
-    /// Returns the next message, if there is one now.
-    pub fn poll_response(&mut self, published: &Published) -> Option<SyncResponse> {
+    /// Returns the next message, if there is one now; a chunk of at most `room` bytes.
+    pub fn poll_response(&mut self, published: &Published, room: usize) -> Option<SyncResponse> {
         if self.next.is_none() && self.is_stale && self.may_offer() {
             self.look_up(published);
         }
-        let message = self.next.take().or_else(|| self.poll_chunk(published).map(Message::Chunk))?;
+        let message = self.next.take().or_else(|| self.poll_chunk(published, room).map(Message::Chunk))?;
         Some(SyncResponse { message: Some(message) })
     }
 
     /// Returns the next chunk of at most `room` bytes.
-    pub fn poll_chunk_within(&mut self, published: &Published, room: usize) -> Option<Chunk> {
+    pub fn poll_chunk(&mut self, published: &Published, room: usize) -> Option<Chunk> {
         let Phase::Offered(target, wants) = &mut self.phase else { return None };
         let want = wants.front_mut()?;
         let fragment = &target.contents.fragments[want.place];
@@ -198,10 +209,6 @@ impl Session {
             wants.pop_front();
         }
         Some(chunk)
-    }
-
-    fn poll_chunk(&mut self, published: &Published) -> Option<Chunk> {
-        self.poll_chunk_within(published, MAX_CHUNK_BYTES)
     }
 
     /// Says whether a newer offer may be made now: none is out, or the site cannot have applied it

@@ -4,13 +4,14 @@
 //! core. Implementations must not decide anything but how to keep it: every write is all or
 //! nothing, and is on disk when the call returns.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use skerry_core::id::{Epoch, Generation, ObjectKey, Revision, SiteId, Timestamp};
 use skerry_core::ledger::Row;
 use skerry_core::world::ServiceIndexes;
-use skerry_gitops::age::Ages;
+use skerry_gitops::age::{Ages, FirstSeen};
 use skerry_gitops::oid::CommitId;
 use skerry_gitops::removal::Recent;
 use skerry_gitops::snapshot::hold::Hold;
@@ -90,8 +91,32 @@ pub struct Plan<'a> {
     pub indexes: Option<&'a ServiceIndexes>,
     /// The state of the source that it comes from.
     pub accepted: &'a Accepted,
-    /// What is known of ages; `None` when nothing was learned.
-    pub ages: Option<&'a Ages>,
+    /// What became known of ages; `None` when they were not looked at.
+    pub ages: Option<&'a LearnedAges>,
+}
+
+/// What became known of the ages of objects, kept object by object: the fleet may have 100,000 sites, and each
+/// is an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LearnedAges {
+    /// The folder.
+    pub path: String,
+    /// The commit up to which the history was read.
+    pub at: Option<CommitId>,
+    /// Objects that are new; those that are known already may be among them.
+    pub objects: BTreeMap<ObjectKey, FirstSeen>,
+}
+
+impl LearnedAges {
+    /// Names all objects.
+    pub fn all(ages: &Ages) -> Self {
+        Self::some(ages, ages.objects().map(|(key, first)| (key.clone(), first)).collect())
+    }
+
+    /// Names these.
+    pub fn some(ages: &Ages, objects: BTreeMap<ObjectKey, FirstSeen>) -> Self {
+        Self { path: ages.path().to_owned(), at: ages.at(), objects }
+    }
 }
 
 /// The reports of one request.
@@ -111,6 +136,9 @@ pub struct ReportBatch {
 pub trait StateStore: Send + Sync + 'static {
     /// Reads what the core needs to start.
     fn restore(&self) -> Result<Restored, StoreError>;
+
+    /// Keeps the epoch that begins.
+    fn keep_epoch(&self, epoch: Epoch) -> Result<(), StoreError>;
 
     /// Keeps a publication.
     fn keep_plan(&self, plan: &Plan<'_>) -> Result<(), StoreError>;

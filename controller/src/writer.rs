@@ -2,27 +2,57 @@
 //!
 //! A site's reports are acknowledged when they are on disk and not before. Must not look into them.
 
+use std::sync::Arc;
+
+use prost::Message;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use crate::source::status::{Keeper, SourceBoard};
 use crate::step::step;
 use crate::store::{ReportBatch, StateStore, StoreError};
 
-/// How many requests may wait. 256 × 64 reports of a few hundred bytes are some MiB; a request that
-/// finds no room waits, and its site with it.
-const QUEUE: usize = 256;
+/// How many requests may wait: one of each of 10,000 sites that all come back at once.
+const QUEUE: usize = 10_240;
+
+/// How many bytes of reports may wait, as they are on the wire: 32 MiB, some 64 MiB in memory. 10,000 sites with a
+/// report of 500 B each are 5 MB; a request may have 3.75 MiB. One that finds no room is sent away: its site
+/// keeps it and comes again.
+const QUEUE_BYTES: usize = 32 << 20;
+
+/// How many requests are one write at most: so many rows are written in some 10 ms, and the next ones wait no
+/// longer than that.
+const BATCH: usize = 1_024;
 
 #[derive(Debug)]
 struct Request {
     batch: ReportBatch,
     reply: oneshot::Sender<Result<u64, StoreError>>,
+    /// Gives the room back when the request is written.
+    #[expect(dead_code, reason = "held for its drop")]
+    room: OwnedSemaphorePermit,
+}
+
+/// Why reports were not kept. Their site has them still.
+#[derive(Debug)]
+pub enum NotKept {
+    /// Too many wait already.
+    Full,
+    /// The core stops.
+    Stopping,
+    /// The store cannot be written: nothing of it is kept.
+    Store(StoreError),
 }
 
 /// How requests reach the writer.
 #[derive(Debug, Clone)]
-pub struct ReportSender(mpsc::Sender<Request>);
+pub struct ReportSender {
+    requests: mpsc::Sender<Request>,
+    room: Arc<Semaphore>,
+}
 
 /// The writer's end.
 #[derive(Debug)]
@@ -30,49 +60,62 @@ pub struct ReportQueue(mpsc::Receiver<Request>);
 
 /// Makes both ends.
 pub fn channel() -> (ReportSender, ReportQueue) {
-    let (send, receive) = mpsc::channel(QUEUE);
-    (ReportSender(send), ReportQueue(receive))
+    let (requests, receive) = mpsc::channel(QUEUE);
+    (ReportSender { requests, room: Arc::new(Semaphore::new(QUEUE_BYTES)) }, ReportQueue(receive))
 }
 
 impl ReportSender {
-    /// Keeps reports; returns the highest number that is kept of the site, `None` when the core stops.
+    /// Keeps reports; returns the highest number that is kept of the site.
     ///
     /// # Errors
-    /// The store cannot be written: nothing of it is kept.
-    pub async fn keep(&self, batch: ReportBatch) -> Option<Result<u64, StoreError>> {
+    /// See [`NotKept`].
+    pub async fn keep(&self, batch: ReportBatch) -> Result<u64, NotKept> {
+        self.enqueue(batch)?.await.map_err(|_| NotKept::Stopping)?.map_err(NotKept::Store)
+    }
+
+    /// Puts reports into the queue if there is room; the answer comes when they are on disk.
+    fn enqueue(&self, batch: ReportBatch) -> Result<oneshot::Receiver<Result<u64, StoreError>>, NotKept> {
+        let bytes: usize = batch.reports.iter().map(Message::encoded_len).sum();
+        let bytes = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| NotKept::Full)?;
         let (reply, answer) = oneshot::channel();
-        self.0.send(Request { batch, reply }).await.ok()?;
-        answer.await.ok()
+        self.requests.try_send(Request { batch, reply, room }).map_err(|error| match error {
+            TrySendError::Full(_) => NotKept::Full,
+            TrySendError::Closed(_) => NotKept::Stopping,
+        })?;
+        Ok(answer)
     }
 }
 
 /// Writes what comes until it is told to stop.
-pub fn run(store: &impl StateStore, mut queue: ReportQueue, cancel: &CancellationToken) {
+pub fn run(store: &impl StateStore, board: &SourceBoard, mut queue: ReportQueue, cancel: &CancellationToken) {
     let runtime = Handle::current();
     loop {
         let mut requests = Vec::new();
-        let received = runtime.block_on(cancel.run_until_cancelled(queue.0.recv_many(&mut requests, QUEUE)));
+        let received = runtime.block_on(cancel.run_until_cancelled(queue.0.recv_many(&mut requests, BATCH)));
         if received.unwrap_or_default() == 0 {
             return;
         }
-        write(store, requests);
+        write(store, board, requests);
     }
 }
 
-fn write(store: &impl StateStore, requests: Vec<Request>) {
-    let (batches, replies): (Vec<_>, Vec<_>) =
-        requests.into_iter().map(|request| (request.batch, request.reply)).unzip();
-    let kept: Vec<Result<u64, StoreError>> = match store.keep_reports(batches.clone()) {
+fn write(store: &impl StateStore, board: &SourceBoard, requests: Vec<Request>) {
+    let batches: Vec<ReportBatch> = requests.iter().map(|request| request.batch.clone()).collect();
+    let kept: Vec<Result<u64, StoreError>> = match store.keep_reports(batches) {
         Ok(acknowledged) => acknowledged.into_iter().map(Ok).collect(),
         // One site's damaged row must not stop the others.
         Err(error) => {
             error!(%error, help = error.help(), "cannot keep reports");
-            batches.into_iter().map(|batch| keep_one(store, batch)).collect()
+            requests.iter().map(|request| keep_one(store, request.batch.clone())).collect()
         }
     };
-    for (reply, kept) in replies.into_iter().zip(kept) {
+    let is_full = |kept: &Result<u64, StoreError>| matches!(kept, Err(StoreError::Failed(_)));
+    let failure = kept.iter().find(|kept| is_full(kept)).and_then(|kept| kept.as_ref().err());
+    board.set_store_error(Keeper::Reports, failure);
+    for (request, kept) in requests.into_iter().zip(kept) {
         // The site may have hung up.
-        reply.send(kept).ok();
+        request.reply.send(kept).ok();
     }
     step("core.report.answered");
 }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use skerry_core::id::ObjectKey;
 use skerry_core::policy::Object;
 use skerry_core::world::Age;
@@ -20,7 +19,7 @@ mod order;
 mod scan;
 
 /// The commit that brought an object into the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstSeen {
     /// The commit.
     pub commit: CommitId,
@@ -28,13 +27,12 @@ pub struct FirstSeen {
     pub seconds: i64,
 }
 
-/// What is known of ages at one commit. Serializable: the controller keeps it in its state store.
+/// What is known of ages at one commit. The controller keeps it in its state store, object by object.
 ///
 /// Commits are looked at in one order that depends on the graph alone, not on clocks: all of a commit's first
 /// parent's history, then that of its further parents, then itself. Each is compared with its first parent. So
 /// advancing along a branch commit by commit tells the same ages as reading it at once.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ages {
     path: String,
     at: Option<CommitId>,
@@ -47,8 +45,8 @@ pub struct Ages {
 pub struct AgeReport {
     /// How many commits were looked at.
     pub commits: usize,
-    /// How many objects were new.
-    pub learned: usize,
+    /// Objects that were new.
+    pub learned: BTreeMap<ObjectKey, FirstSeen>,
     /// The history was rewritten: what was known before is kept.
     pub rewritten: Option<Rewritten>,
     /// Objects that are older than a shallow clone reaches: their age is not known, and not guessed.
@@ -68,6 +66,25 @@ impl Ages {
     /// Starts with nothing known, for objects below `path`.
     pub fn new(path: &str) -> Self {
         Self { path: normalize(path), ..Self::default() }
+    }
+
+    /// Goes on with what was known: of what is below `path`, up to the commit `at`.
+    pub fn restore(
+        path: &str,
+        at: Option<CommitId>,
+        objects: impl IntoIterator<Item = (ObjectKey, FirstSeen)>,
+    ) -> Self {
+        Self { path: normalize(path), at, by_object: objects.into_iter().collect() }
+    }
+
+    /// Returns the folder.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Lists everything that is known, in the order of the keys.
+    pub fn objects(&self) -> impl Iterator<Item = (&ObjectKey, FirstSeen)> {
+        self.by_object.iter().map(|(key, first)| (key, *first))
     }
 
     /// Returns the commit up to which the history is known.
@@ -118,7 +135,7 @@ impl Ages {
             }
         }
         report.rewritten = self.rewritten(history, to)?;
-        report.learned = by_object.len();
+        report.learned = by_object.clone();
         Ok((report, Learned { to, by_object }))
     }
 
@@ -144,24 +161,4 @@ impl Ages {
 pub(crate) struct Learned {
     to: CommitId,
     by_object: BTreeMap<ObjectKey, FirstSeen>,
-}
-
-/// The stored form: a list, since keys of a JSON object must be text.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    path: String,
-    at: Option<CommitId>,
-    objects: Vec<(ObjectKey, FirstSeen)>,
-}
-
-impl From<Stored> for Ages {
-    fn from(stored: Stored) -> Self {
-        Self { path: stored.path, at: stored.at, by_object: stored.objects.into_iter().collect() }
-    }
-}
-
-impl From<Ages> for Stored {
-    fn from(ages: Ages) -> Self {
-        Self { path: ages.path, at: ages.at, objects: ages.by_object.into_iter().collect() }
-    }
 }

@@ -59,7 +59,8 @@ pub const REPORT_SLACK_SECONDS: u32 = 45;
 /// The most refusals of one `SiteSummary.open`: 8 × (1 KiB detail + 100 B) = 9 KiB, when every one is as long as may be.
 pub const MAX_OPEN: usize = 8;
 
-/// The most diagnostics of one `SourceStatus`: 200 × 1 KiB = 200 KiB.
+/// The most diagnostics of one `SourceStatus`. Most take 1 KiB; of longer ones the core sends as many as fit into
+/// an eighth of a message, 512 KiB.
 pub const MAX_DIAGNOSTICS: usize = 200;
 
 /// The most events of one `SiteDetail`, and the most that the core keeps of a site:

@@ -179,6 +179,8 @@ impl Link {
     }
 
     fn hello(&self) -> Hello {
+        // A store that cannot be read says so elsewhere; the core learns of the floor another time.
+        let floor = self.store.floors().ok().and_then(|floors| floors.floor);
         let Identity { manifest, list } = *self.identity.borrow();
         let bytes =
             |digest: Option<Digest>| digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default();
@@ -190,6 +192,8 @@ impl Link {
             schema: skerry_core::bundle::SCHEMA,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             boot: self.boot.to_vec(),
+            epoch: floor.map_or(0, |floor| floor.epoch),
+            generation: floor.map_or(0, |floor| floor.generation),
         }
     }
 

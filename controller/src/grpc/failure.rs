@@ -7,6 +7,7 @@ use tracing::error;
 use crate::session::Refusal;
 use crate::source::NotConfirmed;
 use crate::store::StoreError;
+use crate::writer::NotKept;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(super) enum Failure {
     NotConfirmed(NotConfirmed),
     /// The caller said nothing in time.
     Silent,
+    /// So many reports wait already that these were not taken.
+    TooManyReports,
     /// The core is ending.
     Stopping,
 }
@@ -54,6 +57,9 @@ impl From<Failure> for Status {
             Failure::NotConfirmed(why @ NotConfirmed::Stopping) => Self::unavailable(why.to_string()),
             Failure::NotConfirmed(why) => Self::failed_precondition(why.to_string()),
             Failure::Silent => Self::deadline_exceeded("no hello came"),
+            Failure::TooManyReports => Self::resource_exhausted(
+                "too many reports wait to be written: keep these and come back later",
+            ),
             Failure::Stopping => Self::unavailable("the core is stopping"),
         }
     }
@@ -68,6 +74,16 @@ impl From<Refusal> for Failure {
 impl From<InvalidId> for Failure {
     fn from(error: InvalidId) -> Self {
         Self::InvalidId(error)
+    }
+}
+
+impl From<NotKept> for Failure {
+    fn from(why: NotKept) -> Self {
+        match why {
+            NotKept::Full => Self::TooManyReports,
+            NotKept::Stopping => Self::Stopping,
+            NotKept::Store(error) => Self::Store(error),
+        }
     }
 }
 

@@ -109,12 +109,20 @@ impl<S: StateStore> Core<S> {
         site: &SiteId,
         labels: skerry_core::selector::Labels,
     ) -> Result<SiteSummary, StoreError> {
+        let stored = self.store.seen(site).and_then(|seen| Ok((seen, self.store.report(site)?)));
+        let (stored_seen, report) = match stored {
+            Ok(stored) => stored,
+            // What sites shall run and who is there is known without the store, and that it fails is shown.
+            Err(StoreError::Failed(_)) if self.board.is_store_failing() => Default::default(),
+            Err(error) => return Err(error),
+        };
+        let entry = self.published.entry(site);
         let facts = SiteFacts {
             labels,
-            entry: self.published.entry(site),
+            entry,
             seen: self.presence.seen(site, self.clock.now()),
-            stored_seen: self.store.seen(site)?,
-            report: self.store.report(site)?,
+            stored_seen,
+            report,
         };
         Ok(status::to_summary(site, facts, &self.published))
     }

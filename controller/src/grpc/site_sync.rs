@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message as _;
-use skerry_core::id::{SiteId, Timestamp};
+use skerry_core::id::{Epoch, Generation, SiteId, Timestamp};
 use skerry_proto::limits::{BOOT_BYTES, MAX_REPORT_BYTES, MAX_REPORTS};
 use skerry_proto::v1::site_sync_server::SiteSync;
 use skerry_proto::v1::{
@@ -17,7 +17,9 @@ use tracing::warn;
 
 use super::Core;
 use super::failure::Failure;
-use super::stream::{Line, SyncStream};
+use super::incoming::{HANDSHAKE_DEADLINE, Handshake};
+use super::stream::{self, Line, SyncStream};
+use crate::epoch::{self, Finding, Place};
 use crate::presence::claim::{Boot, Claimant};
 use crate::presence::{Connection, Presence};
 use crate::publish::{Lookup, Published};
@@ -25,8 +27,9 @@ use crate::report::Arrival;
 use crate::session::{self, Refusal, Session};
 use crate::store::{ReportBatch, StateStore};
 
-/// How long a site may take to say hello once its stream is open.
-const HELLO_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a site is kept waiting that comes before the source was read: less than the 20 s that an agent
+/// waits for the first word.
+const SOURCE_WAIT: Duration = Duration::from_secs(15);
 
 /// The service.
 #[derive(Debug)]
@@ -38,27 +41,40 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
 
     async fn sync(&self, request: Request<Streaming<SyncRequest>>) -> Result<Response<SyncStream>, Status> {
         let core = &self.0;
-        let Ok(permit) = Arc::clone(&core.streams).try_acquire_owned() else {
-            return Ok(Response::new(super::stream::busy()));
-        };
-        let peer = request.remote_addr();
+        let handshake = Handshake::of(&request);
+        let peer = handshake.as_ref().and_then(Handshake::peer);
         let mut incoming = request.into_inner();
-        let hello =
-            tokio::time::timeout(HELLO_DEADLINE, incoming.message()).await.map_err(|_| Failure::Silent)?;
-        let hello = to_hello(hello?)?;
+        let hello = tokio::time::timeout(HANDSHAKE_DEADLINE, incoming.message()).await;
+        if let Some(handshake) = handshake {
+            handshake.end();
+        }
+        let hello = to_hello(hello.map_err(|_| Failure::Silent)??)?;
+        let place = match core.room.places.stream() {
+            Ok(place) => place,
+            Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
+        };
+        core.await_source(&hello).await?;
         let greeted =
             greet(&hello, claimant(&hello, peer), &core.published, &core.presence, core.clock.now());
         let (mut session, connection) = greeted.map_err(Failure::from)?;
         let Some(connection) = connection else {
-            return Ok(Response::new(super::stream::once(session.poll_response(&core.published))));
+            return Ok(Response::new(stream::once(session.poll_response(&core.published, 0))));
         };
-        let line = Line { core: Arc::clone(core), session, incoming, connection, permit };
+        let bundle = match session.is_starting_anew().then(|| core.room.places.bundle()).transpose() {
+            Ok(bundle) => bundle,
+            Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
+        };
+        let core = Arc::clone(core);
+        let line = Line { core, session, incoming, connection, bundle, place };
         Ok(Response::new(line.into_stream()))
     }
 
     async fn pull(&self, request: Request<PullRequest>) -> Result<Response<PullResponse>, Status> {
-        let peer = request.remote_addr();
-        let request = request.into_inner();
+        let peer = Handshake::of(&request).as_ref().and_then(Handshake::peer);
+        let request = Handshake::finish(request)?.into_inner();
+        if let Some(hello) = &request.hello {
+            self.0.await_source(hello).await?;
+        }
         let mut response = session::pull(&request, &self.0.published).map_err(Failure::from)?;
         if let Some(hello) = request.hello
             && let Ok(site) = SiteId::new(&*hello.site)
@@ -72,10 +88,10 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
-        let batch = self.to_batch(request.into_inner())?;
+        let batch = self.to_batch(Handshake::finish(request)?.into_inner())?;
         self.0.presence.touch(&batch.site, batch.arrival.received_at);
-        let kept = self.0.reports.keep(batch).await.ok_or(Failure::Stopping)?;
-        Ok(Response::new(ReportResponse { acknowledged: kept.map_err(Failure::from)? }))
+        let acknowledged = self.0.reports.keep(batch).await.map_err(Failure::from)?;
+        Ok(Response::new(ReportResponse { acknowledged }))
     }
 }
 
@@ -106,6 +122,47 @@ impl<S: StateStore> SiteSyncService<S> {
         }
         let arrival = Arrival { received_at: self.0.clock.now(), sent_at: Timestamp(request.sent_at_ms) };
         Ok(ReportBatch { site, boot: request.boot, reports: request.reports, arrival })
+    }
+}
+
+impl<S: StateStore> Core<S> {
+    /// Gets ready to answer a hello: begins an epoch when the store turns out to be an older copy, and
+    /// waits for the source when that was not read yet and there is nothing to say without it.
+    async fn await_source(&self, hello: &Hello) -> Result<(), Failure> {
+        let session = Session::handle_hello(hello, &self.published)?;
+        self.check_place(session.site(), hello).await?;
+        if session.is_ending() && self.published.world().is_none() {
+            let compiled = tokio::time::timeout(SOURCE_WAIT, self.published.compiled());
+            // At the end of it the site is told to come back.
+            self.cancel.run_until_cancelled(compiled).await;
+        }
+        Ok(())
+    }
+
+    /// Begins an epoch if a site accepted what this store never gave.
+    async fn check_place(&self, site: &SiteId, hello: &Hello) -> Result<(), Failure> {
+        let accepted = Place { epoch: Epoch(hello.epoch), generation: Generation(hello.generation) };
+        if accepted <= self.published.given() {
+            return Ok(());
+        }
+        let mut begun = self.room.epochs.lock().await;
+        match epoch::judge(accepted, self.published.given(), *begun, self.clock.now()) {
+            Finding::Known => {}
+            Finding::Absurd => warn!(%site, ?accepted, "a site accepted what no core of this fleet gave"),
+            Finding::SetBack(next) => {
+                let store = Arc::clone(&self.store);
+                let kept = tokio::task::spawn_blocking(move || store.keep_epoch(next)).await;
+                kept.map_err(|_| Failure::Stopping)??;
+                *begun += 1;
+                self.published.begin(next);
+                self.presence.wake_those(|_| true);
+                warn!(
+                    %site, ?accepted, epoch = next.0,
+                    "the state store is older than what sites run: a new epoch begins, and sites follow it"
+                );
+            }
+        }
+        Ok(())
     }
 }
 

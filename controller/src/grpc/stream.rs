@@ -9,18 +9,15 @@ use std::sync::Arc;
 use futures::Stream;
 use futures::stream::{self, StreamExt as _};
 use skerry_proto::v1::{RetryAfter, SyncRequest, SyncResponse, sync_request, sync_response};
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
 use super::Core;
 use super::failure::Failure;
+use super::places::{BundlePlace, StreamPlace};
 use crate::presence::{Connection, Wake};
 use crate::session::{Refusal, Session, Settled};
 use crate::store::StateStore;
-
-/// When a site may come back that found no room: seconds.
-const BUSY_RETRY: u32 = 15;
 
 /// When a site may come back to a core that is being restarted: seconds. The agent adds jitter.
 const STOPPING_RETRY: u32 = 1;
@@ -37,15 +34,16 @@ pub(super) struct Line<S> {
     pub(super) session: Session,
     pub(super) incoming: Streaming<SyncRequest>,
     pub(super) connection: Connection,
+    /// Room for the whole bundle that is being sent, until the site has it.
+    pub(super) bundle: Option<BundlePlace>,
     /// Gives the stream's room back.
     #[expect(dead_code, reason = "held for its drop")]
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) place: StreamPlace,
 }
 
-/// Answers a site that there is no room for.
-pub(super) fn busy() -> SyncStream {
-    let retry =
-        RetryAfter { seconds: BUSY_RETRY, reason: "the core has no room for another stream".to_owned() };
+/// Answers a site that there is no room for now.
+pub(super) fn come_back(seconds: u32) -> SyncStream {
+    let retry = RetryAfter { seconds, reason: "the core has its hands full".to_owned() };
     once(Some(SyncResponse { message: Some(sync_response::Message::RetryAfter(retry)) }))
 }
 
@@ -63,7 +61,8 @@ impl<S: StateStore> Line<S> {
     /// Waits for the next message; the stream goes on with the line that is returned.
     async fn next(mut self) -> Option<(Result<SyncResponse, Status>, Option<Self>)> {
         loop {
-            if let Some(response) = self.session.poll_response(&self.core.published) {
+            let room = self.core.room.places.chunk_room();
+            if let Some(response) = self.session.poll_response(&self.core.published, room) {
                 return Some((Ok(response), Some(self)));
             }
             if self.session.is_over() {
@@ -132,6 +131,9 @@ impl<S: StateStore> Line<S> {
                         info!(%site, %manifest, reason, "refused by the site");
                     }
                     Settled::Stray => debug!(%site, "a word on no offer of ours"),
+                }
+                if !self.session.is_offering() {
+                    self.bundle = None;
                 }
                 Ok(Flow::On)
             }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use futures::FutureExt as _;
 use skerry_core::id::{Kind, Revision, Timestamp};
-use skerry_core::ledger::Rows;
 use skerry_core::policy::Decoded;
 use skerry_core::world::{Age, Aged};
 
@@ -12,7 +11,7 @@ use super::*;
 use crate::presence::Connection;
 use crate::publish::Lookup;
 use crate::samples::store::FakeStore;
-use crate::samples::{TERMS, site};
+use crate::samples::{nothing, site};
 use crate::source::event::Confirmed;
 use crate::store::Accepted;
 
@@ -69,7 +68,7 @@ fn event(scope: Scope, number: u8, text: &str) -> SourceEvent {
 fn planner() -> Planner<FakeStore> {
     let around = Surroundings {
         store: Arc::new(FakeStore::default()),
-        published: Arc::new(Published::restore(TERMS, Rows::default())),
+        published: Arc::new(nothing()),
         presence: Arc::new(Presence::default()),
         board: Arc::new(SourceBoard::default()),
         clock: Clock::of(|| Timestamp(5)),

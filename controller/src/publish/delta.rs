@@ -2,10 +2,9 @@
 //!
 //! Equal for all sites that go from one list to another, so it is computed once for each pair.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use prost::Message as _;
 use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_core::delta::{self, ListChange};
 use skerry_core::id::Digest;
@@ -14,11 +13,15 @@ use skerry_proto::limits::MAX_INLINE_BYTES;
 use skerry_proto::list_delta;
 use skerry_proto::v1::{FragmentData, ListDelta};
 
+use super::cache::Cache;
 use super::history::Version;
 
-/// How many pairs are remembered at once: 500 classes × the 16 versions of the history. Of each the
-/// list and at most 16 KiB of fragments; a full list of 200 services has 13 KiB.
-const MAX_PAIRS: usize = 8_000;
+/// How many bytes of deltas are remembered: 32 MiB. One is at most a list and 16 KiB of fragments, and
+/// a list of 200 services has 13 KiB, so that is all pairs of 500 classes with two versions before.
+const MAX_BYTES: usize = 32 << 20;
+
+/// What a delta takes besides its bytes: the pair, its place in the map, and two vectors.
+const OVERHEAD_BYTES: usize = 256;
 
 /// What a site has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,8 +44,14 @@ pub struct Delta {
 }
 
 /// The deltas that were asked for since the last publication.
-#[derive(Debug, Default)]
-pub struct Deltas(Mutex<HashMap<(Base, Digest), Arc<Delta>>>);
+#[derive(Debug)]
+pub struct Deltas(Cache<(Base, Digest), Arc<Delta>>);
+
+impl Default for Deltas {
+    fn default() -> Self {
+        Self(Cache::with_room(MAX_BYTES))
+    }
+}
 
 impl Deltas {
     /// Returns a delta; `find` finds the version of a list.
@@ -52,23 +61,20 @@ impl Deltas {
         target: &Contents,
         find: impl Fn(&Digest) -> Option<Version>,
     ) -> Arc<Delta> {
-        let pair = (base, target.digest);
-        if let Some(delta) = self.0.lock().get(&pair) {
-            return Arc::clone(delta);
-        }
-        // Two may compute the same at once; they compute the same.
-        let delta = Arc::new(compute(base, target, find));
-        let mut deltas = self.0.lock();
-        if deltas.len() >= MAX_PAIRS {
-            deltas.clear();
-        }
-        deltas.insert(pair, Arc::clone(&delta));
-        delta
+        self.0.get((base, target.digest), |_| Arc::new(compute(base, target, find)), |delta| delta.size())
     }
 
     /// Forgets all of them: what was published before is not asked for any more.
     pub fn clear(&self) {
-        self.0.lock().clear();
+        self.0.clear();
+    }
+}
+
+impl Delta {
+    /// About the bytes in memory: strings and vectors are most of it, and are as long as on the wire.
+    fn size(&self) -> usize {
+        let fragments: usize = self.fragments.iter().map(|data| data.data.len() + OVERHEAD_BYTES).sum();
+        OVERHEAD_BYTES + self.list.encoded_len() + fragments
     }
 }
 

@@ -47,14 +47,38 @@ fn a_fragment_that_was_not_there_has_no_dictionary() {
     assert_eq!(delta.fragments[0].encoding(), Encoding::Zstd);
 }
 
+/// Invariant 9: whatever is asked for, a cache holds no more bytes than it may, and gives the same.
 #[test]
-fn a_full_cache_of_encoded_fragments_starts_anew_and_gives_the_same() {
-    let (cache, first) = (EncodedFragments::with_room(20_000), noise("first", 9_000));
-    let before = cache.get(&first);
-    for number in 0..12 {
-        cache.get(&noise(&format!("n{number}"), 9_000));
+fn invariant_9_a_full_cache_starts_anew_and_gives_the_same() {
+    let cache = Cache::with_room(1_000);
+    let value = |key: u32| (key, 300 + key as usize % 7);
+    for key in 0..100 {
+        assert_eq!(cache.get(key, |key| value(*key), |value| value.1), value(key));
+        assert_eq!(cache.get(key, |_| panic!("it is there"), |_: &(u32, usize)| 0), value(key));
+        assert!(cache.bytes() <= 1_000, "{}", cache.bytes());
     }
-    assert_eq!(cache.get(&first), before);
+    // What is longer than the whole cache is given, and takes no room.
+    assert_eq!(cache.get(500, |_| (1, 2_000), |value| value.1), (1, 2_000));
+    assert!(cache.bytes() <= 1_000);
+    cache.clear();
+    assert_eq!(cache.bytes(), 0);
+}
+
+/// Invariant 9: the history is bounded by its bytes. What all versions share counts once.
+#[test]
+fn invariant_9_a_history_reaches_less_far_back_when_versions_are_long() {
+    let shared = noise("shared", 60_000);
+    let version = |number: u32| contents(&[shared.clone(), noise(&format!("n{number}"), 20_000)]);
+    let versions: Vec<_> = (0..10).map(version).collect();
+    let room = shared.bytes.len() + 3 * (versions[0].fragments[0].bytes.len() + 4 * 16);
+    let history = History::with_room(room);
+
+    versions.iter().for_each(|version| history.keep([Arc::clone(version)]));
+
+    let kept: Vec<bool> = versions.iter().map(|version| history.get(&version.digest).is_some()).collect();
+    assert_eq!(kept, [false, false, false, false, false, false, false, true, true, true]);
+    history.keep([contents(&[noise("huge", 200_000)])]);
+    assert!(versions.iter().all(|version| history.get(&version.digest).is_none()), "all of it is given back");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use skerry_core::id::{Generation, SiteId, Timestamp};
+use skerry_core::id::{Epoch, Generation, SiteId, Timestamp};
 
 use crate::report::{Event, ReportRow, fold};
 use crate::store::{Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
@@ -42,6 +42,10 @@ impl StateStore for FakeStore {
         Ok(Restored::default())
     }
 
+    fn keep_epoch(&self, _: Epoch) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn keep_plan(&self, plan: &Plan<'_>) -> Result<(), StoreError> {
         let mut state = self.0.lock();
         if state.is_full {
@@ -57,6 +61,9 @@ impl StateStore for FakeStore {
 
     fn keep_reports(&self, batches: Vec<ReportBatch>) -> Result<Vec<u64>, StoreError> {
         let mut state = self.0.lock();
+        if state.is_full {
+            return Err(StoreError::Failed("the disk is full".to_owned()));
+        }
         if batches.iter().any(|batch| Some(&batch.site) == state.damaged.as_ref()) {
             return Err(StoreError::Failed("a row is damaged".to_owned()));
         }

@@ -14,7 +14,8 @@ use crate::publish::Published;
 pub fn pull(request: &PullRequest, published: &Published) -> Result<PullResponse, Refusal> {
     let hello = request.hello.as_ref().ok_or_else(|| Refusal::Malformed("there is no `hello`".to_owned()))?;
     let mut session = Session::handle_hello(hello, published)?;
-    let message = session.poll_response(published).and_then(|response| response.message);
+    let message =
+        session.poll_response(published, MAX_PULL_CHUNK_BYTES).and_then(|response| response.message);
     let mut response = PullResponse { outcome: message.and_then(to_outcome), chunks: Vec::new() };
     if let Some(need) = request.need.as_ref().filter(|need| !need.fragments.is_empty()) {
         session.handle_need(need)?;
@@ -23,7 +24,7 @@ pub fn pull(request: &PullRequest, published: &Published) -> Result<PullResponse
         }
         let mut room = MAX_PULL_CHUNK_BYTES;
         while room > 0
-            && let Some(chunk) = session.poll_chunk_within(published, room)
+            && let Some(chunk) = session.poll_chunk(published, room)
         {
             room -= chunk.data.len();
             response.chunks.push(chunk);

@@ -8,12 +8,12 @@ use skerry_proto::limits::{MAX_CHUNK_BYTES, MAX_INLINE_BYTES, MAX_PULL_CHUNK_BYT
 use skerry_proto::v1::{Encoding, FragmentWant, PullRequest, pull_response::Outcome};
 
 use super::*;
-use crate::samples::{contents, hello, hello_of, noise, nothing, publish, row, service, site};
+use crate::samples::{contents, hello, hello_of, noise, nothing, publish, restored, row, service, site};
 
 mod model;
 
 fn next(session: &mut Session, published: &Published) -> Option<Message> {
-    session.poll_response(published).and_then(|response| response.message)
+    session.poll_response(published, MAX_CHUNK_BYTES).and_then(|response| response.message)
 }
 
 fn offer(session: &mut Session, published: &Published) -> Offer {
@@ -148,8 +148,7 @@ fn a_site_that_is_taken_away_is_told_so() {
 #[test]
 fn a_core_that_just_started_knows_who_is_current() {
     let contents = contents(&[service("cart", 3, 1)]);
-    let published =
-        Published::restore(crate::samples::TERMS, crate::samples::rows([(site("s1"), row(&contents, 1))]));
+    let published = restored(1, crate::samples::rows([(site("s1"), row(&contents, 1))]));
 
     let mut current = Session::handle_hello(&hello_of("s1", &contents, 1), &published).unwrap();
     let mut behind = Session::handle_hello(&hello("s1"), &published).unwrap();
@@ -181,6 +180,37 @@ fn what_does_not_fit_is_asked_for_and_comes_in_chunks_from_any_offset() {
         assert_eq!(chunk.last, received.len() == encoded.len());
     }
     assert_eq!(received, &encoded[..]);
+}
+
+/// Invariant 9: a request names a fragment as often as it likes; it is sent once.
+#[test]
+fn invariant_9_a_fragment_that_is_asked_for_twice_is_sent_once() {
+    let (published, contents) = small();
+    let mut session = Session::handle_hello(&hello("s1"), &published).unwrap();
+    offer(&mut session, &published);
+
+    let fragment = &*contents.fragments[0];
+    session.handle_need(&need(&[(fragment, 0); 50])).unwrap();
+
+    let Some(Message::Chunk(chunk)) = next(&mut session, &published) else { panic!("a chunk is due") };
+    assert!(chunk.last);
+    assert_eq!(next(&mut session, &published), None);
+}
+
+#[test]
+fn chunks_are_as_long_as_there_is_room_for() {
+    let large = noise("cart", 40_000);
+    let (published, offered) = (nothing(), contents(std::slice::from_ref(&large)));
+    publish(&published, "s1", 1, Some(&offered));
+    let mut session = Session::handle_hello(&hello("s1"), &published).unwrap();
+    assert!(session.is_starting_anew() && session.is_offering());
+    offer(&mut session, &published);
+    session.handle_need(&need(&[(&large, 0)])).unwrap();
+
+    let response = session.poll_response(&published, 5_000).and_then(|response| response.message);
+
+    let Some(Message::Chunk(chunk)) = response else { panic!("a chunk is due") };
+    assert_eq!((chunk.data.len(), chunk.last), (5_000, false));
 }
 
 #[test]

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use skerry_core::diagnostic::Diagnostics;
 use skerry_core::id::ObjectKey;
 use skerry_core::world::Aged;
-use skerry_gitops::age::Ages;
 use skerry_gitops::snapshot::Advance;
 
-use crate::store::Accepted;
+use crate::store::{Accepted, LearnedAges};
 
 /// How much an event says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +40,8 @@ pub struct SourceEvent {
     pub deletes: Vec<ObjectKey>,
     /// The state of the source after it, to be kept with what comes of it.
     pub accepted: Accepted,
-    /// What is known of ages, if something was learned.
-    pub ages: Option<Ages>,
+    /// What became known of ages since the last event; `None` when ages were not looked at.
+    pub ages: Option<LearnedAges>,
     /// All diagnostics of the source as it is now.
     pub diagnostics: Diagnostics,
     /// Documents of other systems there are now, by kind.
@@ -57,7 +56,7 @@ impl SourceEvent {
         scope: Scope,
         advance: Advance,
         accepted: Accepted,
-        ages: Option<Ages>,
+        ages: Option<LearnedAges>,
         confirmed: Confirmed,
     ) -> Self {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);

@@ -1,6 +1,5 @@
 //! The folder that is read: compared, shown, and what stays known when it is another one.
 
-use serde_json::Value;
 use skerry_gitops::age::Ages;
 
 /// Says whether two paths name the same folder of a repository.
@@ -18,16 +17,8 @@ pub(super) fn shown(path: &str) -> &str {
 }
 
 /// Takes what is known of ages to a folder: objects keep their ages, others are looked for in its history.
-/// Goes by the stored form of [`Ages`], which has `path`, `at` and `objects`.
 pub(super) fn moved(ages: &Ages, path: &str) -> Ages {
-    let (mut known, mut moved) = (to_value(ages), to_value(&Ages::new(path)));
-    if known["path"] == moved["path"] {
-        return ages.clone();
-    }
-    moved["objects"] = known["objects"].take();
-    serde_json::from_value(moved).expect("ages that were written are read")
-}
-
-fn to_value(ages: &Ages) -> Value {
-    serde_json::to_value(ages).expect("ages are lists of text and numbers")
+    let elsewhere = Ages::new(path);
+    let at = ages.at().filter(|_| ages.path() == elsewhere.path());
+    Ages::restore(path, at, ages.objects().map(|(key, first)| (key.clone(), first)))
 }

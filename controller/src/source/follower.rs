@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skerry_core::id::{Kind, ObjectKey, Revision};
-use skerry_gitops::age::Ages;
+use skerry_gitops::age::{Ages, FirstSeen};
 use skerry_gitops::guard::{self, Decision, HeadChange};
 use skerry_gitops::mirror::{Head, Mirror};
 use skerry_gitops::oid::CommitId;
@@ -25,7 +25,7 @@ use super::status::SourceBoard;
 use super::{folder, login};
 use crate::clock::Clock;
 use crate::step::step;
-use crate::store::{Accepted, HeldHead, Pending, Restored, StateStore};
+use crate::store::{Accepted, HeldHead, LearnedAges, Pending, Restored, StateStore};
 
 /// The shortest abbreviation of a commit that confirms it.
 const SHORTEST_ABBREVIATION: usize = 7;
@@ -43,6 +43,8 @@ pub struct Follower<S> {
     tree: Option<SourceTree>,
     /// Ages as they were stored; taken by the first tree.
     ages: Option<Ages>,
+    /// Ages that were learned and are in no event yet: a head that is held teaches some too.
+    learned: BTreeMap<ObjectKey, FirstSeen>,
     pending: Pending,
     /// `pending` is not in the store yet, since that failed.
     is_unsaved: bool,
@@ -79,6 +81,7 @@ impl<S: StateStore> Follower<S> {
             accepted,
             tree: None,
             ages,
+            learned: BTreeMap::new(),
             pending,
             is_unsaved: false,
             examined: None,
@@ -122,6 +125,7 @@ impl<S: StateStore> Follower<S> {
         match SourceTree::restore(history, &accepted.path, accepted.commit, &holds, ages) {
             Ok((tree, advance)) => {
                 (self.tree, self.ages) = (Some(tree), None);
+                self.learned.extend(advance.ages.learned.clone());
                 Some((advance, accepted))
             }
             Err(error) => {
@@ -245,6 +249,7 @@ impl<S: StateStore> Follower<S> {
         step("core.commit.fetched");
         let (anew, advance) = self.read(head)?;
         step("core.commit.read");
+        self.learned.extend(advance.ages.learned.clone());
         let tree = anew.as_ref().or(self.tree.as_ref()).expect("a head that was read leaves its tree");
         let objection = self.objection(head, tree, before.as_ref(), &advance).filter(|_| !is_confirmed);
         let Some(objection) = objection else { return self.accept(head, anew, advance) };
@@ -314,8 +319,11 @@ impl<S: StateStore> Follower<S> {
         };
         let is_confirmed = self.pending.confirmed == Some(head.commit);
         let confirmed = if is_confirmed { Confirmed::Change } else { Confirmed::No };
-        let is_news = scope == Scope::Whole || advance.ages.learned > 0 || advance.ages.rewritten.is_some();
-        let ages = tree.ages().filter(|_| is_news).cloned();
+        let ages = tree.ages().map(|ages| match scope {
+            Scope::Whole => LearnedAges::all(ages),
+            Scope::Changes => LearnedAges::some(ages, self.learned.clone()),
+        });
+        self.learned.clear();
         self.retain(tree.needed_commits());
         self.accepted = Some(accepted.clone());
         self.examined = None;

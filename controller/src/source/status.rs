@@ -1,5 +1,7 @@
 //! What is shown of the source: written by its thread and the planner, read by status requests.
 
+use std::collections::BTreeMap;
+
 use parking_lot::Mutex;
 use skerry_core::id::Timestamp;
 
@@ -30,19 +32,29 @@ pub struct SourceBoard(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     view: SourceView,
-    store: Option<Failure>,
+    store: BTreeMap<Keeper, Failure>,
+}
+
+/// What is written to the store. Each says for itself whether that works: a short row may fit where a
+/// long one does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Keeper {
+    /// Publications.
+    Plans,
+    /// What sites report.
+    Reports,
 }
 
 impl SourceBoard {
     /// Starts with what the configuration says.
     pub fn new(view: SourceView) -> Self {
-        Self(Mutex::new(Inner { view, store: None }))
+        Self(Mutex::new(Inner { view, store: BTreeMap::new() }))
     }
 
     /// Returns what is known now. A store that cannot be written counts before anything else.
     pub fn view(&self) -> SourceView {
         let inner = self.0.lock();
-        let failure = inner.store.clone().or_else(|| inner.view.failure.clone());
+        let failure = inner.store.values().next().cloned().or_else(|| inner.view.failure.clone());
         SourceView { failure, ..inner.view.clone() }
     }
 
@@ -61,8 +73,17 @@ impl SourceBoard {
         self.0.lock().view.held = held;
     }
 
+    /// Says whether the store cannot be written.
+    pub fn is_store_failing(&self) -> bool {
+        !self.0.lock().store.is_empty()
+    }
+
     /// Notes that the store cannot be written, or that it can.
-    pub fn set_store_error(&self, error: Option<&StoreError>) {
-        self.0.lock().store = error.map(Failure::from);
+    pub fn set_store_error(&self, keeper: Keeper, error: Option<&StoreError>) {
+        let mut inner = self.0.lock();
+        match error {
+            Some(error) => drop(inner.store.insert(keeper, Failure::from(error))),
+            None => drop(inner.store.remove(&keeper)),
+        }
     }
 }

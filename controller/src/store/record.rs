@@ -3,8 +3,9 @@
 //! Protobuf, so that a later version may add fields. Tags are never reused.
 
 use prost::Message;
-use skerry_core::id::{Digest, Generation, Revision, Timestamp};
+use skerry_core::id::{Digest, Generation, Kind, ObjectKey, Revision, Timestamp};
 use skerry_core::ledger::Row;
+use skerry_gitops::age::FirstSeen;
 use skerry_proto::v1::{SiteEvent, SiteState};
 
 use super::StoreError;
@@ -61,6 +62,42 @@ struct EventRecord {
     received_at_ms: u64,
     #[prost(message, optional, tag = "4")]
     event: Option<SiteEvent>,
+}
+
+/// An object and its [`FirstSeen`].
+#[derive(Clone, PartialEq, Message)]
+struct AgeRecord {
+    #[prost(string, tag = "1")]
+    kind: String,
+    #[prost(string, tag = "2")]
+    namespace: String,
+    #[prost(string, tag = "3")]
+    name: String,
+    /// 40 hexadecimal digits.
+    #[prost(string, tag = "4")]
+    commit: String,
+    #[prost(int64, tag = "5")]
+    seconds: i64,
+}
+
+pub(super) fn encode_age(key: &ObjectKey, first: FirstSeen) -> Vec<u8> {
+    let record = AgeRecord {
+        kind: key.kind.to_string(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        commit: first.commit.to_string(),
+        seconds: first.seconds,
+    };
+    record.encode_to_vec()
+}
+
+pub(super) fn decode_age(bytes: &[u8]) -> Result<(ObjectKey, FirstSeen), StoreError> {
+    let record = decode::<AgeRecord>("an object's age", bytes)?;
+    let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == record.kind);
+    let kind =
+        kind.ok_or_else(|| StoreError::damaged("an object's age", &format!("no kind `{}`", record.kind)))?;
+    let commit = record.commit.parse().map_err(|error| StoreError::damaged("a commit", &error))?;
+    Ok((ObjectKey::new(kind, record.namespace, record.name), FirstSeen { commit, seconds: record.seconds }))
 }
 
 pub(super) fn encode_row(row: &Row) -> Vec<u8> {

@@ -1,7 +1,10 @@
 //! The state store in one redb file in the data folder.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use redb::{
     Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
     TableDefinition, TableError, WriteTransaction,
@@ -9,9 +12,13 @@ use redb::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use skerry_core::id::{Epoch, Generation, SiteId, Timestamp};
+use skerry_core::ledger::Row;
+use skerry_gitops::age::Ages;
 
-use super::record::{decode_event, decode_report, decode_row, encode_event, encode_report, encode_row};
-use super::{Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
+use super::record::{
+    decode_age, decode_event, decode_report, decode_row, encode_age, encode_event, encode_report, encode_row,
+};
+use super::{LearnedAges, Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
 use crate::report::{Event, ReportRow, fold};
 use crate::step::step;
 
@@ -27,15 +34,30 @@ const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
 /// What a site reported, by site.
 const REPORTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("reports");
+/// Ages of objects, by kind and name.
+const AGES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("ages");
 /// Events, by site and place.
 const EVENTS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("events");
 /// When a site was last heard from, in milliseconds since 1970, by site.
 const SEEN: TableDefinition<'_, &str, u64> = TableDefinition::new("seen");
 
+/// How long nothing is written after a write that failed: what cannot be written now is refused at once, and
+/// what can be read is read. redb is of no use after an error of the disk until it is opened anew.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// The state store in one file.
 #[derive(Debug)]
 pub struct RedbStore {
-    database: Database,
+    path: PathBuf,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// `None` after an error, until the next use.
+    database: Option<Arc<Database>>,
+    /// When a write failed last, and why.
+    failed: Option<(Instant, String)>,
 }
 
 impl RedbStore {
@@ -44,129 +66,219 @@ impl RedbStore {
     /// # Errors
     /// Another process has it, it is damaged, or of a newer version.
     pub fn open(path: &Path, first_epoch: Epoch) -> Result<Self, StoreError> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-        let database = builder.create(path).map_err(|error| to_open_error(path, &error))?;
-        let store = Self { database };
-        store.prepare(path, first_epoch)?;
-        Ok(store)
+        let database = open(path, Check::Whole)?;
+        prepare(&database, path, first_epoch)?;
+        let inner = Inner { database: Some(Arc::new(database)), failed: None };
+        Ok(Self { path: path.to_owned(), inner: Mutex::new(inner) })
     }
 
-    fn prepare(&self, path: &Path, first_epoch: Epoch) -> Result<(), StoreError> {
-        let write = self.begin_write()?;
-        match get_meta::<u32>(&write, "schema")? {
+    /// Reads; after an error the file is opened anew the next time.
+    fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let database = self.database()?;
+        let outcome = database.begin_read().map_err(StoreError::failed).and_then(|read| work(&read));
+        self.handle_outcome(&database, outcome.as_ref().err());
+        outcome
+    }
+
+    /// Writes: all or nothing.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Some((at, reason)) = &self.inner.lock().failed
+            && at.elapsed() < PAUSE
+        {
+            return Err(StoreError::Failed(reason.clone()));
+        }
+        let database = self.database()?;
+        let outcome = write_whole(&database, work);
+        self.handle_outcome(&database, outcome.as_ref().err());
+        self.inner.lock().failed = match &outcome {
+            Err(StoreError::Failed(reason)) => Some((Instant::now(), reason.clone())),
+            _ => None,
+        };
+        outcome
+    }
+
+    fn database(&self) -> Result<Arc<Database>, StoreError> {
+        let mut inner = self.inner.lock();
+        if let Some(database) = &inner.database {
+            return Ok(Arc::clone(database));
+        }
+        // Who still reads has it open for a moment: that is no other core.
+        let opened =
+            open(&self.path, Check::AsNeeded).map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(Arc::clone(inner.database.insert(Arc::new(opened))))
+    }
+
+    fn handle_outcome(&self, used: &Arc<Database>, error: Option<&StoreError>) {
+        let mut inner = self.inner.lock();
+        let is_current = inner.database.as_ref().is_some_and(|database| Arc::ptr_eq(database, used));
+        if is_current && matches!(error, Some(StoreError::Failed(_))) {
+            inner.database = None;
+        }
+    }
+}
+
+/// How much is checked when the file is opened.
+#[derive(Clone, Copy)]
+enum Check {
+    Whole,
+    /// What redb needs to go on after it was not closed well.
+    AsNeeded,
+}
+
+fn open(path: &Path, check: Check) -> Result<Database, StoreError> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(matches!(check, Check::Whole));
+    builder.create(path).map_err(|error| to_open_error(path, &error))
+}
+
+fn prepare(database: &Database, path: &Path, first_epoch: Epoch) -> Result<(), StoreError> {
+    write_whole(database, |write| {
+        match get_meta::<u32>(write, "schema")? {
             Some(found) if found > SCHEMA => {
                 return Err(StoreError::NewerSchema { path: path.to_owned(), found, known: SCHEMA });
             }
             Some(_) => {}
             None => {
-                set_meta(&write, "schema", &SCHEMA)?;
-                set_meta(&write, "epoch", &first_epoch)?;
+                set_meta(write, "schema", &SCHEMA)?;
+                set_meta(write, "epoch", &first_epoch)?;
             }
         }
-        for table in [ROWS, REPORTS] {
+        for table in [ROWS, REPORTS, AGES] {
             write.open_table(table).map_err(StoreError::failed)?;
         }
         write.open_table(EVENTS).map_err(StoreError::failed)?;
         write.open_table(SEEN).map_err(StoreError::failed)?;
-        write.commit().map_err(StoreError::failed)
-    }
+        Ok(())
+    })
+}
 
-    fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        self.database.begin_write().map_err(StoreError::failed)
-    }
-
-    fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        self.database.begin_read().map_err(StoreError::failed)
-    }
+fn write_whole<T>(
+    database: &Database,
+    work: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let write = database.begin_write().map_err(StoreError::failed)?;
+    let done = work(&write)?;
+    write.commit().map_err(StoreError::failed)?;
+    Ok(done)
 }
 
 impl StateStore for RedbStore {
     fn restore(&self) -> Result<Restored, StoreError> {
-        let write = self.begin_write()?;
-        let mut rows = Vec::new();
-        let table = write.open_table(ROWS).map_err(StoreError::failed)?;
-        for entry in table.iter().map_err(StoreError::failed)? {
-            let (site, row) = entry.map_err(StoreError::failed)?;
-            let site =
-                SiteId::new(site.value()).map_err(|error| StoreError::damaged("a site's name", &error))?;
-            rows.push((site, decode_row(row.value())?));
-        }
-        drop(table);
-        Ok(Restored {
-            epoch: get_meta(&write, "epoch")?.unwrap_or_default(),
-            generation: get_meta(&write, "generation")?.unwrap_or_default(),
-            rows,
-            indexes: get_meta(&write, "indexes")?.unwrap_or_default(),
-            accepted: get_meta(&write, "accepted")?,
-            ages: get_meta(&write, "ages")?,
-            pending: get_meta(&write, "pending")?.unwrap_or_default(),
+        self.write(|write| {
+            Ok(Restored {
+                epoch: get_meta(write, "epoch")?.unwrap_or_default(),
+                generation: get_meta(write, "generation")?.unwrap_or_default(),
+                rows: read_rows(write)?,
+                indexes: get_meta(write, "indexes")?.unwrap_or_default(),
+                accepted: get_meta(write, "accepted")?,
+                ages: read_ages(write)?,
+                pending: get_meta(write, "pending")?.unwrap_or_default(),
+            })
         })
     }
 
+    fn keep_epoch(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.write(|write| set_meta(write, "epoch", &epoch))
+    }
+
     fn keep_plan(&self, plan: &Plan<'_>) -> Result<(), StoreError> {
-        let write = self.begin_write()?;
-        set_meta::<Generation>(&write, "generation", &plan.generation)?;
-        set_meta(&write, "accepted", plan.accepted)?;
-        if let Some(indexes) = plan.indexes {
-            set_meta(&write, "indexes", indexes)?;
-        }
-        if let Some(ages) = plan.ages {
-            set_meta(&write, "ages", ages)?;
-        }
-        let mut rows = write.open_table(ROWS).map_err(StoreError::failed)?;
-        for (site, row) in plan.rows {
-            rows.insert(site.as_str(), &*encode_row(row)).map_err(StoreError::failed)?;
-        }
-        drop(rows);
-        step("core.commit.storing");
-        write.commit().map_err(StoreError::failed)
+        self.write(|write| {
+            set_meta::<Generation>(write, "generation", &plan.generation)?;
+            set_meta(write, "accepted", plan.accepted)?;
+            if let Some(indexes) = plan.indexes {
+                set_meta(write, "indexes", indexes)?;
+            }
+            if let Some(ages) = plan.ages {
+                keep_ages(write, ages)?;
+            }
+            let mut rows = write.open_table(ROWS).map_err(StoreError::failed)?;
+            for (site, row) in plan.rows {
+                rows.insert(site.as_str(), &*encode_row(row)).map_err(StoreError::failed)?;
+            }
+            step("core.commit.storing");
+            Ok(())
+        })
     }
 
     fn keep_pending(&self, pending: &Pending) -> Result<(), StoreError> {
-        let write = self.begin_write()?;
-        set_meta(&write, "pending", pending)?;
-        write.commit().map_err(StoreError::failed)
+        self.write(|write| set_meta(write, "pending", pending))
     }
 
     fn keep_reports(&self, batches: Vec<ReportBatch>) -> Result<Vec<u64>, StoreError> {
-        let write = self.begin_write()?;
-        let acknowledged =
-            batches.into_iter().map(|batch| keep_batch(&write, batch)).collect::<Result<_, _>>()?;
-        step("core.report.folded");
-        write.commit().map_err(StoreError::failed)?;
+        let acknowledged = self.write(|write| {
+            let acknowledged = batches.into_iter().map(|batch| keep_batch(write, batch)).collect();
+            step("core.report.folded");
+            acknowledged
+        })?;
         step("core.report.stored");
         Ok(acknowledged)
     }
 
     fn keep_seen(&self, seen: &[(SiteId, Timestamp)]) -> Result<(), StoreError> {
-        let write = self.begin_write()?;
-        let mut table = write.open_table(SEEN).map_err(StoreError::failed)?;
-        for (site, at) in seen {
-            table.insert(site.as_str(), at.0).map_err(StoreError::failed)?;
-        }
-        drop(table);
-        write.commit().map_err(StoreError::failed)
+        self.write(|write| {
+            let mut table = write.open_table(SEEN).map_err(StoreError::failed)?;
+            for (site, at) in seen {
+                table.insert(site.as_str(), at.0).map_err(StoreError::failed)?;
+            }
+            Ok(())
+        })
     }
 
     fn report(&self, site: &SiteId) -> Result<Option<ReportRow>, StoreError> {
-        let table = self.begin_read()?.open_table(REPORTS).map_err(StoreError::failed)?;
-        let row = table.get(site.as_str()).map_err(StoreError::failed)?;
-        row.map(|row| decode_report(row.value())).transpose()
+        self.read(|read| {
+            let table = read.open_table(REPORTS).map_err(StoreError::failed)?;
+            let row = table.get(site.as_str()).map_err(StoreError::failed)?;
+            row.map(|row| decode_report(row.value())).transpose()
+        })
     }
 
     fn seen(&self, site: &SiteId) -> Result<Option<Timestamp>, StoreError> {
-        let table = self.begin_read()?.open_table(SEEN).map_err(StoreError::failed)?;
-        let at = table.get(site.as_str()).map_err(StoreError::failed)?;
-        Ok(at.map(|at| Timestamp(at.value())))
+        self.read(|read| {
+            let table = read.open_table(SEEN).map_err(StoreError::failed)?;
+            let at = table.get(site.as_str()).map_err(StoreError::failed)?;
+            Ok(at.map(|at| Timestamp(at.value())))
+        })
     }
 
     fn events(&self, site: &SiteId) -> Result<Vec<Event>, StoreError> {
-        let table = self.begin_read()?.open_table(EVENTS).map_err(StoreError::failed)?;
-        let range =
-            table.range((site.as_str(), 0)..=(site.as_str(), u64::MAX)).map_err(StoreError::failed)?;
-        range.rev().map(|entry| decode_event(entry.map_err(StoreError::failed)?.1.value())).collect()
+        self.read(|read| {
+            let table = read.open_table(EVENTS).map_err(StoreError::failed)?;
+            let range =
+                table.range((site.as_str(), 0)..=(site.as_str(), u64::MAX)).map_err(StoreError::failed)?;
+            range.rev().map(|entry| decode_event(entry.map_err(StoreError::failed)?.1.value())).collect()
+        })
     }
+}
+
+fn read_rows(write: &WriteTransaction) -> Result<Vec<(SiteId, Row)>, StoreError> {
+    let table = write.open_table(ROWS).map_err(StoreError::failed)?;
+    let rows = table.iter().map_err(StoreError::failed)?.map(|entry| {
+        let (site, row) = entry.map_err(StoreError::failed)?;
+        let site = SiteId::new(site.value()).map_err(|error| StoreError::damaged("a site's name", &error))?;
+        Ok((site, decode_row(row.value())?))
+    });
+    rows.collect()
+}
+
+/// Writes the objects that are new: a commit costs what it brought, however many objects there are.
+fn keep_ages(write: &WriteTransaction, learned: &LearnedAges) -> Result<(), StoreError> {
+    set_meta(write, "ages", &(&learned.path, learned.at))?;
+    let mut table = write.open_table(AGES).map_err(StoreError::failed)?;
+    for (key, first) in &learned.objects {
+        table.insert(&*key.to_string(), &*encode_age(key, *first)).map_err(StoreError::failed)?;
+    }
+    Ok(())
+}
+
+fn read_ages(write: &WriteTransaction) -> Result<Option<Ages>, StoreError> {
+    let Some((path, at)) = get_meta::<(String, _)>(write, "ages")? else { return Ok(None) };
+    let table = write.open_table(AGES).map_err(StoreError::failed)?;
+    let objects = table.iter().map_err(StoreError::failed)?;
+    let objects = objects.map(|entry| decode_age(entry.map_err(StoreError::failed)?.1.value()));
+    Ok(Some(Ages::restore(&path, at, objects.collect::<Result<Vec<_>, _>>()?)))
 }
 
 fn keep_batch(write: &WriteTransaction, batch: ReportBatch) -> Result<u64, StoreError> {

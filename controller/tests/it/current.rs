@@ -6,14 +6,11 @@ use crate::rig::core::Home;
 use crate::rig::policies::{SHOP, route};
 use crate::rig::repository::Repository;
 use crate::rig::site::TestSite;
+use crate::rig::{Shop, shop};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_core_offers_nothing_to_a_site_that_is_current() {
-    let repository = Repository::with(SHOP);
-    let home = Home::of(repository.path());
-    let core = home.start_ready().await;
-    let mut site = TestSite::new("s1");
-    site.connect(&core).await.take_offer().await;
+    let (Shop { repository: _repository, home, mut site }, core) = shop().await;
     core.stop().await;
 
     let core = home.start_ready().await;
@@ -48,11 +45,7 @@ async fn a_site_that_was_away_for_two_commits_gets_one_offer() {
 /// Invariant 6: an unreachable remote removes nothing, also when the core is restarted meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_core_without_its_remote_goes_on_serving() {
-    let repository = Repository::with(SHOP);
-    let home = Home::of(repository.path());
-    let core = home.start_ready().await;
-    let mut site = TestSite::new("s1");
-    site.connect(&core).await.take_offer().await;
+    let (Shop { repository, home, mut site }, core) = shop().await;
     let hidden = repository.hide();
 
     core.notify().await;
@@ -98,11 +91,7 @@ async fn a_restarted_core_sends_a_delta_for_what_was_pushed_meanwhile() {
 /// A lost mirror is fetched again, and what is in force is found in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_mirror_changes_nothing() {
-    let repository = Repository::with(SHOP);
-    let home = Home::of(repository.path());
-    let core = home.start_ready().await;
-    let mut site = TestSite::new("s1");
-    site.connect(&core).await.take_offer().await;
+    let (Shop { repository: _repository, home, mut site }, core) = shop().await;
     core.stop().await;
 
     fs_err::remove_dir_all(home.data_dir().join("mirror")).unwrap();
@@ -129,4 +118,26 @@ async fn streams_end_with_a_word_when_the_core_stops() {
         drop(stream);
     };
     tokio::join!(stopping, listening);
+}
+
+/// A site that comes before there is anything waits on its stream, and has the first commit at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_commit_is_offered_to_those_who_wait_for_it() {
+    let repository = Repository::empty();
+    let core = Home::of(repository.path()).start().await;
+    let mut site = TestSite::new("s1");
+    let waiting = async {
+        let mut stream = site.connect(&core).await;
+        stream.take_offer().await.manifest.generation
+    };
+    let committing = async {
+        core.source_when("the empty repository was seen", |source| !source.error.is_empty()).await;
+        repository.commit("first", SHOP);
+        core.notify().await;
+    };
+
+    let (generation, ()) = tokio::join!(waiting, committing);
+
+    assert_eq!(generation, 1, "and no word about coming back");
+    core.stop().await;
 }

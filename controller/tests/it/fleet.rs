@@ -5,17 +5,13 @@ use skerry_proto::v1::GetFleetRequest;
 use crate::rig::core::Home;
 use crate::rig::policies::SHOP;
 use crate::rig::repository::Repository;
-use crate::rig::site::TestSite;
-use crate::rig::until;
+use crate::rig::{shop, until};
 
 /// Invariant 10: figures carry their time, and a site that was never heard from has none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dark_site_has_no_state_and_a_connected_one_is_seen() {
-    let repository = Repository::with(SHOP);
-    let core = Home::of(repository.path()).start_ready().await;
-    let mut site = TestSite::new("s1");
-    let mut stream = site.connect(&core).await;
-    stream.take_offer().await;
+    let (mut shop, core) = shop().await;
+    let stream = shop.site.connect(&core).await;
 
     let status = core.status().await;
 
@@ -38,14 +34,10 @@ async fn a_dark_site_has_no_state_and_a_connected_one_is_seen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_site_was_seen_outlives_the_core() {
-    let repository = Repository::with(SHOP);
-    let home = Home::of(repository.path());
-    let core = home.start_ready().await;
-    let mut site = TestSite::new("s1");
-    site.connect(&core).await.take_offer().await;
+    let (shop, core) = shop().await;
     core.stop().await;
 
-    let core = home.start_ready().await;
+    let core = shop.home.start_ready().await;
 
     let status = core.status().await;
     assert!(status.sites[0].last_seen_ms > 0 && !status.sites[0].connected, "{status:?}");

@@ -3,10 +3,12 @@
 mod bad_source;
 mod current;
 mod fleet;
+mod full_disk;
 mod guard;
 mod offer;
 mod program;
 mod report;
 mod rig;
+mod setback;
 mod store;
 mod webhook;

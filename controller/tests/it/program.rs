@@ -1,5 +1,6 @@
 //! The program itself: its options, its exit codes, the files it leaves, and signals.
 
+use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -9,17 +10,17 @@ use crate::rig::core::Home;
 use crate::rig::policies::SHOP;
 use crate::rig::repository::Repository;
 
-fn program(arguments: &[&str]) -> Command {
+fn program<A: AsRef<OsStr>>(arguments: &[A]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-controller"));
     command.args(arguments).env_remove("SKERRY_LOG");
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run<A: AsRef<OsStr>>(arguments: &[A]) -> Output {
     program(arguments).output().expect("the program starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -69,7 +70,7 @@ fn an_address_that_others_can_reach_is_refused() {
 }
 
 /// A started program; killed when the test fails.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -80,12 +81,26 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(home: &Home) -> Self {
-        let (source, data) = (home.source_file(), home.data_dir());
-        let (source, data) = (source.to_str().expect("UTF-8"), data.to_str().expect("UTF-8"));
+    pub(crate) fn arguments(home: &Home) -> [OsString; 8] {
         let any = "127.0.0.1:0";
-        let mut command =
-            program(&["--source", source, "--data-dir", data, "--listen", any, "--webhook-listen", any]);
+        let (source, data) = (home.source_file(), home.data_dir());
+        let options = [("--source", source), ("--data-dir", data)];
+        let [one, two] = options.map(|(name, path)| [name.into(), path.into_os_string()]);
+        let [three, four] = ["--listen", "--webhook-listen"].map(|name| [name.into(), any.into()]);
+        let all = [one, two, three, four].concat();
+        all.try_into().expect("four options have eight words")
+    }
+
+    /// Starts it so that a file over the limit is an error, as a full disk is, and not a signal.
+    pub(crate) fn start_deaf_to_limits(home: &Home) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_skerry-controller")]);
+        command.args(Self::arguments(home)).env_remove("SKERRY_LOG");
+        Self(command.spawn().expect("the program starts"))
+    }
+
+    fn start(home: &Home) -> Self {
+        let mut command = program(&Self::arguments(home));
         Self(command.stderr(Stdio::piped()).spawn().expect("the program starts"))
     }
 
@@ -124,19 +139,8 @@ fn it_writes_where_it_listens_and_ends_well_on_sigterm() {
         std::net::TcpStream::connect(address).unwrap();
     }
     // A second core of the same folder says so and leaves the first alone.
-    let any = "127.0.0.1:0";
-    let (source, data) = (home.source_file(), home.data_dir());
-    let second = run(&[
-        "--source",
-        source.to_str().unwrap(),
-        "--data-dir",
-        data.to_str().unwrap(),
-        "--listen",
-        any,
-        "--webhook-listen",
-        any,
-    ]);
-    assert_eq!(second.status.code(), Some(1));
+    let second = run(&Running::arguments(&home));
+    assert_eq!(second.status.code(), Some(2));
     assert!(text(&second.stderr).contains("another core uses the folder"), "{}", text(&second.stderr));
     assert_eq!(wait_for(&home.data_dir().join("listen")), listen);
 

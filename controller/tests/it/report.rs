@@ -1,11 +1,12 @@
 //! Reports: kept once each, over restarts, and never for sites that nobody knows.
 
-use skerry_proto::limits::{MAX_REPORT_BYTES, MAX_REPORTS};
+use skerry_proto::limits::{MAX_MESSAGE_BYTES, MAX_REPORT_BYTES, MAX_REPORTS};
 use skerry_proto::v1::{Report, SiteEvent, SiteState, report::Body, site_event::Kind};
 
 use crate::rig::core::Home;
 use crate::rig::policies::SHOP;
 use crate::rig::repository::Repository;
+use crate::rig::shop;
 use crate::rig::site::TestSite;
 
 fn event(seq: u64, detail: &str) -> Report {
@@ -70,6 +71,20 @@ async fn reports_that_break_a_rule_are_refused_with_its_name() {
         assert!(error.message().contains(words), "{}", error.message());
     }
     assert_eq!(core.site("s1").await.summary.unwrap().received_at_ms, 0);
+    core.stop().await;
+}
+
+/// Invariant 9: a message over the cap is refused with a message that names it, and nothing else is hurt.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_9_a_message_over_the_cap_is_refused_with_the_cap() {
+    let (shop, core) = shop().await;
+    let detail = "x".repeat(MAX_MESSAGE_BYTES + 1);
+
+    let error = shop.site.send(&core, vec![event(1, &detail)]).await.unwrap_err();
+
+    assert_eq!(error.code(), tonic::Code::OutOfRange);
+    assert!(error.message().contains("the limit is: 4194304 bytes"), "{}", error.message());
+    assert_eq!(shop.site.report(&core, 1).await, 1, "what is within the cap is taken");
     core.stop().await;
 }
 

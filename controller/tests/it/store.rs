@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use skerry_controller::report::Arrival;
 use skerry_controller::store::redb::RedbStore;
-use skerry_controller::store::{Accepted, HeldHead, Pending, Plan, ReportBatch, StateStore as _, StoreError};
+use skerry_controller::store::{
+    Accepted, HeldHead, LearnedAges, Pending, Plan, ReportBatch, StateStore as _, StoreError,
+};
 use skerry_core::id::{Digest, Epoch, Generation, Kind, ObjectKey, Revision, SiteId, Timestamp};
 use skerry_core::ledger::Row;
 use skerry_core::world::ServiceIndexes;
-use skerry_gitops::age::Ages;
+use skerry_gitops::age::{Ages, FirstSeen};
 use skerry_gitops::oid::{BlobId, CommitId};
 use skerry_gitops::snapshot::hold::Hold;
 use skerry_proto::limits::MAX_EVENTS;
@@ -73,19 +75,48 @@ fn a_new_store_begins_with_its_epoch_and_an_old_one_keeps_it() {
     assert_eq!(again.restore().unwrap().epoch, Epoch(7));
 }
 
+/// Two objects of a commit.
+fn ages() -> Ages {
+    let first = FirstSeen { commit: commit('f'), seconds: 9 };
+    let known = [ObjectKey::new(Kind::Site, "", "s1"), ObjectKey::new(Kind::HttpRoute, "shop", "cart")];
+    Ages::restore("policies", Some(commit('a')), known.map(|key| (key, first)))
+}
+
+/// A commit writes what it brought, not all that is known.
+#[test]
+fn what_is_learned_of_ages_adds_to_what_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, known, accepted) = (open(folder.path()), ages(), accepted());
+    let route =
+        (ObjectKey::new(Kind::HttpRoute, "shop", "web"), FirstSeen { commit: commit('e'), seconds: 11 });
+    let more =
+        LearnedAges { at: Some(commit('e')), objects: [route.clone()].into(), ..LearnedAges::all(&known) };
+    for learned in [LearnedAges::all(&known), more] {
+        let generation = Generation(4);
+        let plan = Plan { generation, rows: &[], indexes: None, accepted: &accepted, ages: Some(&learned) };
+        store.keep_plan(&plan).unwrap();
+    }
+    drop(store);
+
+    let all = known.objects().map(|(key, first)| (key.clone(), first)).chain([route]);
+    let expected = Ages::restore("policies", Some(commit('e')), all);
+    assert_eq!(open(folder.path()).restore().unwrap().ages, Some(expected));
+}
+
 #[test]
 fn a_plan_comes_back_whole() {
     let folder = tempfile::tempdir().unwrap();
     let rows = [(site("s1"), Arc::new(row(4))), (site("s2"), Arc::new(row(4)))];
     let mut indexes = ServiceIndexes::default();
     indexes.assign(["shop/cart".parse().unwrap()].iter());
-    let (accepted, ages) = (accepted(), Ages::new("policies"));
+    let ages = ages();
+    let (accepted, learned) = (accepted(), LearnedAges::all(&ages));
     let plan = Plan {
         generation: Generation(4),
         rows: &rows,
         indexes: Some(&indexes),
         accepted: &accepted,
-        ages: Some(&ages),
+        ages: Some(&learned),
     };
     let pending = Pending {
         held: Some(HeldHead {
@@ -102,11 +133,12 @@ fn a_plan_comes_back_whole() {
     store
         .keep_plan(&Plan { generation: Generation(5), rows: &newer, indexes: None, ages: None, ..plan })
         .unwrap();
+    store.keep_epoch(Epoch(9)).unwrap();
     drop(store);
 
     let restored = open(folder.path()).restore().unwrap();
 
-    assert_eq!(restored.generation, Generation(5));
+    assert_eq!((restored.epoch, restored.generation), (Epoch(9), Generation(5)));
     assert_eq!(restored.rows, [(site("s1"), row(4)), (site("s2"), row(5))]);
     assert_eq!((restored.indexes, restored.accepted), (indexes, Some(accepted)));
     assert_eq!((restored.ages, restored.pending), (Some(ages), pending));

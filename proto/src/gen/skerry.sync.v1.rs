@@ -61,6 +61,12 @@ pub struct Hello {
     /// 16 random bytes: 6 of the agent's data folder, 4 of the store in it (made anew when it was lost), 6 of this run.
     #[prost(bytes = "vec", tag = "7")]
     pub boot: ::prost::alloc::vec::Vec<u8>,
+    /// The highest place that the site ever accepted: it refuses whatever is not above it. A core that
+    /// never gave it runs on an older copy of its state, and begins a new epoch.
+    #[prost(uint64, tag = "8")]
+    pub epoch: u64,
+    #[prost(uint64, tag = "9")]
+    pub generation: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Current {

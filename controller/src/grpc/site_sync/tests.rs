@@ -1,12 +1,13 @@
 //! How streams begin: no publication is missed, and strangers leave no trace.
 
+use skerry_proto::limits::MAX_CHUNK_BYTES;
 use skerry_proto::v1::sync_response::Message;
 
 use super::*;
 use crate::samples::{contents, hello, hello_of, nothing, publish, service, site};
 
 fn next(session: &mut Session, published: &Published) -> Option<Message> {
-    session.poll_response(published).and_then(|response| response.message)
+    session.poll_response(published, MAX_CHUNK_BYTES).and_then(|response| response.message)
 }
 
 /// The wake of this publication came before the stream was registered.

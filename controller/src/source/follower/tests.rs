@@ -384,6 +384,25 @@ fn ages_are_kept_when_the_path_changes() {
     assert!(matches!((old, age(&follower, "s2")), (Age::Known(old), Age::Known(new)) if new > old));
 }
 
+/// What is held teaches ages too: they are told with the next head that is taken, and so are stored.
+#[test]
+fn ages_that_a_held_head_taught_are_told_with_the_next_one() {
+    let mut rig = Rig::with("", &[("a.yaml", SITE)]);
+    let mut follower = rig.start_accepted();
+    let second = rig.repository.commit("second", &[("b.yaml", &site_named("s2"))]);
+    rig.repository.commit("emptied", &[("a.yaml", ""), ("b.yaml", ""), ("README.md", "nothing")]);
+    follower.poll().unwrap();
+    assert_ne!(held(&follower), "");
+    rig.repository.commit("back", &[("a.yaml", SITE), ("b.yaml", &site_named("s2"))]);
+
+    follower.poll().unwrap();
+
+    let events = follower.take_events();
+    let learned = events.iter().filter_map(|event| event.ages.as_ref()).flat_map(|ages| &ages.objects);
+    let learned: Vec<_> = learned.map(|(key, first)| (key.name.as_str(), first.commit.to_string())).collect();
+    assert_eq!(learned, [("s2", second)]);
+}
+
 #[test]
 fn a_damaged_mirror_is_built_anew() {
     let mut rig = Rig::with("", &[("a.yaml", SITE)]);

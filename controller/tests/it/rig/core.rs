@@ -78,9 +78,14 @@ impl Home {
 
     /// Starts a core in these folders.
     pub(crate) async fn start(&self) -> TestCore {
+        self.start_with(Clock::system()).await
+    }
+
+    /// Starts a core with a clock of its own.
+    #[expect(clippy::unused_async, reason = "it needs a runtime, as all that starts something")]
+    pub(crate) async fn start_with(&self, clock: Clock) -> TestCore {
         let cancel = CancellationToken::new();
-        let app =
-            App::build(self.config(), Clock::system(), cancel.clone()).await.expect("a core can be built");
+        let app = App::build(self.config(), clock, cancel.clone()).expect("a core can be built");
         let address = app.address().expect("the address is bound");
         let webhook = app.webhook_address().expect("the address is bound");
         let mut running = JoinSet::new();
@@ -119,6 +124,26 @@ impl Drop for TestCore {
 }
 
 impl TestCore {
+    /// A core that is a program of its own, in these folders.
+    pub(crate) async fn of_program(home: &Home) -> Self {
+        let read = async |name: &str| {
+            until("the program listens", || async {
+                let text = fs_err::read_to_string(home.data_dir().join(name)).ok()?;
+                text.trim().parse::<SocketAddr>().ok()
+            })
+            .await
+        };
+        let (address, webhook) = (read("listen").await, read("webhook").await);
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address is a URL");
+        Self {
+            channel: endpoint.connect_lazy(),
+            webhook,
+            cancel: CancellationToken::new(),
+            running: JoinSet::new(),
+            _folder: Arc::clone(&home.folder),
+        }
+    }
+
     pub(crate) fn sites(&self) -> SiteSyncClient<Channel> {
         SiteSyncClient::new(self.channel.clone())
     }

@@ -55,8 +55,15 @@ impl TestSite {
         if self.manifest.is_empty() { vec![] } else { Digest::of(&self.manifest).as_bytes().to_vec() }
     }
 
+    /// Epoch and generation of what it runs.
+    pub(crate) fn place(&self) -> (u64, u64) {
+        let manifest = Manifest::decode(&*self.manifest).expect("a manifest is protobuf");
+        (manifest.epoch, manifest.generation)
+    }
+
     pub(crate) fn hello(&self) -> Hello {
         let list = Digest::of(&self.list.encode_to_vec()).as_bytes().to_vec();
+        let (epoch, generation) = self.place();
         Hello {
             protocol: PROTOCOL,
             site: self.name.clone(),
@@ -65,6 +72,8 @@ impl TestSite {
             schema: SCHEMA,
             agent_version: "test".to_owned(),
             boot: vec![1; BOOT_BYTES],
+            epoch,
+            generation,
         }
     }
 

@@ -1,7 +1,7 @@
 //! A store that remembers what waits for a confirmation, and can be told to fail.
 
 use parking_lot::Mutex;
-use skerry_core::id::{SiteId, Timestamp};
+use skerry_core::id::{Epoch, SiteId, Timestamp};
 
 use crate::report::{Event, ReportRow};
 use crate::store::{Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
@@ -23,6 +23,10 @@ impl StateStore for PendingStore {
 
     fn restore(&self) -> Result<Restored, StoreError> {
         Ok(Restored::default())
+    }
+
+    fn keep_epoch(&self, _: Epoch) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn keep_plan(&self, _: &Plan<'_>) -> Result<(), StoreError> {

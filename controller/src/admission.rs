@@ -1,0 +1,137 @@
+//! How much the core takes on at once, and when those are to come back that it has no room for.
+//!
+//! Told of what begins and ends, with the time; never waits, and refuses nobody for good: whoever is
+//! sent away is given a time at which there will be room. Handshakes are bounded one step earlier, by
+//! `grpc::incoming`: a connection that is not accepted yet costs nothing. Must not read a clock.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use skerry_proto::limits::MAX_CHUNK_BYTES;
+
+/// What is taken on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Streams of sites.
+    pub streams: usize,
+    /// Whole bundles that are being sent.
+    pub bundles: usize,
+    /// Bytes of chunks that were made and that no site has taken yet, of all streams together.
+    pub pending_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 20,000 streams × 40 KiB = 800 MB. 1,000 whole bundles of 200 services are 1,000 × (13 KiB list +
+    /// 16 KiB fragments) = 29 MiB of offers. 256 MiB of chunks: each of 1,000 streams may have a whole chunk
+    /// in its send buffer, and each of 20,000 a chunk of 13 KiB, however slowly it is read.
+    fn default() -> Self {
+        Self { streams: 20_000, bundles: 1_000, pending_bytes: 256 << 20 }
+    }
+}
+
+/// The longest pause that is asked for.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// The shortest chunk: with less than that the frames around it weigh.
+const SHORTEST_CHUNK: usize = 8 << 10;
+
+/// How long a bundle keeps its place: a site behind a thin link goes on fetching, and no longer stands in the
+/// way of others. What it may have pending is bounded by `pending_bytes`.
+const TURN: Duration = Duration::from_secs(60);
+
+/// How long a whole bundle takes to send and apply, before any was sent.
+const FIRST_GUESS: Duration = Duration::from_secs(1);
+
+/// What is under way, and who was told to come when.
+#[derive(Debug)]
+pub struct Admission {
+    limits: Limits,
+    streams: usize,
+    /// When each whole bundle began, by ticket; tickets count up, so the oldest is the first.
+    bundles: BTreeMap<u64, Instant>,
+    next_ticket: u64,
+    /// How long whole bundles took of late.
+    usual: Duration,
+    /// The time that was given to the last one who was sent away.
+    slot: Option<Instant>,
+}
+
+/// Whether there is room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict<T> {
+    /// There is; to be given back by the end.
+    Go(T),
+    /// There is none: come back in so many seconds, 1 to 300.
+    ComeBack(u32),
+}
+
+impl Admission {
+    /// Begins with nothing under way.
+    pub fn new(limits: Limits) -> Self {
+        let (bundles, usual) = (BTreeMap::new(), FIRST_GUESS);
+        Self { limits, streams: 0, bundles, next_ticket: 0, usual, slot: None }
+    }
+
+    /// A site wants a stream. Streams last, so those who find no room are spread over the longest pause;
+    /// `share` is a random number from 0 to 1.
+    pub fn handle_stream(&mut self, share: f64) -> Verdict<()> {
+        if self.streams < self.limits.streams {
+            self.streams += 1;
+            return Verdict::Go(());
+        }
+        Verdict::ComeBack(seconds(LONGEST.mul_f64(0.5 + share.clamp(0.0, 1.0) / 2.0)))
+    }
+
+    /// A stream ended.
+    pub fn handle_stream_end(&mut self) {
+        self.streams = self.streams.saturating_sub(1);
+    }
+
+    /// A site wants a whole bundle. Those who find no room are queued without waiting: each is given the
+    /// time after that of the one before, at the pace at which bundles are done.
+    pub fn handle_bundle(&mut self, now: Instant) -> Verdict<u64> {
+        self.forget_slow(now);
+        if self.bundles.len() < self.limits.bundles {
+            let ticket = self.next_ticket;
+            self.next_ticket += 1;
+            self.bundles.insert(ticket, now);
+            return Verdict::Go(ticket);
+        }
+        let pace = self.usual / u32::try_from(self.limits.bundles.max(1)).unwrap_or(u32::MAX);
+        let slot = self.slot.map_or(now, |slot| slot.max(now)) + pace;
+        let slot = slot.min(now + LONGEST);
+        self.slot = Some(slot);
+        Verdict::ComeBack(seconds(slot - now))
+    }
+
+    /// A whole bundle is done, one way or the other.
+    pub fn handle_bundle_end(&mut self, ticket: u64, now: Instant) {
+        if let Some(began) = self.bundles.remove(&ticket) {
+            // The mean of about the last eight.
+            self.usual = (self.usual * 7 + now.saturating_duration_since(began)) / 8;
+        }
+    }
+
+    /// Returns how long a chunk may be now, so that all that are pending stay within bounds.
+    pub fn chunk_room(&self) -> usize {
+        (self.limits.pending_bytes / self.streams.max(1)).clamp(SHORTEST_CHUNK, MAX_CHUNK_BYTES)
+    }
+
+    /// Gives the places of those back that have had their turn.
+    fn forget_slow(&mut self, now: Instant) {
+        while let Some(oldest) = self.bundles.first_entry()
+            && now.saturating_duration_since(*oldest.get()) >= TURN
+        {
+            oldest.remove();
+            self.usual = (self.usual * 7 + TURN) / 8;
+        }
+    }
+}
+
+/// Full seconds, the next ones up, and never none.
+fn seconds(pause: Duration) -> u32 {
+    u32::try_from(pause.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests;

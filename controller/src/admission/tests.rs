@@ -1,0 +1,129 @@
+//! Admission: a table of cases, and a storm against a model of sites that obey.
+
+use std::collections::BinaryHeap;
+
+use super::*;
+
+const SMALL: Limits = Limits { streams: 2, bundles: 2, pending_bytes: 1 << 20 };
+
+fn after(start: Instant, millis: u64) -> Instant {
+    start + Duration::from_millis(millis)
+}
+
+/// Invariant 9: the server can say "come back later", and to each another time.
+#[test]
+fn invariant_9_those_without_room_are_given_times_one_after_the_other() {
+    let start = Instant::now();
+    let mut admission = Admission::new(SMALL);
+    assert_eq!(admission.handle_bundle(start), Verdict::Go(0));
+    assert_eq!(admission.handle_bundle(start), Verdict::Go(1));
+
+    // Two places and a second for each: one is free every half second.
+    let told: Vec<_> = (0..6).map(|_| admission.handle_bundle(start)).collect();
+    assert_eq!(told, [1, 1, 2, 2, 3, 3].map(Verdict::ComeBack));
+
+    // The queue moves on with the time, and a place that is given back is taken.
+    assert_eq!(admission.handle_bundle(after(start, 2_900)), Verdict::ComeBack(1));
+    admission.handle_bundle_end(0, after(start, 3_000));
+    assert_eq!(admission.handle_bundle(after(start, 3_000)), Verdict::Go(2));
+}
+
+#[test]
+fn the_pace_follows_how_long_bundles_take() {
+    let start = Instant::now();
+    let mut admission = Admission::new(SMALL);
+    for round in 0..40 {
+        let Verdict::Go(ticket) = admission.handle_bundle(after(start, round * 20_000)) else {
+            panic!("there is room")
+        };
+        admission.handle_bundle_end(ticket, after(start, (round + 1) * 20_000));
+    }
+    let now = after(start, 800_000);
+    assert!(matches!(
+        (admission.handle_bundle(now), admission.handle_bundle(now)),
+        (Verdict::Go(_), Verdict::Go(_))
+    ));
+    let Verdict::ComeBack(seconds) = admission.handle_bundle(now) else { panic!("there is no room") };
+    assert!((9..=10).contains(&seconds), "20 s for two places is 10 s: {seconds}");
+}
+
+#[test]
+fn no_pause_is_longer_than_the_longest() {
+    let start = Instant::now();
+    let mut admission = Admission::new(Limits { bundles: 0, streams: 0, ..SMALL });
+    let pauses: Vec<_> = (0..2_000).map(|_| admission.handle_bundle(start)).collect();
+    assert_eq!(pauses.iter().max_by_key(|verdict| pause(verdict)), Some(&Verdict::ComeBack(300)));
+    assert_eq!(admission.handle_stream(0.0), Verdict::ComeBack(150));
+    assert_eq!(admission.handle_stream(1.0), Verdict::ComeBack(300));
+}
+
+fn pause<T>(verdict: &Verdict<T>) -> u32 {
+    match verdict {
+        Verdict::Go(_) => 0,
+        Verdict::ComeBack(seconds) => seconds,
+    }
+}
+
+#[test]
+fn a_site_behind_a_thin_link_stands_in_the_way_for_one_turn() {
+    let start = Instant::now();
+    let mut admission = Admission::new(SMALL);
+    let slow = [admission.handle_bundle(start), admission.handle_bundle(start)];
+    assert_eq!(slow, [Verdict::Go(0), Verdict::Go(1)]);
+    assert!(matches!(admission.handle_bundle(after(start, 59_999)), Verdict::ComeBack(_)));
+    assert_eq!(admission.handle_bundle(after(start, 60_000)), Verdict::Go(2));
+    // Its end comes late, and gives nobody's place back.
+    admission.handle_bundle_end(0, after(start, 70_000));
+    assert_eq!(admission.bundles.len(), 1);
+}
+
+#[test]
+fn streams_are_counted_and_share_the_room_for_chunks() {
+    let mut admission = Admission::new(SMALL);
+    assert_eq!(admission.chunk_room(), MAX_CHUNK_BYTES);
+    assert_eq!([admission.handle_stream(0.0), admission.handle_stream(0.0)], [Verdict::Go(()); 2]);
+    assert!(matches!(admission.handle_stream(0.0), Verdict::ComeBack(_)));
+    admission.handle_stream_end();
+    assert_eq!(admission.handle_stream(0.0), Verdict::Go(()));
+
+    for (streams, room) in
+        [(1, 256 << 10), (1_000, 256 << 10), (10_000, 26_843), (20_000, 13_421), (1 << 20, 8 << 10)]
+    {
+        let admission = Admission { streams, ..Admission::new(Limits::default()) };
+        assert_eq!(admission.chunk_room(), room, "{streams}");
+    }
+}
+
+/// What happens to a site: it asks, or it is done with this ticket.
+type Step = (std::cmp::Reverse<u64>, usize, Option<u64>);
+
+/// 10,000 sites want a whole bundle at once, each takes half a second, and all obey: none is left out, the
+/// places are never idle, and nobody is sent away often.
+#[test]
+fn a_storm_is_spread_and_nobody_is_refused_for_good() {
+    let (sites, start) = (10_000, Instant::now());
+    let mut admission = Admission::new(Limits::default());
+    let mut steps: BinaryHeap<Step> = (0..sites).map(|site| (std::cmp::Reverse(0), site, None)).collect();
+    let (mut refusals, mut done, mut last) = (vec![0_u32; sites], 0, 0);
+    while let Some((std::cmp::Reverse(at), site, ticket)) = steps.pop() {
+        last = at;
+        if let Some(ticket) = ticket {
+            admission.handle_bundle_end(ticket, after(start, at));
+            done += 1;
+            continue;
+        }
+        match admission.handle_bundle(after(start, at)) {
+            Verdict::Go(ticket) => steps.push((std::cmp::Reverse(at + 500), site, Some(ticket))),
+            Verdict::ComeBack(seconds) => {
+                refusals[site] += 1;
+                // As the agent does: up to a fifth longer.
+                let spread = u64::from(seconds) * 200 * (site as u64 % 101) / 100;
+                steps.push((std::cmp::Reverse(at + u64::from(seconds) * 1_000 + spread), site, None));
+            }
+        }
+        assert!(admission.bundles.len() <= 1_000);
+    }
+    assert_eq!(done, sites);
+    assert!(last <= 20_000, "5 s of work take {last} ms");
+    assert!(refusals.iter().all(|number| *number <= 8), "{:?}", refusals.iter().max());
+}

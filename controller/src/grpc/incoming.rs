@@ -1,0 +1,178 @@
+//! Connections on their way from the listener to their first request.
+//!
+//! Accepting is what costs: a handshake, and with certificates a signature. So only so many
+//! connections are between accept and hello at once; the others wait in the kernel's queue, which
+//! costs nothing, and their agents' own deadlines send them away. Must not look at requests.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream;
+use futures::stream;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
+use tonic::Request;
+use tonic::transport::server::Connected;
+use tracing::warn;
+
+/// How many connections may be between accept and hello. With mutual TLS each costs about 1 ms of CPU and
+/// 50 KiB: 512 are a quarter of a second of two cores and 25 MiB, well below the 10 s that an agent waits.
+const HANDSHAKES: usize = 512;
+
+/// How long a connection may take to its first request: a satellite link needs 5 round trips of 0.7 s.
+pub(super) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long nothing is accepted after an error: there is no file descriptor left, most likely.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts connections one by one, at most `connections` of them at once.
+pub(super) fn incoming(listener: TcpListener, connections: usize) -> impl Stream<Item = io::Result<Guarded>> {
+    let rooms = (Arc::new(Semaphore::new(connections)), Arc::new(Semaphore::new(HANDSHAKES)));
+    stream::unfold((listener, rooms), |(listener, rooms)| async move {
+        let accepted = accept(&listener, &rooms).await;
+        Some((accepted, (listener, rooms)))
+    })
+}
+
+async fn accept(
+    listener: &TcpListener,
+    (connections, handshakes): &(Arc<Semaphore>, Arc<Semaphore>),
+) -> io::Result<Guarded> {
+    let closed = |_| io::Error::other("the core is stopping");
+    let connection = Arc::clone(connections).acquire_owned().await.map_err(closed)?;
+    let handshake = Arc::clone(handshakes).acquire_owned().await.map_err(closed)?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            stream.set_nodelay(true)?;
+            Ok(Guarded::new(stream, connection, handshake))
+        }
+        Err(error) => {
+            warn!(%error, "a connection cannot be accepted");
+            tokio::time::sleep(PAUSE).await;
+            Err(error)
+        }
+    }
+}
+
+/// A connection that gives its rooms back: one at its first request, the other at its end.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    stream: TcpStream,
+    handshake: Handshake,
+    /// `None` once the first request has come.
+    deadline: Option<Pin<Box<Sleep>>>,
+    #[expect(dead_code, reason = "held for its drop")]
+    connection: OwnedSemaphorePermit,
+}
+
+/// What requests find of their connection in their extensions: who is there, and, until the first
+/// request, the room that it takes.
+#[derive(Debug, Clone)]
+pub(super) struct Handshake {
+    peer: Option<SocketAddr>,
+    room: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+}
+
+impl Handshake {
+    /// Notes that a request of this connection has come. `Sync` calls it when it has the hello.
+    pub(super) fn finish<T>(request: Request<T>) -> Result<Request<T>, tonic::Status> {
+        if let Some(handshake) = Self::of(&request) {
+            handshake.end();
+        }
+        Ok(request)
+    }
+
+    /// Finds that of a request's connection.
+    pub(super) fn of<T>(request: &Request<T>) -> Option<Self> {
+        request.extensions().get().cloned()
+    }
+
+    /// Returns the address at the other end.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// Gives the room back.
+    pub(super) fn end(&self) {
+        drop(self.room.lock().take());
+    }
+
+    fn is_over(&self) -> bool {
+        self.room.lock().is_none()
+    }
+}
+
+impl Guarded {
+    fn new(stream: TcpStream, connection: OwnedSemaphorePermit, handshake: OwnedSemaphorePermit) -> Self {
+        let room = Arc::new(Mutex::new(Some(handshake)));
+        let handshake = Handshake { peer: stream.peer_addr().ok(), room };
+        let deadline = Some(Box::pin(tokio::time::sleep(HANDSHAKE_DEADLINE)));
+        Self { stream, handshake, deadline, connection }
+    }
+
+    /// Fails when the first request is late.
+    fn check_deadline(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.deadline.is_some() && self.handshake.is_over() {
+            self.deadline = None;
+        }
+        let is_late =
+            self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(context).is_ready());
+        if is_late { Err(io::Error::new(io::ErrorKind::TimedOut, "no request came")) } else { Ok(()) }
+    }
+}
+
+impl Connected for Guarded {
+    type ConnectInfo = Handshake;
+
+    fn connect_info(&self) -> Handshake {
+        self.handshake.clone()
+    }
+}
+
+impl AsyncRead for Guarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check_deadline(context)?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Guarded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,108 @@
+//! A state store that is an older copy, or lost: the core learns it from the sites, and they follow it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use skerry_controller::clock::Clock;
+use skerry_core::id::Timestamp;
+use skerry_proto::v1::sync_response::Message;
+
+use crate::rig::core::TestCore;
+use crate::rig::policies::route;
+use crate::rig::{Shop, shop};
+
+/// Ten years in milliseconds.
+const TEN_YEARS: u64 = 10 * 365 * 86_400_000;
+
+async fn commit(shop: &Shop, core: &TestCore, path: &str) {
+    let commit = shop.repository.commit("move", &[("shop/route.yaml", &route(path))]);
+    core.notify().await;
+    core.compiled(&commit).await;
+}
+
+/// Invariant 4 from the core's side: a site refuses what is not above its floor, so that has to rise.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_4_a_store_from_a_backup_begins_an_epoch_above_what_sites_accepted() {
+    let (mut shop, core) = shop().await;
+    core.stop().await;
+    let (state, copy) = (shop.home.data_dir().join("state.redb"), shop.home.data_dir().join("backup"));
+    fs_err::copy(&state, &copy).unwrap();
+    let core = shop.home.start_ready().await;
+    for path in ["/two", "/three"] {
+        commit(&shop, &core, path).await;
+        shop.site.connect(&core).await.take_offer().await;
+    }
+    let before = shop.site.place();
+    assert_eq!(before.1, 3);
+    core.stop().await;
+
+    fs_err::copy(&copy, &state).unwrap();
+    let core = shop.home.start_ready().await;
+    let taken = shop.site.connect(&core).await.take_offer().await;
+
+    assert!(shop.site.place() > before, "{:?} is not above {before:?}", shop.site.place());
+    assert_eq!(taken.offer.fragments, [], "it has all of them");
+    // The epoch outlives the core, and begins once.
+    core.stop().await;
+    let core = shop.home.start_ready().await;
+    let Message::Current(_) = shop.site.connect(&core).await.next_message().await else {
+        panic!("it is not current")
+    };
+    core.stop().await;
+}
+
+/// A connected site follows the new epoch too, whoever brought it about.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_epoch_is_offered_to_all_who_are_connected() {
+    let (mut shop, core) = shop().await;
+    let mut other = crate::rig::site::TestSite::new("s2");
+    let mut stream = other.connect(&core).await;
+    stream.take_offer().await;
+
+    let (epoch, generation) = shop.site.place();
+    let hello = skerry_proto::v1::Hello { generation: generation + 1, ..shop.site.hello() };
+    let mut first = shop.site.connect_with(&core, hello).await.unwrap();
+
+    assert!(first.take_offer().await.manifest.epoch > epoch);
+    assert!(stream.take_offer().await.manifest.epoch > epoch);
+    // Who names what cannot be is served as before, and changes nothing.
+    let hello = skerry_proto::v1::Hello { epoch: u64::MAX, ..first.site.hello() };
+    drop(first);
+    let mut stream = shop.site.connect_with(&core, hello).await.unwrap();
+    let Message::Current(_) = stream.next_message().await else { panic!("it is not current") };
+    drop(stream);
+    core.stop().await;
+}
+
+/// The clock jumps ten years ahead, and then ten years back: numbers go on rising, and everything is served.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_ten_years_either_way_changes_no_order() {
+    let (mut shop, core) = shop().await;
+    core.stop().await;
+    let now = Arc::new(AtomicU64::new(Clock::system().now().0));
+    let clock = || {
+        let now = Arc::clone(&now);
+        Clock::of(move || Timestamp(now.load(Ordering::Acquire)))
+    };
+    let core = shop.home.start_with(clock()).await;
+    let mut places = vec![shop.site.place()];
+    for (path, jump) in
+        [("/two", i64::try_from(TEN_YEARS).unwrap()), ("/three", -2 * i64::try_from(TEN_YEARS).unwrap())]
+    {
+        now.fetch_add(jump.cast_unsigned(), Ordering::AcqRel);
+        commit(&shop, &core, path).await;
+        shop.site.connect(&core).await.take_offer().await;
+        places.push(shop.site.place());
+    }
+    assert!(places.is_sorted_by(|one, next| one.0 == next.0 && one.1 < next.1), "{places:?}");
+    core.stop().await;
+
+    // A store that begins anew at a clock that is ten years late still gets above.
+    fs_err::remove_file(shop.home.data_dir().join("state.redb")).unwrap();
+    let core = shop.home.start_with(clock()).await;
+    core.source_when("the first revision", |source| !source.revision.is_empty()).await;
+    let before = shop.site.place();
+    shop.site.connect(&core).await.take_offer().await;
+    assert!(shop.site.place() > before);
+    core.stop().await;
+}
