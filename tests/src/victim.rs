@@ -57,7 +57,7 @@ fn run_core(args: skerry_controller::args::Args) -> Result<()> {
     runtime.block_on(async {
         let clock = skerry_controller::clock::Clock::system();
         let app = skerry_controller::app::App::build(config, clock, CancellationToken::new());
-        app.await?.run().await
+        app?.run().await
     })
 }
 
