@@ -60,7 +60,7 @@ fn no_pause_is_longer_than_the_longest() {
 fn pause<T>(verdict: &Verdict<T>) -> u32 {
     match verdict {
         Verdict::Go(_) => 0,
-        Verdict::ComeBack(seconds) => seconds,
+        Verdict::ComeBack(seconds) => *seconds,
     }
 }
 
