@@ -155,6 +155,9 @@ pub struct Ledger {
     round: u64,
 }
 
+/// What a site was told last, as far as it counts for its next row: list and declared removals.
+type Told = Option<(Digest, u32)>;
+
 /// The numbers of one publication, and the rows that it made so far.
 struct Issue<'a, F> {
     generation: Generation,
@@ -162,7 +165,7 @@ struct Issue<'a, F> {
     issued_at: Timestamp,
     previous: F,
     declared: Declared<'a>,
-    made: BTreeMap<(Option<(Digest, u32)>, Digest), Arc<Row>>,
+    made: BTreeMap<(Told, Digest), Arc<Row>>,
 }
 
 impl<F: Fn(&Digest) -> Option<Arc<Contents>>> Issue<'_, F> {

@@ -51,22 +51,20 @@ impl Links {
             Spec::HttpRoute(route) => {
                 let parents: BTreeSet<_> =
                     route.parents.iter().map(|parent| parent.service.clone()).collect();
-                parents.into_iter().for_each(|parent| at(&mut self.routes_by_parent, parent, &change));
-                backends_of(route)
-                    .into_iter()
-                    .for_each(|name| at(&mut self.routes_by_backend, name, &change));
+                parents.iter().for_each(|parent| at(&mut self.routes_by_parent, parent, change));
+                backends_of(route).iter().for_each(|name| at(&mut self.routes_by_backend, name, change));
             }
             Spec::TrafficPolicy(policy) => {
                 let targets: BTreeSet<_> = policy.targets.iter().map(coarse).collect();
-                targets.into_iter().for_each(|target| at(&mut self.policies_by_target, target, &change));
+                targets.iter().for_each(|target| at(&mut self.policies_by_target, target, change));
             }
             Spec::SiteOverride(spec) => {
                 let targets: BTreeSet<_> = spec.patches.iter().map(|patch| patch.target.clone()).collect();
-                targets.into_iter().for_each(|target| at(&mut self.overrides_by_target, target, &change));
+                targets.iter().for_each(|target| at(&mut self.overrides_by_target, target, change));
             }
             Spec::Service(service) => {
-                let address = service.cluster_ip.into_iter();
-                address.for_each(|address| at(&mut self.services_by_address, address, &change));
+                let address = service.cluster_ip.iter();
+                address.for_each(|address| at(&mut self.services_by_address, address, change));
             }
             Spec::Mesh(_) | Spec::Site(_) => {}
         }
@@ -128,11 +126,11 @@ impl Links {
     }
 }
 
-fn at<K: Ord + Clone>(map: &mut BTreeMap<K, Keys>, key: K, change: impl Fn(&mut Keys)) {
+fn at<K: Ord + Clone>(map: &mut BTreeMap<K, Keys>, key: &K, change: impl Fn(&mut Keys)) {
     let keys = map.entry(key.clone()).or_default();
     change(keys);
     if keys.is_empty() {
-        map.remove(&key);
+        map.remove(key);
     }
 }
 

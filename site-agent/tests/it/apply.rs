@@ -193,7 +193,8 @@ async fn a_workload_that_gets_a_proxy_loses_no_request() {
     let Some(site) = served(&core, &[], &backend).await else { return };
     let stop = tokio_util::sync::CancellationToken::new();
     let (address, over) = (site.service(1), stop.clone());
-    let asking = tokio::spawn(async move {
+    let mut asking = tokio::task::JoinSet::new();
+    asking.spawn(async move {
         let (mut asked, mut failed) = (0_u32, Vec::new());
         while !over.is_cancelled() {
             asked += 1;
@@ -212,6 +213,6 @@ async fn a_workload_that_gets_a_proxy_loses_no_request() {
     })
     .await;
     stop.cancel();
-    let (asked, failed) = asking.await.unwrap();
+    let (asked, failed) = asking.join_next().await.expect("one task").unwrap();
     assert!(asked > 40 && failed.is_empty(), "{asked} asked: {failed:?}");
 }

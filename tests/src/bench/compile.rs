@@ -70,19 +70,8 @@ fn measure_at(sites: usize) -> Vec<Row> {
         writing.push(timed(|| core.write(&publication)).0);
         took
     });
-    // Each time it is new, and so is its selector: that is the most that such a commit can cost.
-    let mut one = |value: fn(usize) -> serde_json::Value, kind: Kind| {
-        let key = ObjectKey::new(kind, "shop", "one-site");
-        median(|at| {
-            let change = world::upsert(&value(at + 1));
-            let (took, publication) = timed(|| core.commit([change]));
-            assert_eq!(publication.changed, 1, "one site has it");
-            core.commit([Change::Delete(key.clone())]);
-            took
-        })
-    };
-    let policy = one(world::policy_of_one_site, Kind::TrafficPolicy);
-    let over = one(world::over_one_site, Kind::SiteOverride);
+    let policy = for_one_site(&mut core, world::policy_of_one_site, Kind::TrafficPolicy);
+    let over = for_one_site(&mut core, world::over_one_site, Kind::SiteOverride);
     writing.sort_unstable();
     let row = |what: &str, curve: &'static str, took: Duration| {
         let (figure, milliseconds) = (format!("{took:.2?}"), took.as_secs_f64() * 1e3);
@@ -99,6 +88,18 @@ fn measure_at(sites: usize) -> Vec<Row> {
         Row::new(format!("resident memory of the whole process, {sites} sites"), resident())
             .wanted("≤ 1 GiB"),
     ]
+}
+
+/// Commits an object for one site. Each time it is new, and so is its selector: that is the most that it can cost.
+fn for_one_site(core: &mut Core, value: fn(usize) -> serde_json::Value, kind: Kind) -> Duration {
+    let key = ObjectKey::new(kind, "shop", "one-site");
+    median(|at| {
+        let change = world::upsert(&value(at + 1));
+        let (took, publication) = timed(|| core.commit([change]));
+        assert_eq!(publication.changed, 1, "one site has it");
+        core.commit([Change::Delete(key.clone())]);
+        took
+    })
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use hyper::Method;
+use skerry_proto::v1::{ConfirmSourceRequest, GetSiteRequest, SiteDetail};
 
 use super::{Doom, FleetView};
 use crate::http::Request;
@@ -124,6 +125,19 @@ impl Core {
     /// Asks it for the fleet.
     pub async fn fleet(&self) -> Result<FleetView> {
         FleetView::ask(self.listen).await
+    }
+
+    /// Asks it for all that it knows of one site.
+    pub async fn site(&self, site: &str) -> Result<SiteDetail> {
+        let request = GetSiteRequest { site: site.to_owned() };
+        Ok(super::status::connect(self.listen).await?.get_site(request).await?.into_inner())
+    }
+
+    /// Confirms a revision, as `skerry source confirm` does.
+    pub async fn confirm(&self, revision: &str) -> Result<()> {
+        let request = ConfirmSourceRequest { revision: revision.to_owned() };
+        super::status::connect(self.listen).await?.confirm_source(request).await?;
+        Ok(())
     }
 
     /// Waits until a revision is compiled.

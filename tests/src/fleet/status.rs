@@ -11,7 +11,8 @@ use skerry_proto::v1::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-async fn connect(core: SocketAddr) -> Result<FleetClient<Channel>> {
+/// Connects to a core as people do.
+pub(super) async fn connect(core: SocketAddr) -> Result<FleetClient<Channel>> {
     let endpoint = Endpoint::from_shared(format!("http://{core}"))?;
     let channel =
         endpoint.timeout(Duration::from_secs(30)).connect().await.context("the core is not there")?;

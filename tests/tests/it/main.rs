@@ -16,3 +16,4 @@ mod killed;
 mod place;
 mod question;
 mod refused;
+mod removal;

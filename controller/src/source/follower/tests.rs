@@ -438,7 +438,7 @@ fn every_damage_of_the_mirror_is_found_and_built_anew() {
             each_object(mirror, |path| {
                 let bytes = fs_err::read(path).unwrap();
                 fs_err::write(path, &bytes[..bytes.len() / 2]).unwrap();
-            })
+            });
         }),
         ("the packs are gone", |mirror| each_object(mirror, |path| fs_err::remove_file(path).unwrap())),
         ("the configuration is garbage", |mirror| write_garbage(&mirror.join("config"))),

@@ -62,7 +62,7 @@ fn offer(generation: u64, fault: Fault) -> Mail {
         Fault::None => {}
         Fault::OtherSite => offer.manifest = changed(&published, |manifest| manifest.site = "store-2".into()),
         Fault::Equivocal => {
-            offer.manifest = changed(&published, |manifest| manifest.revision = "other".into())
+            offer.manifest = changed(&published, |manifest| manifest.revision = "other".into());
         }
         Fault::Mixed => offer.manifest = publish(generation + 1).manifest,
         Fault::Truncated => offer.manifest.truncate(offer.manifest.len() / 2),

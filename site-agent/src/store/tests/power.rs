@@ -138,8 +138,11 @@ fn open(disk: &Arc<Disk>) -> Result<Store, StoreError> {
     Ok(store)
 }
 
+/// One write to the store.
+type Step = fn(&Store) -> Result<(), StoreError>;
+
 /// A life of a store: each step is a whole, and says how far it came.
-fn steps() -> Vec<fn(&Store) -> Result<(), StoreError>> {
+fn steps() -> Vec<Step> {
     let first = |store: &Store| {
         let (slot, fragments) = slot(1, &["settings", "a1"]);
         store.put_candidate(&slot, &fragments)
