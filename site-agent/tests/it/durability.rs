@@ -37,7 +37,7 @@ async fn killed_in_the_middle_of_applies_it_has_a_whole_bundle() {
         assert!(acknowledged == 0 || generation > 0);
         assert!(!site.log().contains("damaged"), "{}", site.log());
     }
-    core.publish(&plan(KILLS + 1).publish());
+    core.publish(&Plan { more: 40, ..plan(KILLS + 1) }.publish());
     site.start();
     eventually("the newest bundle", async || {
         core.log().state().filter(|state| state.generation == KILLS + 1)

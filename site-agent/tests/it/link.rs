@@ -92,7 +92,7 @@ async fn pulls_do_the_same_in_calls() {
     let mut site = Site::new(&core).with(&["--link", "pull", "--pull-interval", "200ms"]);
     site.start();
     eventually("the state", async || core.log().state().filter(|state| state.generation == 1)).await;
-    core.publish(&plan(2).publish());
+    core.publish(&crate::bundle::Plan { more: 50, ..plan(2) }.publish());
     eventually("the next state", async || core.log().state().filter(|state| state.generation == 2)).await;
     assert_eq!(core.log().events().iter().filter(|(kind, _)| kind == "APPLIED").count(), 2);
 }
