@@ -20,7 +20,9 @@ use expectations::{From, To, table};
 
 const MESH: &str = "gateway-conformance-mesh";
 const CONSUMER: &str = "gateway-conformance-mesh-consumer";
-const SITE: &str = "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: edge}\nspec: {dataPlane: {supervision: Agent}}\n";
+/// One site, in a mesh that lets go of everything unasked: each file takes the place of the one before.
+const SITE: &str = "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: edge}\nspec: {dataPlane: {supervision: Agent}}\n\
+---\napiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {name: default}\nspec: {maxRemovalPercent: 100}\n";
 
 /// The ports of every echo workload; only the first is served.
 const PORTS: [(&str, u16); 4] = [("", 8080), ("", 8443), ("", 9090), ("", 7070)];
