@@ -109,7 +109,7 @@ pub(super) fn over_one_site(seconds: usize) -> Value {
             "precedence": 5,
             "sites": {"matchLabels": {"site": "s0"}},
             "patches": [{"target": {"kind": "TrafficPolicy", "name": "policy-7"},
-                         "merge": {"spec": {"timeouts": {"request": format!("{seconds}s")}}}}]
+                         "merge": {"spec": {"timeouts": {"request": format!("{}s", 100 + seconds)}}}}]
         }),
     )
 }
