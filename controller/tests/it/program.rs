@@ -95,7 +95,8 @@ impl Running {
     pub(crate) fn start_deaf_to_limits(home: &Home) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_skerry-controller")]);
-        command.args(Self::arguments(home)).env_remove("SKERRY_LOG");
+        // A log that is a file would have the limit too.
+        command.args(Self::arguments(home)).env_remove("SKERRY_LOG").stderr(Stdio::null());
         Self(command.spawn().expect("the program starts"))
     }
 
