@@ -295,6 +295,10 @@ impl Index {
         if let Some(next) = &next {
             self.touch(next);
         }
+        if key.kind == Kind::Service && where_at(before) != where_at(next.as_ref()) {
+            let callers = self.callers(&key.namespaced_name());
+            self.dirty.services.entry(None).or_default().extend(callers);
+        }
         if let Some(before) = before {
             self.links.remove(before.form.object());
             let kept = next.as_ref().and_then(|next| next.sites);
@@ -307,7 +311,7 @@ impl Index {
         self.recheck.insert(key);
     }
 
-    /// Notes what an object has a say in.
+    /// Notes what an object has a say in, at its own sites.
     fn touch(&mut self, variant: &Variant) {
         let object = variant.form.object();
         let reached = self.reach(object);
@@ -331,4 +335,9 @@ impl Index {
             self.dirty.services.entry(None).or_default().extend(services);
         }
     }
+}
+
+/// Where an object is: nowhere, at some sites, or at all of them. To others it counts too whether it is elsewhere.
+fn where_at(variant: Option<&Arc<Variant>>) -> Option<Option<SelectorId>> {
+    variant.map(|variant| variant.sites)
 }

@@ -15,7 +15,7 @@ impl Index {
             Spec::Service(service) => {
                 let name = object.key.namespaced_name();
                 let rivals = service.cluster_ip.iter().flat_map(|address| self.links.services_at(address));
-                let callers = self.links.routes_to(&name).flat_map(|route| self.parents(route));
+                let callers = self.callers(&name);
                 rivals.map(ObjectKey::namespaced_name).chain(callers).chain([name.clone()]).collect()
             }
             Spec::HttpRoute(route) => route.parents.iter().map(|parent| parent.service.clone()).collect(),
@@ -35,6 +35,11 @@ impl Index {
             Target::Service(name) => vec![name.clone()],
             Target::Route(name) | Target::Rule(name, _) => self.parents(&ObjectKey::route(name)).collect(),
         }
+    }
+
+    /// The services that have a route in some form which sends to this one.
+    pub(super) fn callers(&self, service: &NamespacedName) -> BTreeSet<NamespacedName> {
+        self.links.routes_to(service).flat_map(|route| self.parents(route)).collect()
     }
 
     /// The services that a route attaches to in some form.

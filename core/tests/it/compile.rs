@@ -124,6 +124,24 @@ fn a_backend_at_other_sites_is_named_with_the_sites_that_have_it() {
     insta::assert_snapshot!(text(&compiled.diagnostics));
 }
 
+/// Invariant 3: whether a backend is elsewhere or nowhere is news to sites that never had it, too.
+#[test]
+fn a_backend_that_comes_and_goes_elsewhere_is_told_where_it_is_named() {
+    let spec = "{parentRefs: [{kind: Service, group: '', name: cart}], rules: [{backendRefs: [{name: till, port: 80}]}]}";
+    let world = site_yaml("s1", "tier: retail") + &site_yaml("s2", "tier: lab") + &service_yaml("cart");
+    let mut index = crate::builder::index(&(world + &route_yaml("r", spec)));
+    let sites = "namespace: shop, annotations: {skerry.dev/sites: tier=lab}}";
+    let till = service_yaml("till").replace("namespace: shop}", sites);
+    let said = |index: &mut skerry_core::index::Index| text(&index.compile().diagnostics);
+
+    assert!(said(&mut index).contains("Service shop/till is not in the policy"));
+    crate::builder::upsert(&mut index, &till, 0);
+    assert!(said(&mut index).contains("Service shop/till is at sites with `tier=lab` only"));
+    let key = skerry_core::id::ObjectKey::service(&"shop/till".parse().unwrap());
+    index.apply(skerry_core::index::Change::Delete(key));
+    assert!(said(&mut index).contains("Service shop/till is not in the policy"));
+}
+
 #[test]
 fn an_address_that_two_services_declare_is_the_older_ones() {
     let at = |name: &str| service_yaml(name).replace("spec: {", "spec: {clusterIP: 127.9.9.9, ");
