@@ -9,12 +9,11 @@ use std::sync::Arc;
 use prost::Message as _;
 use serde::Serialize;
 use skerry_core::bundle::{Contents, EncodedFragment, FragmentKey};
-use skerry_core::delta;
 use skerry_core::diagnostic::{Diagnostic, Diagnostics, Location};
 use skerry_core::id::{Digest, SiteId};
 use skerry_core::index::Compiled;
-use skerry_proto::codec::encode_fragment;
-use skerry_proto::v1::ListDelta;
+use skerry_proto::codec::{encode_fragment, encode_list};
+use skerry_proto::limits::MAX_INLINE_BYTES;
 
 /// What becomes of a site or a fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -181,7 +180,6 @@ impl FragmentChange {
 /// Returns the bytes of the message that makes the new fragment list of the old one.
 fn list_bytes(before: Side<'_>, after: Side<'_>) -> usize {
     let fragments = |side: Side<'_>| side.map_or_else(Vec::new, |contents| contents.fragments.clone());
-    let change = delta::diff(&fragments(before), &fragments(after)).to_list_change();
-    let base = before.map(|contents| contents.digest.as_bytes().to_vec()).unwrap_or_default();
-    ListDelta { base, upserts: change.upserts, removals: change.removals }.encoded_len()
+    let base = before.map(|contents| contents.digest);
+    encode_list(base.as_ref(), &fragments(before), &fragments(after), MAX_INLINE_BYTES).list.encoded_len()
 }

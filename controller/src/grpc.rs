@@ -3,18 +3,18 @@
 //! Until agents and core know each other by certificate it listens on the loopback interface only;
 //! `config` refuses any other address.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use skerry_proto::limits::MAX_MESSAGE_BYTES;
 use skerry_proto::v1::fleet_server::FleetServer;
 use skerry_proto::v1::site_sync_server::SiteSyncServer;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::server::Router;
-use tonic::transport::{Error, Server};
 
 use crate::admission::Limits;
 use crate::clock::Clock;
@@ -25,14 +25,16 @@ use crate::source::status::SourceBoard;
 use crate::store::StateStore;
 use crate::writer::ReportSender;
 
+mod connection;
 mod failure;
 mod fleet;
 mod incoming;
 mod places;
+mod reports;
 mod site_sync;
 mod stream;
 
-use incoming::Handshake;
+use incoming::{Handshake, Incoming};
 use places::Places;
 
 /// The most connections at once: a stream each of 20,000 sites, 2,000 that only report, pull, or are told
@@ -49,22 +51,6 @@ pub const FILES: u64 = MAX_CONNECTIONS as u64 + OTHER_FILES;
 /// It takes the smaller one of this and `net.core.somaxconn`, and those that find no room try again by themselves
 /// after a second. `SO_REUSEPORT` is not set: a second core at the same address has to fail.
 pub const BACKLOG: u32 = 16_384;
-
-/// How many bytes a site may send of one message before it is taken: a report or a list of wants is seldom longer,
-/// and longer ones wait for room. The default is 1 MiB for each stream and connection, which 10,000 sites
-/// could fill with 20 GB.
-const WINDOW: u32 = 64 << 10;
-
-/// Streams of one connection: a site has one `Sync` and now and then a `Report`; a status request has one.
-/// Each may have one message of at most 4 MiB under way, of which 64 KiB come unasked.
-const STREAMS_PER_CONNECTION: u32 = 16;
-
-/// How often an idle connection is asked whether it lives: a ping, its answer and their TCP
-/// acknowledgements are some 250 B, so 36 kB a day. The agent asks more often where its link is cheap.
-const KEEPALIVE: Duration = Duration::from_secs(600);
-
-/// How long it may take to answer; a satellite link with a full queue takes seconds.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What requests need of the core.
 #[derive(Debug)]
@@ -110,24 +96,33 @@ impl Room {
 }
 
 /// Serves until the token is cancelled and requests under way are done.
-pub async fn serve<S: StateStore>(core: Arc<Core<S>>, listener: TcpListener) -> Result<(), Error> {
+///
+/// # Errors
+/// None; it is one of the tasks that may fail.
+pub async fn serve<S: StateStore>(core: Arc<Core<S>>, listener: TcpListener) -> Result<(), Infallible> {
     let cancel = core.cancel.clone();
-    let incoming = incoming::incoming(listener, core.room.connections);
-    router(core).serve_with_incoming_shutdown(incoming, cancel.cancelled_owned()).await
+    let incoming = Incoming::new(listener, core.room.connections);
+    let routes = routes(core);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            stream = incoming.accept() => {
+                connections.spawn(connection::serve(stream, routes.clone(), cancel.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(incoming);
+    connections.join_all().await;
+    Ok(())
 }
 
-fn router<S: StateStore>(core: Arc<Core<S>>) -> Router {
+fn routes<S: StateStore>(core: Arc<Core<S>>) -> Routes {
     let sites = SiteSyncServer::new(site_sync::SiteSyncService(Arc::clone(&core)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let fleet = FleetServer::new(fleet::FleetService(core)).max_encoding_message_size(MAX_MESSAGE_BYTES);
     let fleet = InterceptedService::new(fleet, Handshake::finish);
-    Server::builder()
-        .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(2 * WINDOW)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_service(sites)
-        .add_service(fleet)
+    Routes::new(sites).add_service(fleet).prepare()
 }

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_core::diagnostic::Diagnostics;
-use skerry_core::id::{Digest, Epoch, Generation, Revision, SiteId, Timestamp};
+use skerry_core::id::{Digest, DigestPrefix, Epoch, Generation, Revision, SiteId, Timestamp};
 use skerry_core::index::Compiled;
 use skerry_core::ledger::{self, Row, Rows, Terms};
 use skerry_proto::codec::compress_fragment;
+use skerry_proto::codec::list::Step;
 use tokio::sync::watch;
 
 use crate::epoch::Place;
@@ -23,8 +24,8 @@ pub mod delta;
 pub mod history;
 
 use cache::Cache;
-use delta::{Base, Delta, Deltas};
-use history::{History, Version};
+use delta::{Base, Deltas, Inline};
+use history::{History, Version, starting_with};
 
 /// How many bytes of fragments are remembered in the form that is sent in chunks: room for all
 /// fragments of 200 services in 10 versions each.
@@ -200,12 +201,13 @@ impl Published {
     }
 
     /// Says what a site has that tells of a fragment list: nothing, one that is still known, or another.
-    pub fn base(&self, list: Option<&Digest>, target: &Contents) -> Base {
-        match list {
-            None => Base::Nothing,
-            Some(list) if *list == target.digest || self.version(list).is_some() => Base::Known(*list),
-            Some(_) => Base::Unknown,
+    pub fn base(&self, list: Option<DigestPrefix>, target: &Contents) -> Base {
+        let Some(prefix) = list else { return Base::Nothing };
+        if target.digest.prefix() == prefix {
+            return Base::Known(target.digest);
         }
+        let in_force = || starting_with(&self.shown.load().by_list, prefix);
+        self.history.find(prefix).or_else(in_force).map_or(Base::Unknown, Base::Known)
     }
 
     /// Finds the fragments of a list: one that was, or one that other sites run now.
@@ -215,8 +217,8 @@ impl Published {
     }
 
     /// Returns what leads from a base to contents. Computed once for all sites that need it.
-    pub fn delta(&self, base: Base, target: &Contents) -> Arc<Delta> {
-        self.deltas.get(base, target, |list| self.version(list))
+    pub fn delta(&self, base: Base, target: &Contents, inline: Inline) -> Arc<Step> {
+        self.deltas.get(base, target, inline, |list| self.version(list))
     }
 
     /// Returns the form of a fragment that is sent in chunks. Computed once for all sites that need it.

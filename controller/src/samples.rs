@@ -119,12 +119,14 @@ pub(crate) fn hello(name: &str) -> Hello {
         boot: vec![7; BOOT_BYTES],
         epoch: 0,
         generation: 0,
+        ..Hello::default()
     }
 }
 
 /// The hello of a site that runs what is published for it.
 pub(crate) fn hello_of(name: &str, contents: &Contents, generation: u64) -> Hello {
     let (_, manifest) = skerry_core::ledger::encode(&row(contents, generation).manifest(&site(name), TERMS));
-    let (manifest, list) = (manifest.as_bytes().to_vec(), contents.digest.as_bytes().to_vec());
+    let start = |digest: &Digest| digest.prefix().as_bytes().to_vec();
+    let (manifest, list) = (start(&manifest), start(&contents.digest));
     Hello { manifest, list, ..hello(name) }
 }

@@ -6,20 +6,22 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use skerry_core::bundle::SCHEMA;
 use skerry_core::id::{Digest, SiteId};
 use skerry_proto::codec::chunk_at;
-use skerry_proto::limits::{BOOT_BYTES, MAX_WANTS, OLDEST_PROTOCOL};
+use skerry_proto::limits::MAX_WANTS;
 use skerry_proto::v1::{
     Applied, Chunk, Current, FragmentWant, Hello, Need, Offer, RetryAfter, SyncResponse,
     sync_response::Message,
 };
 
+use crate::publish::delta::Inline;
 use crate::publish::{Lookup, Published, Target};
 
+mod greeting;
 mod pull;
 mod refusal;
 
+pub use greeting::Greeting;
 pub use pull::pull;
 pub use refusal::Refusal;
 
@@ -32,13 +34,12 @@ pub const STARTING_RETRY: u32 = 1;
 /// A site and what it has, as far as it said.
 #[derive(Debug)]
 pub struct Session {
-    site: SiteId,
-    /// Digest of the manifest that it runs.
-    runs: Option<Digest>,
-    /// Digest of the fragment list that it has.
-    list: Option<Digest>,
-    /// The manifest that it refused last: not offered again on this session.
-    refused: Option<Digest>,
+    /// Who it is, what it runs, and what it refused last, which is not offered again.
+    has: Greeting,
+    /// Whether fragments ride in offers.
+    inline: Inline,
+    /// How many offers were made.
+    offers: u32,
     phase: Phase,
     /// Something was published that was not looked at yet.
     is_stale: bool,
@@ -80,40 +81,24 @@ impl Session {
     /// Begins with the first message of a site.
     ///
     /// # Errors
-    /// The agent speaks an older protocol, cannot lower what would be offered, or the message is not one.
+    /// As [`Greeting::of`].
     pub fn handle_hello(hello: &Hello, published: &Published) -> Result<Self, Refusal> {
-        if hello.protocol < OLDEST_PROTOCOL {
-            return Err(Refusal::OldProtocol { protocol: hello.protocol });
-        }
-        if hello.schema < SCHEMA {
-            return Err(Refusal::OldSchema { schema: hello.schema });
-        }
-        if hello.boot.len() != BOOT_BYTES {
-            return Err(Refusal::Malformed(format!(
-                "`boot` has {} bytes, not {BOOT_BYTES}",
-                hello.boot.len()
-            )));
-        }
-        let site = SiteId::new(hello.site.clone()).map_err(|error| Refusal::Malformed(error.to_string()))?;
-        let mut session = Self {
-            site,
-            runs: digest(&hello.manifest)?,
-            list: digest(&hello.list)?,
-            refused: None,
-            phase: Phase::Idle,
-            is_stale: false,
-            next: None,
-        };
+        Ok(Self::begin(Greeting::of(hello)?, published, Inline::Fragments))
+    }
+
+    /// Begins with what a site has.
+    pub fn begin(has: Greeting, published: &Published, inline: Inline) -> Self {
+        let mut session = Self { has, inline, offers: 0, phase: Phase::Idle, is_stale: false, next: None };
         session.look_up(published);
-        if session.next.is_none() {
-            session.next = session.runs.map(current);
+        if session.next.is_none() && session.has.runs.is_some() {
+            session.next = Some(Message::Current(Current {}));
         }
-        Ok(session)
+        session
     }
 
     /// Returns the site.
     pub fn site(&self) -> &SiteId {
-        &self.site
+        &self.has.site
     }
 
     /// Says whether the next message is an offer that starts from nothing: a whole bundle is to be sent.
@@ -159,11 +144,21 @@ impl Session {
         Ok(())
     }
 
+    /// Returns the manifest that a word of the site is about, when it says that it runs. (A newer offer is made before
+    /// the word on the one before only while that cannot run yet.)
+    pub fn runs_now(&self, applied: &Applied) -> Option<&[u8]> {
+        match &self.phase {
+            Phase::Offered(target, _) if applied.offer == self.offers && applied.refused.is_empty() => {
+                Some(&target.manifest)
+            }
+            _ => None,
+        }
+    }
+
     /// Takes the word of the site on an offer.
     pub fn handle_applied(&mut self, applied: &Applied) -> Settled {
-        let named = Digest::from_slice(&applied.manifest).ok();
         let Phase::Offered(target, _) = &self.phase else { return Settled::Stray };
-        if named != Some(target.digest) {
+        if applied.offer != self.offers {
             return Settled::Stray;
         }
         let (digest, list) = (target.digest, target.contents.digest);
@@ -171,10 +166,11 @@ impl Session {
         // What was published while the offer was out counts now.
         self.is_stale = true;
         if applied.refused.is_empty() {
-            (self.runs, self.list, self.refused) = (Some(digest), Some(list), None);
+            let has = &mut self.has;
+            (has.runs, has.list, has.refused) = (Some(digest.prefix()), Some(list.prefix()), None);
             Settled::Runs(digest)
         } else {
-            self.refused = Some(digest);
+            self.has.refused = Some(digest.prefix());
             Settled::Refused(digest, applied.refused.clone())
         }
     }
@@ -195,7 +191,7 @@ impl Session {
             self.look_up(published);
         }
         let message = self.next.take().or_else(|| self.poll_chunk(published, room).map(Message::Chunk))?;
-        Some(SyncResponse { message: Some(message) })
+        Some(SyncResponse { message: Some(message), ..SyncResponse::default() })
     }
 
     /// Returns the next chunk of at most `room` bytes.
@@ -225,12 +221,13 @@ impl Session {
     /// Compares what there is with what the site has.
     fn look_up(&mut self, published: &Published) {
         self.is_stale = false;
-        match published.lookup(&self.site) {
+        match published.lookup(&self.has.site) {
             Lookup::Unknown => {
-                let reason = format!("site {} is not in the policy repository", self.site);
+                let reason = format!("site {} is not in the policy repository", self.has.site);
                 self.retry_after(UNKNOWN_SITE_RETRY, reason);
             }
-            Lookup::Starting(newest) if newest.is_some() && newest == self.runs => {}
+            Lookup::Starting(newest)
+                if newest.is_some_and(|newest| self.has.runs == Some(newest.prefix())) => {}
             Lookup::Starting(_) => {
                 self.retry_after(STARTING_RETRY, "the core has not read its policy source yet".to_owned());
             }
@@ -241,23 +238,26 @@ impl Session {
     fn offer(&mut self, target: Target, published: &Published) {
         let is_under_way =
             matches!(&self.phase, Phase::Offered(offered, _) if offered.digest == target.digest);
-        if is_under_way || self.refused == Some(target.digest) {
+        let prefix = Some(target.digest.prefix());
+        if is_under_way || self.has.refused == prefix {
             return;
         }
-        if self.runs == Some(target.digest) {
+        if self.has.runs == prefix {
             // An offer that is under way has come to nothing.
             if matches!(self.phase, Phase::Offered(..)) {
-                self.next = Some(current(target.digest));
+                self.next = Some(Message::Current(Current {}));
             }
             self.phase = Phase::Idle;
             return;
         }
-        let base = published.base(self.list.as_ref(), &target.contents);
-        let delta = published.delta(base, &target.contents);
+        let base = published.base(self.has.list, &target.contents);
+        let step = published.delta(base, &target.contents, self.inline);
+        self.offers = self.offers.wrapping_add(1);
         self.next = Some(Message::Offer(Offer {
             manifest: target.manifest.clone(),
-            list: Some(delta.list.clone()),
-            fragments: delta.fragments.clone(),
+            list: Some(step.list.clone()),
+            fragments: step.fragments.clone(),
+            number: self.offers,
         }));
         self.phase = Phase::Offered(target, VecDeque::new());
     }
@@ -266,17 +266,6 @@ impl Session {
         self.next = Some(Message::RetryAfter(RetryAfter { seconds, reason }));
         self.phase = Phase::Over;
     }
-}
-
-fn current(manifest: Digest) -> Message {
-    Message::Current(Current { manifest: manifest.as_bytes().to_vec() })
-}
-
-fn digest(bytes: &[u8]) -> Result<Option<Digest>, Refusal> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    Digest::from_slice(bytes).map(Some).map_err(|error| Refusal::Malformed(error.to_string()))
 }
 
 #[cfg(test)]

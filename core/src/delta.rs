@@ -1,20 +1,9 @@
 //! Differences between fragment lists: what goes over the link instead of a list.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bundle::EncodedFragment;
-use crate::bundle::v1::{FragmentList, FragmentRef};
-
-/// How to make one list of another.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ListChange {
-    /// New and changed entries, by key.
-    pub upserts: Vec<FragmentRef>,
-    /// Keys of entries that are gone.
-    pub removals: Vec<String>,
-}
 
 /// What changed from one list of fragments to the next, in the order of the lists.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,16 +12,6 @@ pub struct Difference<'a> {
     pub upserts: Vec<(&'a EncodedFragment, Option<&'a EncodedFragment>)>,
     /// Fragments that are gone.
     pub removals: Vec<&'a EncodedFragment>,
-}
-
-impl Difference<'_> {
-    /// Returns the change of the list alone.
-    pub fn to_list_change(&self) -> ListChange {
-        ListChange {
-            upserts: self.upserts.iter().map(|(fragment, _)| fragment.to_ref()).collect(),
-            removals: self.removals.iter().map(|fragment| fragment.name.to_string()).collect(),
-        }
-    }
 }
 
 /// Finds what changed from one list of fragments to the next; both are sorted, as `Contents` has them.
@@ -56,15 +35,4 @@ pub fn diff<'a>(old: &'a [Arc<EncodedFragment>], new: &'a [Arc<EncodedFragment>]
             _ => {}
         }
     }
-}
-
-/// Applies a change. The result is sorted by key; its digest tells whether it is the one that was meant.
-pub fn patch(base: &FragmentList, change: &ListChange) -> FragmentList {
-    let mut entries: BTreeMap<&str, &FragmentRef> =
-        base.fragments.iter().map(|entry| (entry.key.as_str(), entry)).collect();
-    for key in &change.removals {
-        entries.remove(key.as_str());
-    }
-    entries.extend(change.upserts.iter().map(|entry| (entry.key.as_str(), entry)));
-    FragmentList { fragments: entries.into_values().cloned().collect() }
 }

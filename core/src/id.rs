@@ -328,6 +328,50 @@ impl Digest {
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
     }
+
+    /// Returns what names it among those that both ends of a link may have.
+    pub fn prefix(&self) -> DigestPrefix {
+        let mut prefix = [0; DigestPrefix::BYTES];
+        prefix.copy_from_slice(&self.0[..DigestPrefix::BYTES]);
+        DigestPrefix(prefix)
+    }
+}
+
+/// The first 8 bytes of a [`Digest`]: enough to look something up that is checked by its whole digest afterwards. That
+/// two of the 10,000 that a core may know are alike has a chance of 1 in 10¹¹.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DigestPrefix([u8; DigestPrefix::BYTES]);
+
+impl DigestPrefix {
+    /// How many bytes it has.
+    pub const BYTES: usize = 8;
+
+    /// Takes 8 bytes from the wire.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, InvalidId> {
+        <[u8; Self::BYTES]>::try_from(bytes).map(Self).map_err(|_| InvalidId {
+            what: "start of a digest",
+            value: format!("{} bytes", bytes.len()),
+            rule: "8 bytes",
+        })
+    }
+
+    /// Returns the bytes.
+    pub fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+
+    /// Returns the lowest digest that begins with it: where to look in a sorted map.
+    pub fn lowest(&self) -> Digest {
+        let mut bytes = [0; 32];
+        bytes[..Self::BYTES].copy_from_slice(&self.0);
+        Digest(bytes)
+    }
+}
+
+impl fmt::Display for DigestPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl fmt::Display for Digest {

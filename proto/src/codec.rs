@@ -1,60 +1,70 @@
-//! Fragments on the wire: compressed against a predecessor or in resumable chunks.
+//! Fragments, lists and reports on the wire: compressed against what the other end has, or in resumable chunks.
 //!
-//! Whatever comes in is read through a cap and checked against its id before anybody sees a byte
-//! of it. Compression is no part of a fragment's identity.
+//! Whatever comes in is read through a cap. Compression is no part of a fragment's identity.
 
 pub mod chunk;
 pub mod fragment;
+pub mod list;
+pub mod reports;
 
 use std::io::{self, Read};
 
 use skerry_core::bundle::MAX_FRAGMENT_BYTES;
 use skerry_core::id::Digest;
 
+use crate::limits::MAX_MESSAGE_BYTES;
+
 pub use chunk::{Assembly, chunk_at, compress_fragment};
 pub use fragment::{decode_fragment, encode_fragment};
+pub use list::{decode_list, encode_list};
 
 /// zstd's level. Fragments are a few KiB and each is compressed once for all sites, so bytes on the
 /// link count for more than time; above 12 nothing is gained at this size.
 const LEVEL: i32 = 12;
 
-/// log2 of the largest window that a frame may ask for: 2 MiB, a fragment and its dictionary.
-/// zstd's own limit would let a frame of a few bytes ask for 128 MiB.
-const MAX_WINDOW_LOG: u32 = 21;
+/// What every zstd frame starts with (RFC 8878 §3.1.1). Not sent: both ends know what they have.
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Why bytes from the wire are not the fragment that they claim to be.
+/// Why bytes from the wire are not what they claim to be.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// The id is not 32 bytes.
-    #[error("the fragment's id is not a digest: {0}")]
-    BadId(skerry_core::id::InvalidId),
     /// A newer peer's encoding.
-    #[error("fragment {id}: encoding {encoding} is not known")]
+    #[error("fragment {fragment}: encoding {encoding} is not known")]
     UnknownEncoding {
         /// The fragment.
-        id: Digest,
+        fragment: String,
         /// The number on the wire.
         encoding: i32,
     },
     /// The dictionary is not at hand.
-    #[error("fragment {id}: its dictionary, fragment {base}, is not here")]
+    #[error("fragment {fragment}: the one that it is compressed against is not here")]
     MissingBase {
         /// The fragment.
-        id: Digest,
-        /// The fragment that it is compressed against.
-        base: Digest,
+        fragment: String,
     },
-    /// More bytes than any fragment has, before or after decompression.
-    #[error("fragment {id} is longer than {MAX_FRAGMENT_BYTES} bytes")]
+    /// An entry has neither an id nor contents.
+    #[error("fragment {fragment}: it is neither named nor sent")]
+    MissingData {
+        /// The fragment.
+        fragment: String,
+    },
+    /// An entry replaces one that is not there.
+    #[error("the list to start from has no entry {place}")]
+    NoSuchPlace {
+        /// The place, from 1.
+        place: u32,
+    },
+    /// More bytes than there may be, before or after decompression.
+    #[error("{fragment} is longer than it may be")]
     TooLong {
         /// The fragment.
-        id: Digest,
+        fragment: String,
     },
     /// Not zstd, or cut off.
-    #[error("fragment {id} does not decompress: {source}")]
+    #[error("{fragment} does not decompress: {source}")]
     Malformed {
         /// The fragment.
-        id: Digest,
+        fragment: String,
         /// What zstd says.
         source: io::Error,
     },
@@ -84,32 +94,42 @@ pub enum CodecError {
     },
 }
 
-fn digest(bytes: &[u8]) -> Result<Digest, CodecError> {
-    Digest::from_slice(bytes).map_err(CodecError::BadId)
-}
-
 /// Compresses; a dictionary of raw bytes is one that does not start with zstd's magic number, and
 /// no protobuf message does (0x37 would be a field of wire type 7).
 fn compress(bytes: &[u8], dictionary: &[u8]) -> io::Result<Vec<u8>> {
-    zstd::bulk::Compressor::with_dictionary(LEVEL, dictionary)?.compress(bytes)
+    let mut frame = zstd::bulk::Compressor::with_dictionary(LEVEL, dictionary)?.compress(bytes)?;
+    frame.drain(..MAGIC.len());
+    Ok(frame)
 }
 
-/// Decompresses at most one fragment's worth of bytes and checks the id.
-fn decompress(id: Digest, encoded: &[u8], dictionary: &[u8]) -> Result<Vec<u8>, CodecError> {
-    let malformed = |source| CodecError::Malformed { id, source };
-    let mut reader = zstd::stream::read::Decoder::with_dictionary(encoded, dictionary).map_err(malformed)?;
-    reader.window_log_max(MAX_WINDOW_LOG).map_err(malformed)?;
-    let mut bytes = Vec::new();
-    let cap = MAX_FRAGMENT_BYTES as u64 + 1;
-    reader.single_frame().take(cap).read_to_end(&mut bytes).map_err(malformed)?;
-    check(id, bytes)
+/// How much a frame may ask for and give.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    /// The most bytes that it may hold.
+    cap: usize,
+    /// log2 of the largest window that it may ask for; zstd's own limit would let a frame of a few bytes ask for
+    /// 128 MiB.
+    window_log: u32,
 }
 
-/// Checks length and content of a whole fragment.
-fn check(id: Digest, bytes: Vec<u8>) -> Result<Vec<u8>, CodecError> {
-    if bytes.len() > MAX_FRAGMENT_BYTES {
-        return Err(CodecError::TooLong { id });
+impl Frame {
+    /// A fragment with its dictionary: 2 MiB.
+    const FRAGMENT: Self = Self { cap: MAX_FRAGMENT_BYTES, window_log: 21 };
+    /// A message.
+    const REPORTS: Self = Self { cap: MAX_MESSAGE_BYTES, window_log: 22 };
+
+    /// Decompresses; `name` is for errors.
+    fn decompress(self, name: &str, encoded: &[u8], dictionary: &[u8]) -> Result<Vec<u8>, CodecError> {
+        let malformed = |source| CodecError::Malformed { fragment: name.to_owned(), source };
+        let frame = MAGIC.chain(encoded);
+        let mut reader =
+            zstd::stream::read::Decoder::with_dictionary(frame, dictionary).map_err(malformed)?;
+        reader.window_log_max(self.window_log).map_err(malformed)?;
+        let mut bytes = Vec::new();
+        reader.single_frame().take(self.cap as u64 + 1).read_to_end(&mut bytes).map_err(malformed)?;
+        if bytes.len() > self.cap {
+            return Err(CodecError::TooLong { fragment: name.to_owned() });
+        }
+        Ok(bytes)
     }
-    let found = Digest::of(&bytes);
-    if found == id { Ok(bytes) } else { Err(CodecError::WrongContent { id, found }) }
 }

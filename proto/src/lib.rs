@@ -7,7 +7,6 @@
 pub mod codec;
 pub mod diagnostic;
 pub mod limits;
-pub mod list_delta;
 
 #[allow(
     missing_docs,

@@ -19,6 +19,10 @@ pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 /// is fetched in chunks, which can be resumed.
 pub const MAX_INLINE_BYTES: usize = 16 << 10;
 
+/// How many bytes the fragments of one offer may have when they are decoded: 16 of the longest ones. More would let
+/// an offer of 4 MiB ask for gigabytes of memory.
+pub const MAX_INLINE_DECODED_BYTES: usize = 16 << 20;
+
 /// The longest `Chunk.data`: 16 chunks to a message cap, and 2 s of a link of 1 Mbit/s, so a link
 /// that breaks loses little.
 pub const MAX_CHUNK_BYTES: usize = 256 << 10;

@@ -217,6 +217,7 @@ impl Lines {
             mailbox: self.mailbox,
             store,
             outbox: self.outbox.1,
+            attempt: 0,
         };
         (link, self.mail)
     }

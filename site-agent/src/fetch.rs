@@ -9,10 +9,10 @@ use std::sync::Arc;
 use prost::Message as _;
 use skerry_core::accept::Refusal;
 use skerry_core::bundle::v1;
-use skerry_core::delta::{ListChange, patch};
 use skerry_core::id::Digest;
 use skerry_core::verify::verify_list;
-use skerry_proto::codec::{Assembly, CodecError, decode_fragment};
+use skerry_proto::codec::list::Stepped;
+use skerry_proto::codec::{Assembly, CodecError, decode_list};
 use skerry_proto::v1::{Chunk, ListDelta, Need, Offer};
 
 use crate::store::Slot;
@@ -33,6 +33,9 @@ pub(crate) enum FetchError {
     /// It starts from a list that is not here: the core must be told what is.
     #[error("the offer builds on fragment list {0}, which is not here")]
     UnknownBase(String),
+    /// It leads to another list than the manifest names: as above.
+    #[error("the offer does not lead to the list that its manifest names")]
+    WrongStep,
     /// The manifest or list is not acceptable.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -61,13 +64,14 @@ impl Fetch {
         bases: &[&Slot],
         known: impl Fn(&Digest) -> Option<Arc<[u8]>>,
     ) -> Result<Self, FetchError> {
-        let list = build_list(offer.list.as_ref().unwrap_or(&ListDelta::default()), bases)?;
-        let names = verify_list(manifest, &list)?;
-        let mut arrived = BTreeMap::new();
-        for data in &offer.fragments {
-            let bytes: Arc<[u8]> = decode_fragment(data, &known)?.into();
-            arrived.insert(Digest::of(&bytes), bytes);
-        }
+        let Stepped { list, fragments } = take_step(offer, bases, &known)?;
+        let list = list.encode_to_vec();
+        let names = verify_list(manifest, &list).map_err(|refusal| match refusal {
+            // What it builds on, or what it sent, may be at fault: from nothing it is another matter.
+            Refusal::WrongList if is_relative(offer) => FetchError::WrongStep,
+            refusal => FetchError::Refused(refusal),
+        })?;
+        let mut arrived: BTreeMap<Digest, Arc<[u8]>> = fragments.into_iter().collect();
         let ids: BTreeSet<Digest> =
             names.fragments.iter().filter_map(|entry| Digest::from_slice(&entry.id).ok()).collect();
         arrived.retain(|id, _| ids.contains(id));
@@ -141,21 +145,30 @@ impl Fetch {
     }
 }
 
-fn build_list(delta: &ListDelta, bases: &[&Slot]) -> Result<Vec<u8>, FetchError> {
-    let change = ListChange { upserts: delta.upserts.clone(), removals: delta.removals.clone() };
+/// Says whether an offer builds on something that is here.
+fn is_relative(offer: &Offer) -> bool {
+    offer.list.as_ref().is_some_and(|list| !list.base.is_empty())
+}
+
+fn take_step(
+    offer: &Offer,
+    bases: &[&Slot],
+    known: impl Fn(&Digest) -> Option<Arc<[u8]>>,
+) -> Result<Stepped, FetchError> {
+    let nothing = ListDelta::default();
+    let delta = offer.list.as_ref().unwrap_or(&nothing);
     let base = if delta.base.is_empty() {
         v1::FragmentList::default()
     } else {
-        let unknown = || {
-            FetchError::UnknownBase(Digest::from_slice(&delta.base).map_or("?".to_owned(), |id| id.short()))
-        };
+        let unknown =
+            || FetchError::UnknownBase(delta.base.iter().map(|byte| format!("{byte:02x}")).collect());
         let slot = bases
             .iter()
-            .find(|slot| slot.list_digest().as_bytes()[..] == delta.base[..])
+            .find(|slot| slot.list_digest().prefix().as_bytes()[..] == delta.base[..])
             .ok_or_else(unknown)?;
         v1::FragmentList::decode(slot.list.as_slice()).map_err(|_| unknown())?
     };
-    Ok(patch(&base, &change).encode_to_vec())
+    Ok(decode_list(delta, &offer.fragments, &base, known)?)
 }
 
 #[cfg(test)]

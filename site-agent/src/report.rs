@@ -57,6 +57,11 @@ impl Reporter {
         Some(state)
     }
 
+    /// A state was reported with something else.
+    pub(crate) fn handle_reported(&mut self, now: Now, state: SiteState) {
+        self.last = Some((now, state));
+    }
+
     /// The store could not keep the state: it is due again.
     pub(crate) fn handle_not_kept(&mut self, now: Now) {
         self.last = None;
@@ -65,7 +70,7 @@ impl Reporter {
 }
 
 /// Cuts a state to the caps of the protocol.
-fn bound(mut state: SiteState) -> SiteState {
+pub(crate) fn bound(mut state: SiteState) -> SiteState {
     state.proxies.truncate(MAX_PROXIES);
     state.proxies.iter_mut().for_each(|proxy| cut(&mut proxy.detail, MAX_DETAIL_BYTES));
     state.workload_problems.iter_mut().for_each(|problem| cut(problem, MAX_DETAIL_BYTES));

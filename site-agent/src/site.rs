@@ -261,11 +261,12 @@ impl Site {
     }
 
     fn publish_identity(&self) {
-        let identity = self.current.as_ref().map(|held| link::Identity {
-            manifest: Some(held.slot.digest()),
-            list: Some(held.slot.list_digest()),
+        let slot = self.current.as_ref().map(|held| &held.slot);
+        self.out.identity.send_replace(link::Identity {
+            manifest: slot.map(Slot::digest),
+            list: slot.map(Slot::list_digest),
+            refused: self.refused.as_ref().map(|refused| refused.digest),
         });
-        self.out.identity.send_replace(identity.unwrap_or_default());
     }
 
     fn report_event(&mut self, kind: Kind, manifest: &v1::Manifest, detail: &str) {

@@ -325,7 +325,7 @@ impl ProxyView {
             is_ready: is_ready(&proxy),
             workload: proxy.workload,
             detail: proxy.detail,
-            config_hash: proxy.config_hash,
+            config_hash: hex(&proxy.config_hash),
             restarts: proxy.restarts,
         }
     }

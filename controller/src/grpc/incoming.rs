@@ -11,15 +11,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::Stream;
-use futures::stream;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tonic::Request;
-use tonic::transport::server::Connected;
 use tracing::warn;
 
 /// How many connections may be between accept and hello. With mutual TLS each costs about 1 ms of CPU and
@@ -32,31 +29,38 @@ pub(super) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long nothing is accepted after an error: there is no file descriptor left, most likely.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections one by one, at most `connections` of them at once.
-pub(super) fn incoming(listener: TcpListener, connections: usize) -> impl Stream<Item = io::Result<Guarded>> {
-    let rooms = (Arc::new(Semaphore::new(connections)), Arc::new(Semaphore::new(HANDSHAKES)));
-    stream::unfold((listener, rooms), |(listener, rooms)| async move {
-        let accepted = accept(&listener, &rooms).await;
-        Some((accepted, (listener, rooms)))
-    })
+/// Accepts connections one by one, as long as there is room for them.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    listener: TcpListener,
+    connections: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
 }
 
-async fn accept(
-    listener: &TcpListener,
-    (connections, handshakes): &(Arc<Semaphore>, Arc<Semaphore>),
-) -> io::Result<Guarded> {
-    let closed = |_| io::Error::other("the core is stopping");
-    let connection = Arc::clone(connections).acquire_owned().await.map_err(closed)?;
-    let handshake = Arc::clone(handshakes).acquire_owned().await.map_err(closed)?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            stream.set_nodelay(true)?;
-            Ok(Guarded::new(stream, connection, handshake))
-        }
-        Err(error) => {
-            warn!(%error, "a connection cannot be accepted");
-            tokio::time::sleep(PAUSE).await;
-            Err(error)
+impl Incoming {
+    /// Accepts at most `connections` at once.
+    pub(super) fn new(listener: TcpListener, connections: usize) -> Self {
+        let room = |number| Arc::new(Semaphore::new(number));
+        Self { listener, connections: room(connections), handshakes: room(HANDSHAKES) }
+    }
+
+    /// Waits for room, then for a connection. One that cannot be accepted is logged and passed over.
+    pub(super) async fn accept(&self) -> Guarded {
+        const OPEN: &str = "nobody closes these";
+        let connection = Arc::clone(&self.connections).acquire_owned().await.expect(OPEN);
+        let handshake = Arc::clone(&self.handshakes).acquire_owned().await.expect(OPEN);
+        loop {
+            let accepted = self.listener.accept().await.and_then(|(stream, _)| {
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            });
+            match accepted {
+                Ok(stream) => return Guarded::new(stream, connection, handshake),
+                Err(error) => {
+                    warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
         }
     }
 }
@@ -117,6 +121,11 @@ impl Guarded {
         Self { stream, handshake, deadline, connection }
     }
 
+    /// What its requests find of it.
+    pub(super) fn handshake(&self) -> Handshake {
+        self.handshake.clone()
+    }
+
     /// Fails when the first request is late.
     fn check_deadline(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.deadline.is_some() && self.handshake.is_over() {
@@ -125,14 +134,6 @@ impl Guarded {
         let is_late =
             self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(context).is_ready());
         if is_late { Err(io::Error::new(io::ErrorKind::TimedOut, "no request came")) } else { Ok(()) }
-    }
-}
-
-impl Connected for Guarded {
-    type ConnectInfo = Handshake;
-
-    fn connect_info(&self) -> Handshake {
-        self.handshake.clone()
     }
 }
 

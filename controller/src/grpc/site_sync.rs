@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prost::Message as _;
-use skerry_core::id::{Epoch, Generation, SiteId, Timestamp};
-use skerry_proto::limits::{BOOT_BYTES, MAX_REPORT_BYTES, MAX_REPORTS};
+use skerry_core::id::{Digest, Epoch, Generation, SiteId, Timestamp};
 use skerry_proto::v1::site_sync_server::SiteSync;
 use skerry_proto::v1::{
     Hello, PullRequest, PullResponse, ReportRequest, ReportResponse, RetryAfter, SyncRequest,
@@ -18,14 +16,14 @@ use tracing::warn;
 use super::Core;
 use super::failure::Failure;
 use super::incoming::{HANDSHAKE_DEADLINE, Handshake};
+use super::reports::Intake;
 use super::stream::{self, Line, SyncStream};
 use crate::epoch::{self, Finding, Place};
 use crate::presence::claim::{Boot, Claimant};
 use crate::presence::{Connection, Presence};
 use crate::publish::{Lookup, Published};
-use crate::report::Arrival;
-use crate::session::{self, Refusal, Session};
-use crate::store::{ReportBatch, StateStore};
+use crate::session::{self, Greeting, Refusal, Session};
+use crate::store::StateStore;
 
 /// How long a site is kept waiting that comes before the source was read: less than the 20 s that an agent
 /// waits for the first word.
@@ -65,7 +63,8 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
             Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
         };
         let core = Arc::clone(core);
-        let line = Line { core, session, incoming, connection, bundle, place };
+        let intake = Intake::new(hello.boot);
+        let line = Line { core, session, incoming, connection, intake, news: None, bundle, place };
         Ok(Response::new(line.into_stream()))
     }
 
@@ -88,40 +87,10 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
-        let batch = self.to_batch(Handshake::finish(request)?.into_inner())?;
+        let batch = self.0.to_batch(Handshake::finish(request)?.into_inner())?;
         self.0.presence.touch(&batch.site, batch.arrival.received_at);
         let acknowledged = self.0.reports.keep(batch).await.map_err(Failure::from)?;
         Ok(Response::new(ReportResponse { acknowledged }))
-    }
-}
-
-impl<S: StateStore> SiteSyncService<S> {
-    /// Checks reports against the caps; those of a site that nobody knows are not kept.
-    fn to_batch(&self, request: ReportRequest) -> Result<ReportBatch, Failure> {
-        let site = SiteId::new(request.site)?;
-        if request.boot.len() != BOOT_BYTES {
-            return Err(Failure::Invalid(format!(
-                "`boot` has {} bytes, not {BOOT_BYTES}",
-                request.boot.len()
-            )));
-        }
-        if request.reports.len() > MAX_REPORTS {
-            let number = request.reports.len();
-            return Err(Failure::Invalid(format!("{number} reports are over the limit of {MAX_REPORTS}")));
-        }
-        if let Some(long) = request.reports.iter().find(|report| report.encoded_len() > MAX_REPORT_BYTES) {
-            let (seq, length) = (long.seq, long.encoded_len());
-            return Err(Failure::Invalid(format!(
-                "report {seq} has {length} bytes, over the limit of {MAX_REPORT_BYTES}"
-            )));
-        }
-        match self.0.published.lookup(&site) {
-            Lookup::Unknown => return Err(Failure::UnknownSite(site.to_string())),
-            Lookup::Starting(None) => return Err(Failure::Starting),
-            Lookup::Starting(Some(_)) | Lookup::Known(_) => {}
-        }
-        let arrival = Arrival { received_at: self.0.clock.now(), sent_at: Timestamp(request.sent_at_ms) };
-        Ok(ReportBatch { site, boot: request.boot, reports: request.reports, arrival })
     }
 }
 
@@ -129,9 +98,12 @@ impl<S: StateStore> Core<S> {
     /// Gets ready to answer a hello: begins an epoch when the store turns out to be an older copy, and
     /// waits for the source when that was not read yet and there is nothing to say without it.
     async fn await_source(&self, hello: &Hello) -> Result<(), Failure> {
-        let session = Session::handle_hello(hello, &self.published)?;
-        self.check_place(session.site(), hello).await?;
-        if session.is_ending() && self.published.world().is_none() {
+        let greeting = Greeting::of(hello)?;
+        self.check_place(&greeting.site, hello).await?;
+        let is_current = |newest: Digest| greeting.runs == Some(newest.prefix());
+        if let Lookup::Starting(newest) = self.published.lookup(&greeting.site)
+            && !newest.is_some_and(is_current)
+        {
             let compiled = tokio::time::timeout(SOURCE_WAIT, self.published.compiled());
             // At the end of it the site is told to come back.
             self.cancel.run_until_cancelled(compiled).await;

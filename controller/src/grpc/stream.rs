@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use super::Core;
 use super::failure::Failure;
 use super::places::{BundlePlace, StreamPlace};
+use super::reports::{Intake, News};
 use crate::presence::{Connection, Wake};
 use crate::session::{Refusal, Session, Settled};
 use crate::store::StateStore;
@@ -34,6 +35,10 @@ pub(super) struct Line<S> {
     pub(super) session: Session,
     pub(super) incoming: Streaming<SyncRequest>,
     pub(super) connection: Connection,
+    /// The reports that come with the stream.
+    pub(super) intake: Intake,
+    /// What the site is to be told of them.
+    pub(super) news: Option<News>,
     /// Room for the whole bundle that is being sent, until the site has it.
     pub(super) bundle: Option<BundlePlace>,
     /// Gives the stream's room back.
@@ -44,7 +49,8 @@ pub(super) struct Line<S> {
 /// Answers a site that there is no room for now.
 pub(super) fn come_back(seconds: u32) -> SyncStream {
     let retry = RetryAfter { seconds, reason: "the core has its hands full".to_owned() };
-    once(Some(SyncResponse { message: Some(sync_response::Message::RetryAfter(retry)) }))
+    let message = Some(sync_response::Message::RetryAfter(retry));
+    once(Some(SyncResponse { message, ..SyncResponse::default() }))
 }
 
 /// Answers with one message and hangs up.
@@ -62,7 +68,11 @@ impl<S: StateStore> Line<S> {
     async fn next(mut self) -> Option<(Result<SyncResponse, Status>, Option<Self>)> {
         loop {
             let room = self.core.room.places.chunk_room();
-            if let Some(response) = self.session.poll_response(&self.core.published, room) {
+            let response = self.session.poll_response(&self.core.published, room);
+            if response.is_some() || self.news.is_some() {
+                let News { acknowledged, retry_seconds } = self.news.take().unwrap_or_default();
+                let message = response.and_then(|response| response.message);
+                let response = SyncResponse { message, acknowledged, reports_retry_seconds: retry_seconds };
                 return Some((Ok(response), Some(self)));
             }
             if self.session.is_over() {
@@ -86,6 +96,10 @@ impl<S: StateStore> Line<S> {
             }
             wake = self.connection.woken() => {
                 self.handle_wake(wake);
+                Ok(Flow::On)
+            }
+            news = self.intake.news() => {
+                self.news = Some(news);
                 Ok(Flow::On)
             }
             message = self.incoming.message() => match message {
@@ -115,6 +129,13 @@ impl<S: StateStore> Line<S> {
 
     fn handle_request(&mut self, request: SyncRequest) -> Result<Flow, Failure> {
         self.connection.touch(self.core.clock.now());
+        if !request.reports.is_empty() {
+            let manifest = match &request.message {
+                Some(sync_request::Message::Applied(applied)) => self.session.runs_now(applied),
+                _ => None,
+            };
+            self.intake.take(&self.core, self.session.site(), &request.reports, manifest)?;
+        }
         match request.message {
             Some(sync_request::Message::Hello(_)) => {
                 Err(Refusal::Malformed("`hello` came twice".to_owned()).into())

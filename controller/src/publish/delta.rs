@@ -5,13 +5,12 @@
 use std::sync::Arc;
 
 use prost::Message as _;
-use skerry_core::bundle::{Contents, EncodedFragment};
-use skerry_core::delta::{self, ListChange};
+use skerry_core::bundle::Contents;
 use skerry_core::id::Digest;
-use skerry_proto::codec::encode_fragment;
+use skerry_proto::codec::encode_list;
+use skerry_proto::codec::list::Step;
 use skerry_proto::limits::MAX_INLINE_BYTES;
-use skerry_proto::list_delta;
-use skerry_proto::v1::{FragmentData, ListDelta};
+use skerry_proto::v1::ListDelta;
 
 use super::cache::Cache;
 use super::history::Version;
@@ -34,18 +33,18 @@ pub enum Base {
     Known(Digest),
 }
 
-/// What leads from a base to contents.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Delta {
-    /// The change of the list.
-    pub list: ListDelta,
-    /// New fragments, as far as they fit into an offer.
-    pub fragments: Vec<FragmentData>,
+/// Whether fragments ride in an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Inline {
+    /// As far as they fit.
+    Fragments,
+    /// None: the site has named what it lacks.
+    Nothing,
 }
 
 /// The deltas that were asked for since the last publication.
 #[derive(Debug)]
-pub struct Deltas(Cache<(Base, Digest), Arc<Delta>>);
+pub struct Deltas(Cache<(Base, Digest, Inline), Arc<Step>>);
 
 impl Default for Deltas {
     fn default() -> Self {
@@ -59,9 +58,11 @@ impl Deltas {
         &self,
         base: Base,
         target: &Contents,
+        inline: Inline,
         find: impl Fn(&Digest) -> Option<Version>,
-    ) -> Arc<Delta> {
-        self.0.get((base, target.digest), |_| Arc::new(compute(base, target, find)), |delta| delta.size())
+    ) -> Arc<Step> {
+        let key = (base, target.digest, inline);
+        self.0.get(key, |_| Arc::new(compute(base, target, inline, find)), |step| size(step))
     }
 
     /// Forgets all of them: what was published before is not asked for any more.
@@ -70,40 +71,25 @@ impl Deltas {
     }
 }
 
-impl Delta {
-    /// About the bytes in memory: strings and vectors are most of it, and are as long as on the wire.
-    fn size(&self) -> usize {
-        let fragments: usize = self.fragments.iter().map(|data| data.data.len() + OVERHEAD_BYTES).sum();
-        OVERHEAD_BYTES + self.list.encoded_len() + fragments
-    }
+/// About the bytes in memory: strings and vectors are most of it, and are as long as on the wire.
+fn size(step: &Step) -> usize {
+    let fragments: usize = step.fragments.iter().map(|data| data.data.len() + OVERHEAD_BYTES).sum();
+    OVERHEAD_BYTES + step.list.encoded_len() + fragments
 }
 
-fn compute(base: Base, target: &Contents, find: impl Fn(&Digest) -> Option<Version>) -> Delta {
+fn compute(base: Base, target: &Contents, inline: Inline, find: impl Fn(&Digest) -> Option<Version>) -> Step {
+    let room = if inline == Inline::Fragments { MAX_INLINE_BYTES } else { 0 };
+    let new = target.fragments.as_slice();
     match base {
-        Base::Nothing => between(None, &[], target, MAX_INLINE_BYTES),
-        Base::Unknown => between(None, &[], target, 0),
+        Base::Nothing => encode_list(None, &[], new, room),
         Base::Known(list) if list == target.digest => {
-            Delta { list: list_delta::to_wire(Some(&list), ListChange::default()), fragments: Vec::new() }
+            let base = list.prefix().as_bytes().to_vec();
+            Step { list: ListDelta { base, ..ListDelta::default() }, ..Step::default() }
         }
         Base::Known(list) => match find(&list) {
-            Some(version) => between(Some(&list), &version, target, MAX_INLINE_BYTES),
-            None => between(None, &[], target, 0),
+            Some(version) => encode_list(Some(&list), &version, new, room),
+            None => encode_list(None, &[], new, 0),
         },
+        Base::Unknown => encode_list(None, &[], new, 0),
     }
-}
-
-/// Compares two versions and encodes what is new, in the order of the list, as far as `room` allows.
-fn between(base: Option<&Digest>, old: &[Arc<EncodedFragment>], target: &Contents, mut room: usize) -> Delta {
-    let difference = delta::diff(old, &target.fragments);
-    let mut fragments = Vec::new();
-    for (fragment, predecessor) in &difference.upserts {
-        if room > 0 {
-            let data = encode_fragment(fragment, *predecessor);
-            if data.data.len() <= room {
-                room -= data.data.len();
-                fragments.push(data);
-            }
-        }
-    }
-    Delta { list: list_delta::to_wire(base, difference.to_list_change()), fragments }
 }

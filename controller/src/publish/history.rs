@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use skerry_core::bundle::{Contents, EncodedFragment};
-use skerry_core::id::Digest;
+use skerry_core::id::{Digest, DigestPrefix};
 
 /// How many publications back a delta reaches.
 const PUBLICATIONS: usize = 16;
@@ -77,6 +77,17 @@ impl History {
     pub fn get(&self, list: &Digest) -> Option<Version> {
         self.inner.lock().versions.get(list).cloned()
     }
+
+    /// Finds the digest of a version.
+    pub fn find(&self, prefix: DigestPrefix) -> Option<Digest> {
+        starting_with(&self.inner.lock().versions, prefix)
+    }
+}
+
+/// Finds the first key that starts with a prefix.
+pub fn starting_with<V>(map: &BTreeMap<Digest, V>, prefix: DigestPrefix) -> Option<Digest> {
+    let (digest, _) = map.range(prefix.lowest()..).next()?;
+    (digest.prefix() == prefix).then_some(*digest)
 }
 
 impl Inner {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use skerry_core::bundle::v1::Manifest;
 use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_proto::limits::{MAX_CHUNK_BYTES, MAX_INLINE_BYTES, MAX_PULL_CHUNK_BYTES};
-use skerry_proto::v1::{Encoding, FragmentWant, PullRequest, pull_response::Outcome};
+use skerry_proto::v1::{Encoding, FragmentWant, ListEntry, PullRequest, pull_response::Outcome};
 
 use super::*;
 use crate::samples::{contents, hello, hello_of, noise, nothing, publish, restored, row, service, site};
@@ -28,7 +28,7 @@ fn generation(offer: &Offer) -> u64 {
 }
 
 fn applied(offer: &Offer, refused: &str) -> Applied {
-    Applied { manifest: Digest::of(&offer.manifest).as_bytes().to_vec(), refused: refused.to_owned() }
+    Applied { offer: offer.number, refused: refused.to_owned() }
 }
 
 fn need(fragments: &[(&EncodedFragment, u64)]) -> Need {
@@ -55,7 +55,8 @@ fn a_new_site_gets_everything_in_one_offer() {
 
     assert_eq!(offer.list.as_ref().unwrap().base, Vec::<u8>::new());
     assert_eq!(offer.list.as_ref().unwrap().upserts.len(), 1);
-    assert_eq!(offer.fragments[0].id, contents.fragments[0].id.as_bytes());
+    assert_eq!(offer.list.as_ref().unwrap().upserts[0].key, *contents.fragments[0].name);
+    assert_eq!(offer.fragments.len(), 1);
     assert_eq!(session.handle_applied(&applied(&offer, "")), Settled::Runs(Digest::of(&offer.manifest)));
     assert_eq!(next(&mut session, &published), None);
 }
@@ -67,7 +68,7 @@ fn a_site_that_runs_the_newest_is_told_so() {
 
     let mut session = Session::handle_hello(&hello, &published).unwrap();
 
-    assert_eq!(next(&mut session, &published), Some(Message::Current(Current { manifest: hello.manifest })));
+    assert_eq!(next(&mut session, &published), Some(Message::Current(Current {})));
     assert_eq!(next(&mut session, &published), None);
     assert!(!session.is_over());
 }
@@ -86,13 +87,15 @@ fn one_changed_fragment_is_one_message_with_a_delta_inside() {
     let offer = offer(&mut session, &published);
 
     let list = offer.list.as_ref().unwrap();
-    assert_eq!(list.base, old.digest.as_bytes());
-    assert_eq!((list.upserts.len(), list.removals.len()), (1, 0));
+    assert_eq!(list.base, old.digest.prefix().as_bytes());
+    assert_eq!(
+        (list.upserts.as_slice(), list.removals.len()),
+        (&[ListEntry { place: 1, ..ListEntry::default() }][..], 0)
+    );
     let [data] = offer.fragments.as_slice() else { panic!("one fragment is new: {offer:?}") };
     assert_eq!(data.encoding(), Encoding::ZstdDictionary);
-    assert_eq!(data.base, old.fragments[0].id.as_bytes());
     let bytes = prost::Message::encoded_len(&offer);
-    assert!(bytes < 420, "{bytes} bytes for one changed route");
+    assert!(bytes < 200, "{bytes} bytes for one changed route");
 }
 
 #[test]
@@ -240,7 +243,7 @@ fn what_is_published_while_an_offer_is_out_is_looked_up_once_when_it_is_settled(
     session.handle_applied(&applied(&first, ""));
 
     let newest = offer(&mut session, &published);
-    assert_eq!((generation(&newest), newest.list.unwrap().base.len()), (5, 32));
+    assert_eq!((generation(&newest), newest.list.unwrap().base.len()), (5, 8));
 }
 
 #[test]
@@ -305,8 +308,8 @@ fn agents_that_cannot_be_served_are_told_why() {
         (|hello| hello.schema = 0, "up to schema 0"),
         (|hello| hello.boot.clear(), "`boot` has 0 bytes"),
         (|hello| hello.site = "Site_1".to_owned(), "`Site_1` is not a site name"),
-        (|hello| hello.manifest = vec![1], "is not a digest"),
-        (|hello| hello.list = vec![1; 33], "is not a digest"),
+        (|hello| hello.manifest = vec![1], "is not a start of a digest"),
+        (|hello| hello.list = vec![1; 32], "is not a start of a digest"),
     ] {
         let message = refuse(change);
         assert!(message.contains(words), "{message}");

@@ -20,8 +20,8 @@ async fn a_bad_commit_holds_one_object_and_lets_the_others_through() {
     core.notify().await;
     let taken = stream.take_offer().await;
 
-    let keys: Vec<_> = taken.offer.list.unwrap().upserts.into_iter().map(|entry| entry.key).collect();
-    assert_eq!(keys, ["service/shop/web"]);
+    let places: Vec<_> = taken.offer.list.unwrap().upserts.into_iter().map(|entry| entry.place).collect();
+    assert_eq!(places, [2], "the second of the list is `service/shop/web`");
     assert_eq!(stream.site.service("cart").tables, routes, "the last good route stays");
     let source = core.compiled(&commit).await;
     assert!(source.errors >= 1, "{source:?}");

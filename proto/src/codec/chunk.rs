@@ -7,7 +7,7 @@ use std::io;
 
 use skerry_core::id::Digest;
 
-use super::{CodecError, compress, decompress};
+use super::{CodecError, Frame, compress};
 use crate::limits::{MAX_CHUNK_BYTES, MAX_ENCODED_FRAGMENT_BYTES};
 use crate::v1::{Chunk, FragmentWant};
 
@@ -70,14 +70,20 @@ impl Assembly {
         }
         if self.encoded.len() + chunk.data.len() > MAX_ENCODED_FRAGMENT_BYTES {
             self.encoded.clear();
-            return Err(CodecError::TooLong { id: self.id });
+            return Err(CodecError::TooLong { fragment: format!("fragment {}", self.id) });
         }
         self.encoded.extend_from_slice(&chunk.data);
         if !chunk.last {
             return Ok(None);
         }
-        let decoded = decompress(self.id, &self.encoded, &[]);
+        let decoded = decode_checked(self.id, &self.encoded);
         self.encoded.clear();
         decoded.map(Some)
     }
+}
+
+fn decode_checked(id: Digest, encoded: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let bytes = Frame::FRAGMENT.decompress(&format!("fragment {id}"), encoded, &[])?;
+    let found = Digest::of(&bytes);
+    if found == id { Ok(bytes) } else { Err(CodecError::WrongContent { id, found }) }
 }

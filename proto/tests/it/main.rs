@@ -4,5 +4,6 @@ mod chunk;
 mod diagnostic;
 mod fragment;
 mod limits;
-mod list_delta;
+mod list;
+mod reports;
 mod samples;

@@ -1,8 +1,10 @@
 //! From an offer to a candidate: whole, in parts, over a link that breaks, and from a peer that lies.
 
 use skerry_core::bundle::{Contents, EncodedFragment};
-use skerry_proto::codec::{chunk_at, compress_fragment, encode_fragment};
-use skerry_proto::v1::{Encoding, FragmentData};
+use skerry_proto::codec::{chunk_at, compress_fragment, encode_list};
+use skerry_proto::v1::Encoding;
+
+use skerry_proto::codec::list::Step;
 
 use super::*;
 
@@ -31,10 +33,16 @@ impl Published {
     fn slot(&self) -> Slot {
         Slot { manifest: self.manifest.encode_to_vec(), list: self.contents.list.to_vec() }
     }
-    fn offer(&self, fragments: Vec<FragmentData>) -> Offer {
-        let list = v1::FragmentList::decode(&*self.contents.list).unwrap();
-        let list = ListDelta { upserts: list.fragments, ..Default::default() };
-        Offer { manifest: self.manifest.encode_to_vec(), list: Some(list), fragments }
+    /// An offer with fragments inside, up to so many bytes.
+    fn offer(&self, room: usize) -> Offer {
+        self.offer_after(None, room)
+    }
+    fn offer_after(&self, before: Option<&Self>, room: usize) -> Offer {
+        let (base, old) = before.map_or((None, &[][..]), |before| {
+            (Some(&before.contents.digest), before.contents.fragments.as_slice())
+        });
+        let Step { list, fragments } = encode_list(base, old, &self.contents.fragments, room);
+        Offer { manifest: self.manifest.encode_to_vec(), list: Some(list), fragments, number: 1 }
     }
     fn bytes(&self, id: &Digest) -> Option<Arc<[u8]>> {
         self.contents
@@ -52,8 +60,8 @@ fn nothing(_: &Digest) -> Option<Arc<[u8]>> {
 #[test]
 fn a_small_offer_is_complete_at_once() {
     let (one, two) = (fragment("a", 1), fragment("b", 2));
-    let published = publish(1, &[one.clone(), two.clone()]);
-    let offer = published.offer(vec![encode_fragment(&one, None), encode_fragment(&two, None)]);
+    let published = publish(1, &[one, two]);
+    let offer = published.offer(usize::MAX);
 
     let mut fetch = Fetch::begin(&offer, &published.manifest, &[], nothing).unwrap();
     assert!(fetch.is_complete());
@@ -66,18 +74,9 @@ fn a_small_offer_is_complete_at_once() {
 #[test]
 fn a_list_builds_on_a_slot_that_is_here() {
     let (one, two, new) = (fragment("a", 1), fragment("b", 2), fragment("c", 3));
-    let before = publish(1, &[one.clone(), two.clone()]);
-    let after = publish(2, &[one, new.clone()]);
-    let entries = v1::FragmentList::decode(&*after.contents.list).unwrap().fragments;
-    let offer = Offer {
-        manifest: after.manifest.encode_to_vec(),
-        list: Some(ListDelta {
-            base: before.contents.digest.as_bytes().to_vec(),
-            upserts: entries.into_iter().filter(|entry| entry.key == "service/shop/c").collect(),
-            removals: vec!["service/shop/b".to_owned()],
-        }),
-        fragments: vec![encode_fragment(&new, Some(&two))],
-    };
+    let before = publish(1, &[one.clone(), two]);
+    let after = publish(2, &[one, new]);
+    let offer = after.offer_after(Some(&before), usize::MAX);
     let known = |id: &Digest| before.bytes(id);
 
     let fetch = Fetch::begin(&offer, &after.manifest, &[&before.slot()], known).unwrap();
@@ -93,7 +92,7 @@ fn chunks_go_on_after_a_broken_link() {
     let one = fragment(&"n".repeat(300), 1);
     let published = publish(1, std::slice::from_ref(&one));
     let encoded = compress_fragment(&one.bytes).unwrap();
-    let mut fetch = Fetch::begin(&published.offer(vec![]), &published.manifest, &[], nothing).unwrap();
+    let mut fetch = Fetch::begin(&published.offer(0), &published.manifest, &[], nothing).unwrap();
 
     assert_eq!(fetch.poll_need().unwrap().fragments[0].offset, 0);
     assert_eq!(fetch.poll_need(), None);
@@ -111,7 +110,7 @@ fn large_fetches_are_staged_in_batches() {
     let fragments: Vec<_> =
         (1..=600).map(|index| fragment(&format!("{index:04}{}", "n".repeat(900)), index)).collect();
     let published = publish(1, &fragments);
-    let mut fetch = Fetch::begin(&published.offer(vec![]), &published.manifest, &[], nothing).unwrap();
+    let mut fetch = Fetch::begin(&published.offer(0), &published.manifest, &[], nothing).unwrap();
     let (mut needs, mut staged) = (0, 0);
     while let Some(need) = fetch.poll_need() {
         needs += 1;
@@ -130,13 +129,17 @@ fn large_fetches_are_staged_in_batches() {
 fn what_is_altered_is_refused_and_asked_for_again() {
     let one = fragment("a", 1);
     let published = publish(1, std::slice::from_ref(&one));
-    let mut wrong = encode_fragment(&one, None);
-    wrong.encoding = Encoding::Identity.into();
-    wrong.data = b"something else".to_vec();
-    let error = Fetch::begin(&published.offer(vec![wrong]), &published.manifest, &[], nothing).unwrap_err();
-    assert!(matches!(error, FetchError::Codec(CodecError::WrongContent { .. })), "{error}");
+    let mut wrong = published.offer(usize::MAX);
+    wrong.fragments[0].encoding = Encoding::Identity.into();
+    wrong.fragments[0].data = b"something else".to_vec();
+    let error = Fetch::begin(&wrong, &published.manifest, &[], nothing).unwrap_err();
+    assert!(matches!(error, FetchError::Refused(Refusal::WrongList)), "{error}");
+    // Where it builds on what is here, that may be at fault: the whole list is asked for first.
+    wrong.list = published.offer_after(Some(&published), 0).list;
+    let error = Fetch::begin(&wrong, &publish(1, &[]).manifest, &[&published.slot()], nothing).unwrap_err();
+    assert!(matches!(error, FetchError::WrongStep), "{error}");
 
-    let mut fetch = Fetch::begin(&published.offer(vec![]), &published.manifest, &[], nothing).unwrap();
+    let mut fetch = Fetch::begin(&published.offer(0), &published.manifest, &[], nothing).unwrap();
     fetch.poll_need().unwrap();
     let other = compress_fragment(b"something else").unwrap();
     assert!(fetch.handle_chunk(&chunk_at(&one.id, &other, 0, usize::MAX)).is_err());
@@ -148,6 +151,6 @@ fn what_is_altered_is_refused_and_asked_for_again() {
 fn a_list_that_the_manifest_does_not_name_is_refused() {
     let published = publish(1, &[fragment("a", 1)]);
     let other = publish(1, &[fragment("b", 1)]);
-    let error = Fetch::begin(&other.offer(vec![]), &published.manifest, &[], nothing).unwrap_err();
+    let error = Fetch::begin(&other.offer(0), &published.manifest, &[], nothing).unwrap_err();
     assert!(matches!(error, FetchError::Refused(Refusal::WrongList)), "{error}");
 }

@@ -74,7 +74,7 @@ impl Link {
         match tokio::time::timeout(ANSWER_DEADLINE, self.commands.recv()).await {
             Ok(Some(Command::Need(need))) => Ok(Some(need)),
             Ok(Some(Command::Restart(pause))) => Err(End::Pause(pause, "the agent starts over".to_owned())),
-            Ok(Some(Command::Applied(_))) | Err(_) => Ok(None),
+            Ok(Some(Command::Answer { .. })) | Err(_) => Ok(None),
             Ok(None) => Err(End::Closed),
         }
     }

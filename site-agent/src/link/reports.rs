@@ -1,17 +1,13 @@
-//! Reports out of the outbox, oldest first; forgotten once the core has them.
+//! The outbox in calls, for links that are up for seconds: oldest first, forgotten once the core has them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use skerry_core::id::SiteId;
 use skerry_proto::limits::MAX_REPORTS;
 use skerry_proto::v1::ReportRequest;
-use tokio::sync::watch;
-use tracing::warn;
 
-use super::backoff::Backoff;
 use super::{CALL_DEADLINE, Client, End, Link};
-use crate::clock::{share, wall_ms};
+use crate::clock::wall_ms;
 use crate::step::step;
 use crate::store::Store;
 
@@ -20,36 +16,13 @@ pub(super) struct Reports {
     site: SiteId,
     boot: [u8; 16],
     store: Arc<Store>,
-    added: watch::Receiver<u64>,
     client: Client,
 }
 
 impl Reports {
     /// Begins with a connection.
     pub(super) fn new(link: &Link, client: Client) -> Self {
-        let (store, added) = (Arc::clone(&link.store), link.outbox.clone());
-        Self { site: link.site.clone(), boot: link.boot, store, added, client }
-    }
-
-    /// Sends what waits, then what is added, for as long as the connection lives. A core that takes
-    /// no reports is asked again later; that does not end the stream.
-    pub(super) async fn run(mut self) -> End {
-        let mut backoff = Backoff::default();
-        loop {
-            self.added.mark_unchanged();
-            match self.send_all().await {
-                Ok(()) => {
-                    backoff.handle_success();
-                    if self.added.changed().await.is_err() {
-                        return End::Closed;
-                    }
-                }
-                Err(end) => {
-                    warn!("reports wait: {end:?}");
-                    tokio::time::sleep(backoff.next_pause(share()).max(Duration::from_secs(1))).await;
-                }
-            }
-        }
+        Self { site: link.site.clone(), boot: link.boot, store: Arc::clone(&link.store), client }
     }
 
     /// Sends until nothing waits.

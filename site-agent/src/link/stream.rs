@@ -1,35 +1,50 @@
 //! One connection with a stream: hello, then whatever either side has to say.
+//!
+//! What is to be said at one time is said in one message: each costs a packet and its acknowledgement.
 
+use std::sync::Arc;
+
+use skerry_core::id::Digest;
 use skerry_proto::v1::sync_request::Message as Request;
 use skerry_proto::v1::sync_response::Message as Response;
-use skerry_proto::v1::{SyncRequest, SyncResponse};
-use tokio::sync::mpsc;
+use skerry_proto::v1::{Applied, Offer, SyncRequest, SyncResponse};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 
 use super::backoff::Backoff;
-use super::{CALL_DEADLINE, Client, Command, End, Event, Link, reports, retry_after};
+use super::spool::Spool;
+use super::{CALL_DEADLINE, Client, Command, End, Event, Link, retry_after};
+use crate::clock::{share, wall_ms};
 
 /// How many requests wait for the connection to take them.
 const REQUESTS: usize = 16;
 
+/// A stream that is up.
+struct Talk {
+    requests: mpsc::Sender<SyncRequest>,
+    spool: Spool,
+    /// Raised when reports were added.
+    added: watch::Receiver<u64>,
+    /// The offer that came last.
+    offer: Option<Offered>,
+}
+
+/// What is to be known of an offer to speak of it.
+struct Offered {
+    number: u32,
+    manifest: Vec<u8>,
+    digest: Digest,
+}
+
 impl Link {
     /// Talks until the stream ends.
-    pub(super) async fn stream(&mut self, client: Client, backoff: &mut Backoff) -> End {
-        let reports = reports::Reports::new(self, client.clone());
-        let over = CancellationToken::new();
-        tokio::select! {
-            end = self.talk(client, backoff, over.clone()) => end,
-            // Reports wait for the core's first word: it may send the site away.
-            end = async { over.cancelled().await; reports.run().await } => end,
-        }
-    }
-
-    async fn talk(&mut self, mut client: Client, backoff: &mut Backoff, up: CancellationToken) -> End {
+    pub(super) async fn stream(&mut self, mut client: Client, backoff: &mut Backoff) -> End {
         let (requests, queue) = mpsc::channel(REQUESTS);
-        let hello = SyncRequest { message: Some(Request::Hello(self.hello())) };
+        let hello = Request::Hello(self.hello());
         let opened = async {
+            let hello = SyncRequest { message: Some(hello), ..SyncRequest::default() };
             requests.send(hello).await.map_err(|_| End::Closed)?;
             let mut stream = client.sync(ReceiverStream::new(queue)).await?.into_inner();
             let first = stream.message().await?;
@@ -40,36 +55,44 @@ impl Link {
             Ok(Err(end)) => return end,
             Err(_) => return End::Lost(format!("the core said nothing for {} s", CALL_DEADLINE.as_secs())),
         };
-        let first = match first {
-            Some(SyncResponse { message: Some(Response::RetryAfter(retry)) }) => {
-                return retry_after(retry.seconds, &retry.reason);
-            }
-            other => other,
-        };
-        backoff.handle_success();
-        let up_and_first = async {
-            self.tell(Event::Up).await?;
-            up.cancel();
-            self.hear(first).await
-        };
-        if let Err(end) = up_and_first.await {
-            return end;
+        if let Some(SyncResponse { message: Some(Response::RetryAfter(retry)), .. }) = first {
+            return retry_after(retry.seconds, &retry.reason);
         }
-        self.converse(&requests, &mut stream).await
+        backoff.handle_success();
+        let mut talk = Talk {
+            requests,
+            spool: Spool::new(Arc::clone(&self.store)),
+            added: self.outbox.clone(),
+            offer: None,
+        };
+        talk.added.mark_changed();
+        let up = async {
+            self.tell(Event::Up).await?;
+            self.hear(&mut talk, first).await
+        };
+        match up.await {
+            Ok(()) => self.converse(&mut talk, &mut stream).await,
+            Err(end) => end,
+        }
     }
 
-    async fn converse(
-        &mut self,
-        requests: &mpsc::Sender<SyncRequest>,
-        stream: &mut Streaming<SyncResponse>,
-    ) -> End {
+    async fn converse(&mut self, talk: &mut Talk, stream: &mut Streaming<SyncResponse>) -> End {
         loop {
+            let again = talk.spool.poll_timeout();
             let outcome = tokio::select! {
                 heard = stream.message() => match heard {
-                    Ok(message) => self.hear(message).await,
+                    Ok(message) => self.hear(talk, message).await,
                     Err(status) => Err(status.into()),
                 },
-                command = self.commands.recv() => say(requests, command).await,
+                command = self.commands.recv() => talk.say(command).await,
+                added = talk.added.changed() => match added {
+                    Ok(()) => talk.send(None).await,
+                    Err(_) => Err(End::Closed),
+                },
+                () = sleep_until(again) => {
+                    talk.spool.handle_timeout();
+                    talk.send(None).await
+                }
             };
             if let Err(end) = outcome {
                 return end;
@@ -78,11 +101,15 @@ impl Link {
     }
 
     /// Hands on what the core said. What a newer core says beside that is passed over.
-    async fn hear(&self, response: Option<SyncResponse>) -> Result<(), End> {
+    async fn hear(&self, talk: &mut Talk, response: Option<SyncResponse>) -> Result<(), End> {
         let Some(response) = response else { return Err(End::Lost("the core hung up".to_owned())) };
+        talk.hear_of_reports(&response).await?;
         match response.message {
             Some(Response::Current(_)) => self.tell(Event::Current).await,
-            Some(Response::Offer(offer)) => self.tell(Event::Offer(Box::new(offer))).await,
+            Some(Response::Offer(offer)) => {
+                talk.offer = Some(Offered::of(&offer));
+                self.tell(Event::Offer(Box::new(offer))).await
+            }
             Some(Response::Chunk(chunk)) => self.tell(Event::Chunk(chunk)).await,
             Some(Response::RetryAfter(retry)) => Err(retry_after(retry.seconds, &retry.reason)),
             None => Ok(()),
@@ -90,13 +117,59 @@ impl Link {
     }
 }
 
-async fn say(requests: &mpsc::Sender<SyncRequest>, command: Option<Command>) -> Result<(), End> {
-    let message = match command {
-        None => return Err(End::Closed),
-        Some(Command::Restart(pause)) => return Err(End::Pause(pause, "the agent starts over".to_owned())),
-        Some(Command::Need(need)) => Request::Need(need),
-        Some(Command::Applied(applied)) => Request::Applied(applied),
-    };
-    let request = SyncRequest { message: Some(message) };
-    requests.send(request).await.map_err(|_| End::Lost("the core takes no more".to_owned()))
+impl Offered {
+    fn of(offer: &Offer) -> Self {
+        let digest = Digest::of(&offer.manifest);
+        Self { number: offer.number, manifest: offer.manifest.clone(), digest }
+    }
+}
+
+impl Talk {
+    async fn say(&mut self, command: Option<Command>) -> Result<(), End> {
+        match command {
+            None => Err(End::Closed),
+            Some(Command::Restart(pause)) => Err(End::Pause(pause, "the agent starts over".to_owned())),
+            Some(Command::Need(need)) => self.send(Some(Request::Need(need))).await,
+            Some(Command::Answer { manifest, refused }) => {
+                // The word on an offer that was replaced is of no interest to the core.
+                let offer = self.offer.as_ref().filter(|offer| offer.digest == manifest);
+                let applied = offer.map(|offer| Applied { offer: offer.number, refused });
+                self.send(applied.map(Request::Applied)).await
+            }
+        }
+    }
+
+    /// Sends a message, and with it the reports that wait.
+    async fn send(&mut self, message: Option<Request>) -> Result<(), End> {
+        let runs = matches!(&message, Some(Request::Applied(applied)) if applied.refused.is_empty());
+        let manifest = self.offer.as_ref().filter(|_| runs).map(|offer| offer.manifest.as_slice());
+        self.added.mark_unchanged();
+        let reports =
+            self.spool.poll_packed(manifest, Instant::now(), wall_ms(), share()).unwrap_or_default();
+        if message.is_none() && reports.is_empty() {
+            return Ok(());
+        }
+        let request = SyncRequest { message, reports };
+        self.requests.send(request).await.map_err(|_| End::Lost("the core takes no more".to_owned()))
+    }
+
+    /// Takes what a response says of reports; then the next ones may follow.
+    async fn hear_of_reports(&mut self, response: &SyncResponse) -> Result<(), End> {
+        if response.reports_retry_seconds > 0 {
+            self.spool.handle_not_kept(response.reports_retry_seconds, Instant::now(), share());
+        }
+        if response.acknowledged > 0 {
+            let forgotten = self.spool.handle_acknowledged(response.acknowledged).await;
+            forgotten.map_err(|error| End::Lost(error.to_string()))?;
+            return self.send(None).await;
+        }
+        Ok(())
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }

@@ -65,11 +65,14 @@ impl Site {
         let floor =
             Floor { epoch: manifest.epoch, generation: manifest.generation, manifest: held.bundle.digest };
         let floors = Floors { floor: Some(floor), trusted_ms: self.trusted.at(self.clock.now()) };
+        // Kept and sent together: what came of the offer, and how the site is now.
         let event = report::of_event(Kind::Applied, manifest, "", wall_ms());
-        self.store.commit(&floors, vec![event])?;
+        let state = report::bound(self.state(Some(held)));
+        self.store.commit(&floors, vec![event, report::of_state(state.clone(), wall_ms())])?;
         step("agent.apply.committed");
         info!(generation = manifest.generation, revision = manifest.revision, "runs the new bundle");
         self.current = self.candidate.take();
+        self.note_reported(state);
         self.answer(floor.manifest, "");
         step("agent.apply.answered");
         self.publish_identity();
@@ -102,12 +105,16 @@ impl Site {
         step("agent.apply.condemned");
         let refused = Refused { digest: held.bundle.digest, reason: reason.to_owned() };
         let event = report::of_event(Kind::RolledBack, &held.bundle.manifest, reason, wall_ms());
-        self.store.drop_candidate(Some(&refused), vec![event])?;
+        let state = report::bound(self.state(self.current.as_ref()));
+        let state_report = report::of_state(state.clone(), wall_ms());
+        self.store.drop_candidate(Some(&refused), vec![event, state_report])?;
         step("agent.apply.rolled-back");
         warn!(generation = held.bundle.manifest.generation, "goes back to the bundle before: {reason}");
         self.candidate = None;
+        self.note_reported(state);
         self.answer(refused.digest, reason);
         self.refused = Some(refused);
+        self.publish_identity();
         self.wake_reports();
         Ok(())
     }

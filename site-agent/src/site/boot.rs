@@ -62,6 +62,7 @@ impl Site {
         site.publish_identity();
         site.handle_workloads(loaded);
         site.resume(saved)?;
+        site.publish_identity();
         site.reporter.handle_change(site.clock.now());
         site.settle();
         Ok(site)

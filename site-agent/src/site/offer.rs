@@ -7,7 +7,7 @@ use skerry_core::accept::{Terms, Verdict, accept, check_removals};
 use skerry_core::bundle::v1::Manifest;
 use skerry_core::id::{Digest, NamespacedName, Timestamp};
 use skerry_proto::v1::site_event::Kind;
-use skerry_proto::v1::{Applied, Chunk, Offer};
+use skerry_proto::v1::{Chunk, Offer};
 use tracing::{info, warn};
 
 use super::boot::hold;
@@ -15,7 +15,7 @@ use super::publish::Lowered;
 use super::{Held, Site};
 use crate::clock::Now;
 use crate::fetch::{Fetch, FetchError, Fragment};
-use crate::link::{Command, Identity};
+use crate::link::Command;
 use crate::machine::Origin;
 use crate::step::step;
 use crate::store::{Refused, Slot, StoreError};
@@ -92,10 +92,9 @@ impl Site {
                 self.fetch = Some(fetch);
                 self.advance(now);
             }
-            Err(FetchError::UnknownBase(base)) => {
-                info!("the offer builds on list {base}, which is not here: asks for all of it");
-                let manifest = self.current.as_ref().map(|held| held.slot.digest());
-                self.out.identity.send_replace(Identity { manifest, list: None });
+            Err(error @ (FetchError::UnknownBase(_) | FetchError::WrongStep)) => {
+                info!("asks for the whole list: {error}");
+                self.out.identity.send_modify(|identity| identity.list = None);
                 self.tell_link(Command::Restart(Duration::ZERO));
             }
             Err(FetchError::Refused(refusal)) => self.refuse(digest, manifest, &refusal.to_string()),
@@ -191,13 +190,13 @@ impl Site {
         warn!(manifest = digest.short(), "refused: {reason}");
         self.answer(digest, reason);
         self.refused = Some(Refused { digest, reason: reason.to_owned() });
+        self.publish_identity();
         self.report_event(Kind::BundleRefused, manifest, reason);
     }
 
     /// Tells the core what became of an offer; no reason: it runs.
     pub(super) fn answer(&self, digest: Digest, reason: &str) {
-        let applied = Applied { manifest: digest.as_bytes().to_vec(), refused: reason.to_owned() };
-        self.tell_link(Command::Applied(applied));
+        self.tell_link(Command::Answer { manifest: digest, refused: reason.to_owned() });
     }
 
     /// Says why the offer is not followed, which needs no disk, and asks for it again in a while. It is

@@ -7,7 +7,7 @@ use skerry_proto::v1::proxy_state::Phase as WirePhase;
 use skerry_proto::v1::{ProxyState, SiteState};
 use tracing::warn;
 
-use super::Site;
+use super::{Held, Site};
 use crate::clock::{Now, wall_ms};
 use crate::launcher::Mode;
 use crate::layout::replace_file;
@@ -18,34 +18,42 @@ impl Site {
     /// Keeps a state report if one is due.
     pub(super) fn report_state(&mut self, now: Now) {
         let mut reporter = std::mem::take(&mut self.reporter);
-        let state = reporter.poll_state(now, || self.state());
+        let state = reporter.poll_state(now, || self.state(self.current.as_ref()));
         self.reporter = reporter;
         let Some(state) = state else { return };
-        if let Err(error) = replace_file(&self.status_file, &to_json(&state)) {
-            warn!("cannot write {}: {error}", self.status_file.display());
-        }
+        self.show(&state);
         self.keep_reports(vec![report::of_state(state, wall_ms())]);
         if !self.unsaved.is_empty() {
             self.reporter.handle_not_kept(now);
         }
     }
 
-    fn state(&self) -> SiteState {
-        let manifest = self.manifest();
+    /// Takes note of a state that was kept together with what it came from.
+    pub(super) fn note_reported(&mut self, state: SiteState) {
+        self.show(&state);
+        self.reporter.handle_reported(self.clock.now(), state);
+    }
+
+    /// Writes a state for people.
+    fn show(&self, state: &SiteState) {
+        if let Err(error) = replace_file(&self.status_file, &to_json(state)) {
+            warn!("cannot write {}: {error}", self.status_file.display());
+        }
+    }
+
+    /// The site's state when it runs this bundle.
+    pub(super) fn state(&self, runs: Option<&Held>) -> SiteState {
+        let manifest = runs.map(|held| held.bundle.manifest.clone()).unwrap_or_default();
         let problems = self.workload_problems.iter().chain(self.publisher.problems()).cloned();
         SiteState {
-            manifest: self
-                .current
-                .as_ref()
-                .map(|held| held.bundle.digest.as_bytes().to_vec())
-                .unwrap_or_default(),
+            manifest: runs.map(|held| held.bundle.digest.as_bytes().to_vec()).unwrap_or_default(),
             epoch: manifest.epoch,
             generation: manifest.generation,
             revision: manifest.revision,
             proxies: self.proxies(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             workload_problems: self
-                .lacks_envoy()
+                .lacks_envoy(runs)
                 .into_iter()
                 .chain(problems)
                 .take(MAX_WORKLOAD_PROBLEMS)
@@ -56,8 +64,8 @@ impl Site {
         }
     }
 
-    fn lacks_envoy(&self) -> Option<String> {
-        let asks = self.current.as_ref()?.bundle.settings.supervision() == Supervision::Agent;
+    fn lacks_envoy(&self, runs: Option<&Held>) -> Option<String> {
+        let asks = runs?.bundle.settings.supervision() == Supervision::Agent;
         let help = "the site asks the agent to run its proxies, and the agent has no Envoy (help: start it with --envoy)";
         (asks && self.envoy.is_none()).then(|| help.to_owned())
     }
@@ -82,12 +90,16 @@ impl Site {
                 workload: name.to_string(),
                 phase: phase.into(),
                 detail,
-                config_hash: acked.map(|hash| hash.to_string()).unwrap_or_default(),
+                config_hash: acked.map(|hash| hash.prefix().as_bytes().to_vec()).unwrap_or_default(),
                 restarts: launcher.map_or(0, |launcher| launcher.restarts),
             }
         };
         self.machine.proxies().phases().map(state).collect()
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn to_json(state: &SiteState) -> Vec<u8> {
@@ -96,7 +108,7 @@ fn to_json(state: &SiteState) -> Vec<u8> {
             "workload": proxy.workload,
             "phase": proxy.phase().as_str_name().trim_start_matches("PHASE_").to_lowercase(),
             "detail": proxy.detail,
-            "configHash": proxy.config_hash,
+            "configHash": hex(&proxy.config_hash),
             "restarts": proxy.restarts,
         })
     });

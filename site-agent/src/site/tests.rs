@@ -5,8 +5,9 @@ use std::time::Duration;
 use prost::Message as _;
 use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_core::id::Digest;
-use skerry_proto::codec::encode_fragment;
-use skerry_proto::v1::{Applied, ListDelta, Offer, report};
+use skerry_proto::codec::encode_list;
+use skerry_proto::codec::list::Step;
+use skerry_proto::v1::{Offer, report};
 
 use super::*;
 use crate::args::XdsVariant;
@@ -65,11 +66,8 @@ impl Published {
     }
 
     fn offer(&self) -> Mail {
-        let list = v1::FragmentList::decode(&*self.contents.list).unwrap();
-        let fragments =
-            self.contents.fragments.iter().map(|fragment| encode_fragment(fragment, None)).collect();
-        let list = ListDelta { upserts: list.fragments, ..Default::default() };
-        let offer = Offer { manifest: self.manifest.clone(), list: Some(list), fragments };
+        let Step { list, fragments } = encode_list(None, &[], &self.contents.fragments, usize::MAX);
+        let offer = Offer { manifest: self.manifest.clone(), list: Some(list), fragments, number: 1 };
         Mail::Link(LinkEvent::Offer(Box::new(offer)))
     }
 }
@@ -127,8 +125,8 @@ impl Bench {
     fn answers(&mut self) -> Vec<(Digest, String)> {
         let mut answers = Vec::new();
         while let Ok(command) = self.commands.as_mut().unwrap().try_recv() {
-            if let Command::Applied(Applied { manifest, refused }) = command {
-                answers.push((Digest::from_slice(&manifest).unwrap(), refused));
+            if let Command::Answer { manifest, refused } = command {
+                answers.push((manifest, refused));
             }
         }
         answers
@@ -188,7 +186,10 @@ fn an_offer_becomes_current_and_is_answered() {
     assert_eq!(bench.answers(), [(first.digest(), String::new())]);
     assert_eq!((bench.generation(), bench.events()), (1, vec!["Applied: ".to_owned()]));
     let identity = *bench.identity.as_ref().unwrap().borrow();
-    assert_eq!(identity, Identity { manifest: Some(first.digest()), list: Some(first.contents.digest) });
+    assert_eq!(
+        identity,
+        Identity { manifest: Some(first.digest()), list: Some(first.contents.digest), refused: None }
+    );
     let folder = Layout::new(bench.folder.path()).proxy(&proxy("a"));
     assert!(folder.static_bootstrap().is_file() && folder.ads_bootstrap().is_file());
     assert_eq!(bench.store.floors().unwrap().trusted_ms / 1_000, 1);
@@ -339,7 +340,7 @@ fn a_list_that_is_not_here_is_asked_for_whole() {
     let command = bench.commands.as_mut().unwrap().try_recv().unwrap();
     assert!(matches!(command, Command::Restart(Duration::ZERO)), "{command:?}");
     let identity = *bench.identity.as_ref().unwrap().borrow();
-    assert_eq!(identity, Identity { manifest: Some(publish(1).digest()), list: None });
+    assert_eq!(identity, Identity { manifest: Some(publish(1).digest()), list: None, refused: None });
 }
 
 /// A bundle that no proxy can be given is refused; one that merely leaves a broken workload as it is

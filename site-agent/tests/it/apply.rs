@@ -38,7 +38,7 @@ async fn the_first_bundle_is_served_and_reported() {
     assert_eq!((state.generation, state.workloads), (1, 2));
     assert_eq!(
         (state.proxies[0].workload.as_str(), state.proxies[0].config_hash.len()),
-        ("shop/client-1", 64)
+        ("shop/client-1", 8)
     );
     assert_eq!(state.workload_problems, Vec::<String>::new());
     assert_eq!(core.log().events(), [("APPLIED".to_owned(), String::new())]);

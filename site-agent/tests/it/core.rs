@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use skerry_core::bundle::v1::FragmentList;
 use skerry_core::id::Digest;
-use skerry_proto::codec::{chunk_at, compress_fragment, encode_fragment};
+use skerry_proto::codec::list::Step;
+use skerry_proto::codec::reports::Context;
+use skerry_proto::codec::{chunk_at, compress_fragment, encode_list};
 use skerry_proto::v1::pull_response::Outcome;
 use skerry_proto::v1::site_sync_server::{SiteSync, SiteSyncServer};
 use skerry_proto::v1::sync_request::Message as Asked;
 use skerry_proto::v1::sync_response::Message as Said;
 use skerry_proto::v1::{
-    Applied, Chunk, Current, Hello, ListDelta, Need, Offer, PullRequest, PullResponse, Report, ReportRequest,
-    ReportResponse, RetryAfter, SiteState, SyncRequest, SyncResponse, report,
+    Chunk, Current, Hello, Need, Offer, PullRequest, PullResponse, Report, ReportRequest, ReportResponse,
+    RetryAfter, SiteState, SyncRequest, SyncResponse, report,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -29,7 +30,8 @@ use crate::bundle::Published;
 #[derive(Default)]
 pub(crate) struct Log {
     pub(crate) hellos: Vec<Hello>,
-    pub(crate) applied: Vec<Applied>,
+    /// What became of which manifest; no words: it runs.
+    pub(crate) applied: Vec<(Digest, String)>,
     pub(crate) reports: BTreeMap<u64, Report>,
     pub(crate) wants: usize,
     /// Send the site away this often.
@@ -41,6 +43,13 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// Keeps reports; returns the highest number.
+    fn keep(&mut self, reports: Vec<Report>) -> u64 {
+        let acknowledged = reports.last().map_or(0, |report| report.seq);
+        self.reports.extend(reports.into_iter().map(|report| (report.seq, report)));
+        acknowledged
+    }
+
     /// The newest state that was reported.
     pub(crate) fn state(&self) -> Option<SiteState> {
         self.reports.values().rev().find_map(|report| match &report.body {
@@ -60,6 +69,16 @@ impl Log {
         };
         self.reports.values().filter_map(event).collect()
     }
+}
+
+/// What the core knows of one stream.
+#[derive(Default)]
+struct Talk {
+    /// What the site runs, as its hello says it.
+    running: Vec<u8>,
+    /// The manifests that were offered.
+    offers: BTreeMap<u32, Vec<u8>>,
+    context: Context,
 }
 
 #[derive(Clone)]
@@ -124,28 +143,20 @@ impl Core {
     pub(crate) fn verdict(&self, published: &Published) -> Option<String> {
         let digest = published.digest();
         let log = self.log();
-        log.applied
-            .iter()
-            .rev()
-            .find(|applied| applied.manifest == digest.as_bytes())
-            .map(|applied| applied.refused.clone())
+        log.applied.iter().rev().find(|(manifest, _)| *manifest == digest).map(|(_, refused)| refused.clone())
     }
 }
 
 impl Shared {
     fn answer(&self, running: &[u8]) -> Option<Said> {
         let published = self.published.borrow().clone()?;
-        if published.digest().as_bytes()[..] == *running {
-            return Some(Said::Current(Current { manifest: running.to_vec() }));
+        if published.digest().prefix().as_bytes()[..] == *running {
+            return Some(Said::Current(Current {}));
         }
-        let list: FragmentList = prost::Message::decode(&*published.contents.list).unwrap();
-        let fragments = if self.log.lock().unwrap().inline {
-            published.contents.fragments.iter().map(|fragment| encode_fragment(fragment, None)).collect()
-        } else {
-            Vec::new()
-        };
-        let list = ListDelta { upserts: list.fragments, ..Default::default() };
-        Some(Said::Offer(Offer { manifest: published.manifest.clone(), list: Some(list), fragments }))
+        let room = if self.log.lock().unwrap().inline { usize::MAX } else { 0 };
+        let Step { list, fragments } = encode_list(None, &[], &published.contents.fragments, room);
+        let manifest = published.manifest.clone();
+        Some(Said::Offer(Offer { manifest, list: Some(list), fragments, number: 0 }))
     }
 
     fn chunks(&self, need: &Need) -> Vec<Chunk> {
@@ -181,46 +192,79 @@ impl Shared {
 
     async fn talk(self, mut stream: Streaming<SyncRequest>, out: mpsc::Sender<Result<SyncResponse, Status>>) {
         let mut published = self.published.subscribe();
-        let mut running = Vec::new();
+        let mut talk = Talk::default();
         loop {
             let said = tokio::select! {
-                asked = stream.message() => match asked.ok().flatten().and_then(|request| request.message) {
+                asked = stream.message() => match self.take(&mut talk, asked.ok().flatten(), &out).await {
                     None => return,
-                    Some(Asked::Hello(hello)) => {
-                        running.clone_from(&hello.manifest);
+                    Some(None) => Vec::new(),
+                    Some(Some(Asked::Hello(hello))) => {
+                        talk.running.clone_from(&hello.manifest);
                         self.log.lock().unwrap().hellos.push(hello);
                         published.mark_unchanged();
                         let busy = self.is_busy().map(Said::RetryAfter);
-                        busy.or_else(|| self.answer(&running)).into_iter().collect()
+                        busy.or_else(|| self.answer(&talk.running)).into_iter().collect()
                     }
-                    Some(Asked::Need(need)) => {
+                    Some(Some(Asked::Need(need))) => {
                         self.log.lock().unwrap().wants += need.fragments.len();
                         self.chunks(&need).into_iter().map(Said::Chunk).collect::<Vec<_>>()
                     }
-                    Some(Asked::Applied(applied)) => {
+                    Some(Some(Asked::Applied(applied))) => {
+                        let manifest = Digest::of(&talk.offers[&applied.offer]);
                         if applied.refused.is_empty() {
-                            running.clone_from(&applied.manifest);
+                            talk.running = manifest.prefix().as_bytes().to_vec();
                         }
-                        self.log.lock().unwrap().applied.push(applied);
+                        self.log.lock().unwrap().applied.push((manifest, applied.refused));
                         Vec::new()
                     }
                 },
-                _ = published.changed() => self.answer(&running).into_iter().collect(),
+                _ = published.changed() => self.answer(&talk.running).into_iter().collect(),
             };
-            if self.say(said, &out).await.is_none() {
+            if self.say(&mut talk, said, &out).await.is_none() {
                 return;
             }
         }
     }
 
-    async fn say(&self, said: Vec<Said>, out: &mpsc::Sender<Result<SyncResponse, Status>>) -> Option<()> {
+    /// Keeps the reports of a request, and says so; returns its message.
+    async fn take(
+        &self,
+        talk: &mut Talk,
+        request: Option<SyncRequest>,
+        out: &mpsc::Sender<Result<SyncResponse, Status>>,
+    ) -> Option<Option<Asked>> {
+        let SyncRequest { message, reports } = request?;
+        if !reports.is_empty() {
+            let runs = match &message {
+                Some(Asked::Applied(applied)) if applied.refused.is_empty() => {
+                    talk.offers.get(&applied.offer).map(Vec::as_slice)
+                }
+                _ => None,
+            };
+            let reports = talk.context.unpack(&reports, runs).unwrap().reports;
+            let acknowledged = self.log.lock().unwrap().keep(reports);
+            out.send(Ok(SyncResponse { acknowledged, ..SyncResponse::default() })).await.ok()?;
+        }
+        Some(message)
+    }
+
+    async fn say(
+        &self,
+        talk: &mut Talk,
+        said: Vec<Said>,
+        out: &mpsc::Sender<Result<SyncResponse, Status>>,
+    ) -> Option<()> {
         let break_after = std::mem::take(&mut self.log.lock().unwrap().break_after);
         let is_chunks = matches!(said.first(), Some(Said::Chunk(_)));
-        for (at, message) in said.into_iter().enumerate() {
+        for (at, mut message) in said.into_iter().enumerate() {
+            if let Said::Offer(offer) = &mut message {
+                offer.number = u32::try_from(talk.offers.len()).unwrap() + 1;
+                talk.offers.insert(offer.number, offer.manifest.clone());
+            }
             if is_chunks && break_after > 0 && at >= break_after {
                 return None;
             }
-            out.send(Ok(SyncResponse { message: Some(message) })).await.ok()?;
+            out.send(Ok(SyncResponse { message: Some(message), ..SyncResponse::default() })).await.ok()?;
         }
         if !is_chunks {
             self.log.lock().unwrap().break_after = break_after;
@@ -256,12 +300,7 @@ impl SiteSync for Shared {
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
-        let mut log = self.log.lock().unwrap();
-        let mut acknowledged = 0;
-        for report in request.into_inner().reports {
-            acknowledged = report.seq;
-            log.reports.insert(report.seq, report);
-        }
+        let acknowledged = self.log.lock().unwrap().keep(request.into_inner().reports);
         Ok(Response::new(ReportResponse { acknowledged }))
     }
 }

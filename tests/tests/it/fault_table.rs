@@ -60,7 +60,7 @@ impl World {
         source.repo.copy_from(&policies()).expect("the fixture is there");
         let revision = source.publish("first", &[SITE]).await;
         let view = source.core.fleet().await.expect("the core answers");
-        let hash = view.state(SITE).expect("it has reported").proxies[0].config_hash.clone();
+        let hash = hex(&view.state(SITE).expect("it has reported").proxies[0].config_hash);
         assert!(!hash.is_empty(), "a proxy that is ready has a hash");
         Self { source, place, agent, revision, hash }
     }
@@ -168,7 +168,7 @@ impl World {
         let view =
             self.source.core.settled(&self.revision, &[SITE], DEADLINE).await.expect("both ends agree");
         let state = view.state(SITE).expect("it has reported");
-        assert_eq!((state.generation, &state.proxies[0].config_hash), (1, &self.hash), "{row:?}");
+        assert_eq!((state.generation, hex(&state.proxies[0].config_hash)), (1, self.hash.clone()), "{row:?}");
     }
 }
 
@@ -178,4 +178,8 @@ async fn invariant_5_whatever_is_down_the_rest_serves_and_all_comes_back() {
     for row in TABLE {
         world.walk(row).await;
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

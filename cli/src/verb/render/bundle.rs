@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use prost::Message as _;
 use serde_json::{Value, json};
-use skerry_core::bundle::v1;
-use skerry_proto::v1::{Encoding, FragmentData, ListDelta, Offer};
+use skerry_core::bundle::{FragmentKey, v1};
+use skerry_proto::v1::{Encoding, FragmentData, ListDelta, ListEntry, Offer};
 
 use crate::error::CliError;
 use crate::outcome::Outcome;
@@ -87,17 +87,14 @@ fn to_value(rendered: &Rendered, chosen: &Chosen) -> Value {
 }
 
 fn to_offer(rendered: &Rendered, chosen: &Chosen) -> Offer {
-    // Verified a moment ago.
-    let list = v1::FragmentList::decode(&*chosen.contents.list).unwrap_or_default();
-    let fragments = chosen.contents.fragments.iter().map(|fragment| FragmentData {
-        id: fragment.id.as_bytes().to_vec(),
-        encoding: Encoding::Identity.into(),
-        base: Vec::new(),
-        data: fragment.bytes.to_vec(),
-    });
+    let fragments = &chosen.contents.fragments;
+    let entry = |key: &FragmentKey| ListEntry { key: key.to_string(), ..ListEntry::default() };
+    let data = |bytes: &[u8]| FragmentData { encoding: Encoding::Identity.into(), data: bytes.to_vec() };
+    let upserts = fragments.iter().map(|fragment| entry(&fragment.key)).collect();
     Offer {
         manifest: rendered.manifest.clone(),
-        list: Some(ListDelta { base: Vec::new(), upserts: list.fragments, removals: Vec::new() }),
-        fragments: fragments.collect(),
+        list: Some(ListDelta { upserts, ..ListDelta::default() }),
+        fragments: fragments.iter().map(|fragment| data(&fragment.bytes)).collect(),
+        number: 1,
     }
 }

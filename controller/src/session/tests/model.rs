@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use skerry_core::bundle::v1::FragmentList;
-use skerry_core::delta::patch;
-use skerry_proto::codec::{Assembly, decode_fragment};
-use skerry_proto::list_delta::from_wire;
+use skerry_proto::codec::list::Stepped;
+use skerry_proto::codec::{Assembly, decode_list};
 
 use super::*;
 
@@ -62,22 +61,17 @@ impl Agent {
     }
 
     fn take_offer(&mut self, offer: Offer) {
-        let (base, change) = from_wire(offer.list.clone().unwrap()).unwrap();
-        let own = if base.is_some() { self.list.clone() } else { FragmentList::default() };
-        if let Some(base) = base {
-            assert_eq!(
-                Digest::of(&prost::Message::encode_to_vec(&self.list)),
-                base,
-                "the base is what the site has"
-            );
+        let delta = offer.list.as_ref().unwrap();
+        let own = if delta.base.is_empty() { FragmentList::default() } else { self.list.clone() };
+        if !delta.base.is_empty() {
+            let has = Digest::of(&prost::Message::encode_to_vec(&self.list));
+            assert_eq!(has.prefix().as_bytes()[..], delta.base, "the base is what the site has");
         }
-        let list = patch(&own, &change);
+        let known = |id: &Digest| self.fragments.get(id).cloned();
+        let Stepped { list, fragments } = decode_list(delta, &offer.fragments, &own, known).unwrap();
         let manifest: Manifest = prost::Message::decode(&*offer.manifest).unwrap();
         assert_eq!(Digest::of(&prost::Message::encode_to_vec(&list)).as_bytes(), &*manifest.list);
-        for data in &offer.fragments {
-            let bytes = decode_fragment(data, |id| self.fragments.get(id).cloned()).unwrap();
-            self.fragments.insert(Digest::of(&bytes), bytes.into());
-        }
+        self.fragments.extend(fragments);
         (self.candidate, self.assembly, self.has_answered) = (Some((offer, list)), None, false);
     }
 

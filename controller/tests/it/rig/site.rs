@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use skerry_core::bundle::{SCHEMA, v1::FragmentList, v1::Manifest};
-use skerry_core::delta::patch;
 use skerry_core::id::Digest;
-use skerry_proto::codec::{Assembly, decode_fragment};
+use skerry_proto::codec::list::Stepped;
+use skerry_proto::codec::{Assembly, decode_list};
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
-use skerry_proto::list_delta::from_wire;
 use skerry_proto::v1::{
     Applied, Hello, Need, Offer, Report, ReportRequest, SiteState, SyncRequest, SyncResponse, report::Body,
     sync_request, sync_response::Message,
@@ -62,18 +61,20 @@ impl TestSite {
     }
 
     pub(crate) fn hello(&self) -> Hello {
-        let list = Digest::of(&self.list.encode_to_vec()).as_bytes().to_vec();
+        let start = |bytes: &[u8]| Digest::of(bytes).prefix().as_bytes().to_vec();
+        let has = |bytes: &[u8]| if self.manifest.is_empty() { vec![] } else { start(bytes) };
         let (epoch, generation) = self.place();
         Hello {
             protocol: PROTOCOL,
             site: self.name.clone(),
-            manifest: self.digest(),
-            list: if self.manifest.is_empty() { vec![] } else { list },
+            manifest: has(&self.manifest),
+            list: has(&self.list.encode_to_vec()),
             schema: SCHEMA,
             agent_version: "test".to_owned(),
             boot: vec![1; BOOT_BYTES],
             epoch,
             generation,
+            ..Hello::default()
         }
     }
 
@@ -142,8 +143,8 @@ impl Connected<'_> {
     /// Takes the next offer with all its fragments, checks it, and says that it runs.
     pub(crate) async fn take_offer(&mut self) -> Taken {
         let taken = self.fetch_offer().await;
-        let manifest = Digest::of(&taken.offer.manifest).as_bytes().to_vec();
-        self.send(sync_request::Message::Applied(Applied { manifest, refused: String::new() })).await;
+        let offer = taken.offer.number;
+        self.send(sync_request::Message::Applied(Applied { offer, refused: String::new() })).await;
         taken
     }
 
@@ -154,19 +155,17 @@ impl Connected<'_> {
             other => panic!("an offer is due, not {other:?}"),
         };
         let manifest = Manifest::decode(&*offer.manifest).expect("a manifest is protobuf");
-        let (base, change) =
-            from_wire(offer.list.clone().expect("an offer has a list")).expect("the base is a digest");
-        let own = if base.is_some() { self.site.list.clone() } else { FragmentList::default() };
-        let list = patch(&own, &change);
+        let delta = offer.list.as_ref().expect("an offer has a list");
+        let own = if delta.base.is_empty() { FragmentList::default() } else { self.site.list.clone() };
+        let known = |id: &Digest| self.site.fragments.get(id).cloned();
+        let stepped = decode_list(delta, &offer.fragments, &own, known).expect("it decodes");
+        let Stepped { list, fragments } = stepped;
         assert_eq!(
             Digest::of(&list.encode_to_vec()).as_bytes(),
             &*manifest.list,
             "the list is the manifest's"
         );
-        for data in &offer.fragments {
-            let bytes = decode_fragment(data, |id| self.site.fragments.get(id).cloned()).expect("it decodes");
-            self.site.fragments.insert(Digest::of(&bytes), bytes.into());
-        }
+        self.site.fragments.extend(fragments);
         let responses = 1 + self.fetch_missing(&list).await;
         (self.site.manifest, self.site.list) = (offer.manifest.clone(), list);
         Taken { offer, manifest, responses }
@@ -197,5 +196,5 @@ impl Connected<'_> {
 }
 
 fn request(message: sync_request::Message) -> SyncRequest {
-    SyncRequest { message: Some(message) }
+    SyncRequest { message: Some(message), ..SyncRequest::default() }
 }

@@ -1,0 +1,93 @@
+//! The outbox on a stream: one batch is under way at a time, and forgotten once the core has it.
+//!
+//! Decides what is sent and when again; time and chance are arguments. Must not know of the stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use skerry_proto::codec::reports::Context;
+use skerry_proto::limits::MAX_REPORTS;
+use skerry_proto::v1::Reports;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::backoff::Backoff;
+use crate::step::step;
+use crate::store::{Store, StoreError};
+
+/// How long the core may take to keep a batch; then it is sent again. Behind chunks of fragments on a thin link an
+/// answer takes a while, and a batch that comes twice counts once.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Reports on one stream.
+pub(super) struct Spool {
+    store: Arc<Store>,
+    context: Context,
+    backoff: Backoff,
+    /// The last number of the batch that is under way.
+    under_way: Option<u64>,
+    /// When to send again: what is under way, or what the core did not keep.
+    again: Option<Instant>,
+}
+
+impl Spool {
+    /// Begins with a stream.
+    pub(super) fn new(store: Arc<Store>) -> Self {
+        let (context, backoff) = (Context::default(), Backoff::default());
+        Self { store, context, backoff, under_way: None, again: None }
+    }
+
+    /// Returns when `handle_timeout` is due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.again
+    }
+
+    /// What was under way is due again.
+    pub(super) fn handle_timeout(&mut self) {
+        (self.under_way, self.again) = (None, None);
+    }
+
+    /// The core has kept reports.
+    pub(super) async fn handle_acknowledged(&mut self, seq: u64) -> Result<(), StoreError> {
+        step("agent.spool.acknowledged");
+        if self.under_way.is_some_and(|last| last <= seq) {
+            (self.under_way, self.again) = (None, None);
+            self.backoff.handle_success();
+        }
+        // It may wait for another writer, and for the disk.
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || store.forget(seq)).await.unwrap_or(Ok(()))?;
+        step("agent.spool.trimmed");
+        Ok(())
+    }
+
+    /// The core could not keep reports.
+    pub(super) fn handle_not_kept(&mut self, seconds: u32, now: Instant, share: f64) {
+        let pause = self.backoff.spread(Duration::from_secs(seconds.into()), share);
+        warn!(pause_ms = pause.as_millis(), "the core cannot keep reports now; they wait");
+        // Nothing is sent before that.
+        (self.under_way, self.again) = (Some(u64::MAX), Some(now + pause));
+    }
+
+    /// Returns the next batch, packed, if there is one and none is under way; `manifest` is what the message that it
+    /// rides on says to run.
+    pub(super) fn poll_packed(
+        &mut self,
+        manifest: Option<&[u8]>,
+        now: Instant,
+        wall_ms: u64,
+        share: f64,
+    ) -> Option<Vec<u8>> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        // A store that cannot be read is said elsewhere.
+        let reports = self.store.oldest(MAX_REPORTS).ok()?;
+        let last = reports.last()?.seq;
+        step("agent.spool.sending");
+        let packed = self.context.pack(&Reports { sent_at_ms: wall_ms, reports }, manifest).ok()?;
+        self.under_way = Some(last);
+        self.again = Some(now + ANSWER + self.backoff.next_pause(share));
+        Some(packed)
+    }
+}
