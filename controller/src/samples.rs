@@ -115,7 +115,6 @@ pub(crate) fn hello(name: &str) -> Hello {
         manifest: vec![],
         list: vec![],
         schema: SCHEMA,
-        agent_version: "test".to_owned(),
         boot: vec![7; BOOT_BYTES],
         epoch: 0,
         generation: 0,

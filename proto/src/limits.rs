@@ -76,10 +76,10 @@ pub const MAX_EVENTS: usize = 100;
 pub const MAX_SITES_A_PAGE: usize = 1_000;
 
 /// The length of `Hello.boot` and `ReportRequest.boot`.
-pub const BOOT_BYTES: usize = 16;
+pub const BOOT_BYTES: usize = 12;
 
 /// So many bytes of a boot id name the agent's data folder.
-pub const BOOT_FOLDER_BYTES: usize = 6;
+pub const BOOT_FOLDER_BYTES: usize = 4;
 
 /// So many bytes of it name the folder and the store in it: reports are numbered over the life of a store.
-pub const BOOT_STORE_BYTES: usize = 10;
+pub const BOOT_STORE_BYTES: usize = 8;

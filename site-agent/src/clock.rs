@@ -109,9 +109,9 @@ mod tests {
         let shares: Vec<f64> = (0..100).map(|_| share()).collect();
         assert!(shares.iter().all(|share| (0.0..1.0).contains(share)));
         assert!(shares.windows(2).any(|pair| pair[0] != pair[1]));
-        let (first, second) = (boot_id([1; 6], [2; 4]), boot_id([1; 6], [2; 4]));
-        assert_eq!(first[..10], [1, 1, 1, 1, 1, 1, 2, 2, 2, 2]);
-        assert_eq!(first[..10], second[..10]);
+        let (first, second) = (boot_id([1; 4], [2; 4]), boot_id([1; 4], [2; 4]));
+        assert_eq!(first[..8], [1, 1, 1, 1, 2, 2, 2, 2]);
+        assert_eq!(first[..8], second[..8]);
         assert_ne!(first, second);
     }
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skerry_core::id::{Digest, SiteId};
-use skerry_proto::limits::{MAX_MESSAGE_BYTES, PROTOCOL};
+use skerry_proto::limits::{BOOT_BYTES, MAX_MESSAGE_BYTES, PROTOCOL};
 use skerry_proto::v1::site_sync_client::SiteSyncClient;
 use skerry_proto::v1::{Chunk, Hello, Need, Offer};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tracing::info;
 
 use crate::args::LinkMode;
@@ -41,6 +41,9 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from
 /// How many bytes of chunks the core may send before they are taken, on a stream and on its connection: the default of
 /// HTTP/2, so nothing is said of it (RFC 9113 §6.9.2). A link of 0.7 s round trip carries 90 kB/s with it.
 const WINDOW: u32 = 65_535;
+
+/// What requests say whom they are for. The connection says it already, and an address has some 20 bytes.
+const ORIGIN: &str = "http://core";
 
 /// How many commands wait for the link: `site` sends one for an offer or a batch of fragments.
 pub(crate) const COMMANDS: usize = 64;
@@ -98,7 +101,7 @@ pub(crate) struct Link {
     /// Time between two pulls.
     pub(crate) pull_interval: Duration,
     /// The id of this run.
-    pub(crate) boot: [u8; 16],
+    pub(crate) boot: [u8; BOOT_BYTES],
     /// What the site runs.
     pub(crate) identity: watch::Receiver<Identity>,
     /// From `site`.
@@ -171,6 +174,7 @@ impl Link {
 
     async fn open(&self) -> Result<Client, tonic::transport::Error> {
         let endpoint = Endpoint::from_shared(self.core.clone())?
+            .origin(Uri::from_static(ORIGIN))
             .connect_timeout(CONNECT_DEADLINE)
             .http2_keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1)
@@ -208,7 +212,6 @@ impl Link {
             manifest: bytes(manifest),
             list: bytes(list),
             schema: skerry_core::bundle::SCHEMA,
-            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             boot: self.boot.to_vec(),
             epoch: floor.map_or(0, |floor| floor.epoch),
             generation: floor.map_or(0, |floor| floor.generation),

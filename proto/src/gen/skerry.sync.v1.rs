@@ -66,23 +66,21 @@ pub struct Hello {
     /// The highest bundle schema that the agent can lower.
     #[prost(uint32, tag = "5")]
     pub schema: u32,
-    #[prost(string, tag = "6")]
-    pub agent_version: ::prost::alloc::string::String,
-    /// 16 random bytes: 6 of the agent's data folder, 4 of the store in it (made anew when it was lost), 6 of this run.
-    #[prost(bytes = "vec", tag = "7")]
+    /// 12 random bytes: 4 of the agent's data folder, 4 of the store in it (made anew when it was lost), 4 of this run.
+    #[prost(bytes = "vec", tag = "6")]
     pub boot: ::prost::alloc::vec::Vec<u8>,
     /// The highest place that the site ever accepted: it refuses whatever is not above it. A core that
     /// never gave it runs on an older copy of its state, and begins a new epoch.
-    #[prost(uint64, tag = "8")]
+    #[prost(uint64, tag = "7")]
     pub epoch: u64,
-    #[prost(uint64, tag = "9")]
+    #[prost(uint64, tag = "8")]
     pub generation: u64,
     /// The first 8 bytes of the digest of the manifest that the site refused last, if it refuses it still: it need not be
     /// offered again.
-    #[prost(bytes = "vec", tag = "10")]
+    #[prost(bytes = "vec", tag = "9")]
     pub refused: ::prost::alloc::vec::Vec<u8>,
     /// Counts the connections of this run of the agent: of two that cross, the higher one is the newer.
-    #[prost(uint32, tag = "11")]
+    #[prost(uint32, tag = "10")]
     pub attempt: u32,
 }
 /// The site runs what it shall run.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use skerry_core::id::SiteId;
-use skerry_proto::limits::MAX_REPORTS;
+use skerry_proto::limits::{BOOT_BYTES, MAX_REPORTS};
 use skerry_proto::v1::ReportRequest;
 
 use super::{CALL_DEADLINE, Client, End, Link};
@@ -14,7 +14,7 @@ use crate::store::Store;
 /// Sends the reports of one connection.
 pub(super) struct Reports {
     site: SiteId,
-    boot: [u8; 16],
+    boot: [u8; BOOT_BYTES],
     store: Arc<Store>,
     client: Client,
 }

@@ -70,7 +70,6 @@ impl TestSite {
             manifest: has(&self.manifest),
             list: has(&self.list.encode_to_vec()),
             schema: SCHEMA,
-            agent_version: "test".to_owned(),
             boot: vec![1; BOOT_BYTES],
             epoch,
             generation,
