@@ -47,7 +47,8 @@ async fn ask_everything(place: &Place) {
         [matches::questions(), filters::questions(), backends::questions(), patience::questions()].concat();
     ask_all(echo, &questions).await;
     ask_all(echo, &patience::questions_by_site(&place.site)).await;
-    ask_all(plain, &backends::questions_without_routes()).await;
+    let without_routes = [backends::questions_without_routes(), patience::questions_without_routes()];
+    ask_all(plain, &without_routes.concat()).await;
     assert_share(&count(echo, "/weights", 300).await, "v2", 30);
     assert_share(&count(echo, "/half-dangling", 200).await, "500", 50);
 }

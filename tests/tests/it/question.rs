@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use hyper::Method;
@@ -24,8 +23,6 @@ enum Expected {
     Header(&'static str, Option<&'static str>),
     /// The how many-th try the answer is of.
     Attempt(u64),
-    /// The answer came within this time.
-    Within(Duration),
 }
 
 /// One question with its answer.
@@ -94,11 +91,6 @@ impl Question {
         self.expect(Expected::Attempt(attempt))
     }
 
-    /// Expects the answer within this time.
-    pub(crate) fn within(self, milliseconds: u64) -> Self {
-        self.expect(Expected::Within(Duration::from_millis(milliseconds)))
-    }
-
     fn expect(mut self, expected: Expected) -> Self {
         self.expected.push(expected);
         self
@@ -106,19 +98,17 @@ impl Question {
 
     /// Asks, and says what was not as expected.
     pub(crate) async fn ask(&self, service: SocketAddr) -> Result<()> {
-        let start = std::time::Instant::now();
         let reply = self.request.send(service).await?;
-        let took = start.elapsed();
         let status = self.expected.iter().any(|expected| matches!(expected, Expected::Status(_)));
         if !status {
-            Expected::Status(200).check(&reply, took)?;
+            Expected::Status(200).check(&reply)?;
         }
-        self.expected.iter().try_for_each(|expected| expected.check(&reply, took))
+        self.expected.iter().try_for_each(|expected| expected.check(&reply))
     }
 }
 
 impl Expected {
-    fn check(&self, reply: &Reply, took: Duration) -> Result<()> {
+    fn check(&self, reply: &Reply) -> Result<()> {
         let echo = || reply.json::<Echo>();
         match self {
             Self::Status(status) => {
@@ -142,7 +132,6 @@ impl Expected {
                 let seen = echo()?.attempt;
                 ensure!(seen == *attempt, "try {seen}, not {attempt}");
             }
-            Self::Within(limit) => ensure!(took < *limit, "took {took:.1?}, not less than {limit:.1?}"),
         }
         Ok(())
     }
