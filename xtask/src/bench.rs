@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::envoy;
-use crate::prerequisites::{CC, GIT};
+use crate::prerequisites::BUILD;
 use crate::workspace::{self, Profile, Workspace};
 
 /// Options of `bench`.
@@ -24,7 +24,7 @@ const PLOT: &str = "docs/reference/growth.svg";
 /// Runs the verb.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::locate()?;
-    let envoy = args.envoy.ensure(&workspace, &[GIT, CC])?;
+    let envoy = args.envoy.ensure(&workspace, BUILD)?;
     let bins = workspace.build_bins(Profile::Release)?;
     let small = build_small_agent(&workspace)?;
     let mut bench = workspace.command(bins.join("skerry-bench"));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::envoy;
-use crate::prerequisites::{CC, GIT};
+use crate::prerequisites::BUILD;
 use crate::workspace::{self, Profile, Workspace};
 
 /// Options of `demo`.
@@ -17,14 +17,14 @@ pub(crate) struct Args {
     #[arg(long)]
     check: bool,
     /// Leave everything up to play with, until Ctrl-C.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "check")]
     keep: bool,
 }
 
 /// Runs the verb. The demo itself cleans up, also on Ctrl-C: it takes the place of this process.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::locate()?;
-    let envoy = args.envoy.ensure(&workspace, &[GIT, CC])?;
+    let envoy = args.envoy.ensure(&workspace, BUILD)?;
     eprintln!("building the workspace (the first time takes a few minutes)");
     let bins = workspace.build_bins(Profile::Dev)?;
     let mut demo = workspace.command(bins.join("skerry-demo"));

