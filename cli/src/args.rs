@@ -16,12 +16,12 @@ Examples:
   skerry VERB -h                                    # examples of each verb
 
 Exit codes:
-  0    all is well
-  1    the policy has errors (what could be shown was shown)
+  0    done: the answer is there, whatever it says of a policy or a fleet
+  1    the policy has errors (`validate` and `render` alone; what could be shown was shown)
   2    the arguments are wrong
   3    the source cannot be read: no such folder, revision or path, or an empty repository
   4    there is no such site, workload or object
-  5    the core cannot be reached, or did not answer in time
+  5    the core cannot be reached, or cannot answer now
   6    the core refused
   10   there are differences (`diff --exit-code` alone)
   70   a bug of skerry

@@ -3,7 +3,7 @@
 /// What a verb found; each has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// All is well.
+    /// The answer is there.
     Done,
     /// The policy has errors. What could be shown was shown.
     PolicyErrors,

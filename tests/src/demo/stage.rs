@@ -83,8 +83,7 @@ impl Stage {
         command.args(["status", "--core", &format!("http://{}", self.core.address())]);
         let output = command.output().context("cannot start skerry")?;
         let errors = String::from_utf8_lossy(&output.stderr);
-        // Diagnostics of the source make it exit with a code of their own; the table is there all the same.
-        ensure!(!output.stdout.is_empty(), "`skerry status` printed nothing ({}): {errors}", output.status);
+        ensure!(output.status.success(), "`skerry status` ended with {}: {errors}", output.status);
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
