@@ -18,8 +18,12 @@ pub mod problem;
 pub mod state;
 pub mod view;
 
-/// How long a core may take to answer, connecting included.
+/// How long a core may take to answer a question, and to be connected to.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a core may take to carry out a confirmation: it may have to end a fetch first, for which it allows a minute
+/// unless told otherwise, and to read the files of a whole repository.
+const CARRY_OUT: Duration = Duration::from_secs(120);
 
 /// How many sites are asked for at a time.
 const PAGE: u32 = 1000;
@@ -88,36 +92,61 @@ impl Fleet {
 
     /// Accepts a held head.
     pub fn confirm_source(&mut self, revision: &str) -> Result<(), CliError> {
+        self.confirm_within(CARRY_OUT, revision)
+    }
+
+    fn confirm_within(&mut self, limit: Duration, revision: &str) -> Result<(), CliError> {
         let request = ConfirmSourceRequest { revision: revision.to_owned() };
-        self.ask(async |client| client.confirm_source(request).await).map(drop)
+        let answer = self.ask_within(limit, async |client| client.confirm_source(request).await);
+        answer.map(drop).map_err(|error| match error.kind {
+            // Nothing is known of what was sent: the core carries out what it has taken, whoever listens.
+            ErrorKind::Unreachable => {
+                error.hint("the confirmation may still be carried out: `skerry source get` shows it")
+            }
+            _ => error,
+        })
     }
 
     fn ask<T>(
         &mut self,
         question: impl AsyncFnOnce(&mut FleetClient<Channel>) -> Result<Response<T>, Status>,
     ) -> Result<T, CliError> {
+        self.ask_within(DEADLINE, question)
+    }
+
+    fn ask_within<T>(
+        &mut self,
+        limit: Duration,
+        question: impl AsyncFnOnce(&mut FleetClient<Channel>) -> Result<Response<T>, Status>,
+    ) -> Result<T, CliError> {
         let client = &mut self.client;
-        let answer = self.runtime.block_on(async { timeout(DEADLINE, question(client)).await });
-        match answer {
+        match self.runtime.block_on(async { timeout(limit, question(client)).await }) {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(to_error(&status, &self.url)),
-            Err(_) => Err(to_error(&Status::deadline_exceeded(""), &self.url)),
+            Err(_) => Err(late(&self.url, limit)),
         }
     }
 }
 
+fn late(url: &str, limit: Duration) -> CliError {
+    let message = format!("the core at {url} did not answer within {} s", limit.as_secs());
+    CliError::new(ErrorKind::Unreachable, message).hint("try again; its log says what it is busy with")
+}
+
 fn to_error(status: &Status, url: &str) -> CliError {
     let message = status.message();
+    // What the core itself has said comes of no other error.
+    let is_said = std::error::Error::source(status).is_none() && !message.is_empty();
     match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded if is_said => {
+            CliError::new(ErrorKind::Unreachable, format!("the core cannot answer now: {message}"))
+                .hint("try again in a while; its log says more")
+        }
         Code::Unavailable | Code::Cancelled => {
             CliError::new(ErrorKind::Unreachable, format!("no core answers at {url}"))
                 .hint("see that `skerry-controller` runs; name another with `--core` or SKERRY_CORE")
         }
-        Code::DeadlineExceeded => {
-            let message = format!("the core at {url} did not answer within {} s", DEADLINE.as_secs());
-            CliError::new(ErrorKind::Unreachable, message)
-                .hint("try again; its log says what it is busy with")
-        }
+        Code::DeadlineExceeded => late(url, DEADLINE),
         Code::NotFound => {
             CliError::new(ErrorKind::NotFound, message).hint("`skerry site get` lists all sites")
         }
@@ -129,5 +158,30 @@ fn to_error(status: &Status, url: &str) -> CliError {
             let message = if message.is_empty() { code.description() } else { message };
             CliError::new(ErrorKind::Refused, format!("the core refused: {message}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A core that takes the connection, and says nothing.
+    #[test]
+    fn a_confirmation_without_an_answer_may_still_be_carried_out() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let error = Fleet::at(&url).unwrap().confirm_within(Duration::ZERO, "1a2b3c4d").unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unreachable);
+        assert!(error.message.contains("did not answer within 0 s"), "{error:?}");
+        assert!(error.hints[1].contains("may still be carried out"), "{error:?}");
+    }
+
+    #[test]
+    fn what_the_core_says_is_not_lost() {
+        let said = to_error(&Status::unavailable("the disk is full"), "http://core");
+        assert_eq!(
+            (said.kind, said.message.as_str()),
+            (ErrorKind::Unreachable, "the core cannot answer now: the disk is full")
+        );
     }
 }

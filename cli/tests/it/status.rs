@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
@@ -263,13 +265,19 @@ fn watching_shows_it_again_and_again() {
     let mut watch = command(folder.path());
     watch.args(["status", "--watch", "--interval", "1", "-o", "json", "--core", &core.url()]);
     let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(watch.stdout.take().unwrap()).lines().take(2);
-    for line in lines {
-        let view: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-        assert_eq!(view["sites"].as_array().unwrap().len(), 6);
-    }
+    let (send, receive) = mpsc::channel();
+    let output = BufReader::new(watch.stdout.take().unwrap());
+    let reader =
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+    let lines: Vec<_> = (0..2).map(|_| receive.recv_timeout(Duration::from_secs(120))).collect();
     watch.kill().unwrap();
     watch.wait().unwrap();
+    drop(receive);
+    reader.join().unwrap().ok();
+    for line in lines {
+        let view: serde_json::Value = serde_json::from_str(&line.expect("a second look")).unwrap();
+        assert_eq!(view["sites"].as_array().unwrap().len(), 6);
+    }
 }
 
 #[test]
@@ -295,7 +303,8 @@ fn a_core_that_refuses() {
     let refusals = [
         Status::permission_denied("this is not for you"),
         Status::unimplemented(""),
-        Status::deadline_exceeded("busy"),
+        Status::unavailable("the core has not read its policy source yet"),
+        Status::deadline_exceeded(""),
         Status::internal(""),
     ];
     let shown = refusals.map(|refusal| {
