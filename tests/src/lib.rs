@@ -17,5 +17,6 @@ pub mod repo;
 pub mod run;
 pub mod sample;
 pub mod signals;
+pub mod skipped;
 pub mod victim;
 pub mod wait;

@@ -10,6 +10,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
+use crate::skipped;
+
 /// The interface that every namespace has.
 pub const LOOPBACK: &str = "lo";
 
@@ -57,13 +59,12 @@ impl Netns {
     }
 
     /// Makes one for a test; where that is not possible says why and returns `None`.
-    #[allow(clippy::print_stderr, reason = "a test that is passed over must say why")]
     pub fn of_test() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: only root can make a network namespace");
+            skipped::say("only root can make a network namespace");
             return None;
         }
-        Self::new().inspect_err(|error| eprintln!("skipped: {error:#}")).ok()
+        Self::new().inspect_err(|error| skipped::say(&format!("{error:#}"))).ok()
     }
 
     /// Runs work on a thread inside; processes that it starts are inside too.

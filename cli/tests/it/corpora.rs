@@ -16,11 +16,12 @@ use crate::run::skerry;
 const CORPORA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpora");
 
 /// Finds a folder of the corpora; says so when it is not there.
-#[expect(clippy::print_stderr, reason = "says what was skipped")]
 fn corpus(name: &str) -> Option<PathBuf> {
     let path = Path::new(CORPORA).join(name);
     if !path.is_dir() {
-        eprintln!("skipped: there are no corpora at ../shared/corpora/{name}");
+        // Past the harness, which keeps what a passing test prints to itself.
+        let words = format!("skipped: there are no corpora at ../shared/corpora/{name}\n");
+        let _unheard = std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes());
         return None;
     }
     Some(path)

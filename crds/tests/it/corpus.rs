@@ -9,11 +9,12 @@ use skerry_core::diagnostic::{Code, Diagnostic, Severity};
 use skerry_core::policy::Decoded;
 use skerry_crds::{decode, parse};
 
-#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn corpus(folder: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora").join(folder);
     if !path.is_dir() {
-        println!("skipped: the corpus {folder} is not beside the workspace");
+        // Past the harness, which keeps what a passing test prints to itself.
+        let words = format!("skipped: there are no corpora at ../shared/corpora/{folder}\n");
+        let _unheard = std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes());
         return None;
     }
     Some(path)

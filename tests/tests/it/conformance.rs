@@ -64,7 +64,7 @@ async fn put(source: &mut Source, mesh: &Path, file: &str) {
 async fn mesh_manifests_run_unchanged() {
     let Some(mesh) = corpora::find("gateway-api/mesh") else { return };
     if !may_listen(80) {
-        corpora::say("the manifests have services on port 80, where this user may not listen");
+        skerry_tests::skipped::say("the manifests have services on port 80, where this user may not listen");
         return;
     }
     let run = run();
