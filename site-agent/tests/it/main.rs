@@ -11,6 +11,7 @@ mod core;
 mod envoy;
 mod eventually;
 mod http;
+mod network;
 mod site;
 
 mod apply;

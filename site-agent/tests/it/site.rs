@@ -1,5 +1,6 @@
 //! One site: folders of its own, the agent's real binary, and what is left of it in the end.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,14 +12,17 @@ use crate::bundle::PORT;
 use crate::core::Core;
 use crate::eventually::eventually;
 use crate::http::get;
-
-/// Each site has a loopback network of its own, so cases run side by side.
-static NETWORKS: AtomicU8 = AtomicU8::new(80);
+use crate::network::{claim, end_all, make_folder};
 
 /// A site; it ends, with everything that was started for it, when it is dropped.
 pub(crate) struct Site {
     pub(crate) folder: tempfile::TempDir,
+    /// The second octet of its part of 127/8.
     network: u8,
+    /// The next /24 of it to give out; the first two are those of the client.
+    next_range: AtomicU8,
+    /// Held for the life of the site.
+    _locks: [File; 2],
     arguments: Vec<String>,
     agent: Option<Child>,
 }
@@ -31,11 +35,12 @@ impl Site {
 
     /// Prepares a site of a core at an address.
     pub(crate) fn at(core: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, lock) = make_folder();
         fs_err::create_dir(folder.path().join("workloads")).unwrap();
         let arguments = ["run", "--site", "store-1", "--core", core].map(str::to_owned);
-        let network = NETWORKS.fetch_add(1, Ordering::Relaxed);
-        Self { folder, network, arguments: arguments.to_vec(), agent: None }
+        let (network, claim) = claim();
+        let (next_range, locks) = (AtomicU8::new(2), [lock, claim]);
+        Self { folder, network, next_range, _locks: locks, arguments: arguments.to_vec(), agent: None }
     }
 
     /// Adds options.
@@ -129,11 +134,11 @@ impl Site {
 
     /// Gives a workload at an address a proxy with this inbound port, and an outbound network of its own.
     pub(crate) fn write_proxied(&self, name: &str, app: &str, address: &str, port: u16, inbound: u16) {
-        let network = NETWORKS.fetch_add(1, Ordering::Relaxed);
+        let range = format!("127.{}.{}.0/24", self.network, self.next_range.fetch_add(1, Ordering::Relaxed));
         let text = format!(
             "apiVersion: skerry.dev/v1alpha1\nkind: Workload\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {app}}}}}\n\
              spec:\n  address: {address}\n  ports: [{{name: http, port: {port}}}]\n\
-             \x20 proxy: {{outboundCIDR: 127.{network}.0.0/24, inboundPort: {inbound}}}\n"
+             \x20 proxy: {{outboundCIDR: {range}, inboundPort: {inbound}}}\n"
         );
         let file = self.folder.path().join("workloads").join(format!("{name}.yaml"));
         fs_err::write(file.with_extension("new"), text).unwrap();
@@ -187,25 +192,6 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         self.kill();
-        for entry in fs_err::read_dir(self.data().join("proxies")).into_iter().flatten().flatten() {
-            let state = fs_err::read(entry.path().join("state.json")).unwrap_or_default();
-            let state: Value = serde_json::from_slice(&state).unwrap_or_default();
-            let envoys = state["processes"].as_array().into_iter().flatten().map(|process| &process["pid"]);
-            for pid in std::iter::once(&state["launcher"]).chain(envoys) {
-                end(pid, &entry.path());
-            }
-        }
-    }
-}
-
-/// Kills a process if its command line names the folder: it is this site's.
-fn end(pid: &Value, folder: &std::path::Path) {
-    let Some(pid) = pid.as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0) else {
-        return;
-    };
-    let line = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let is_ours = String::from_utf8_lossy(&line).contains(&*folder.to_string_lossy());
-    if let Some(pid) = Pid::from_raw(pid).filter(|_| is_ours) {
-        let _gone_already = kill_process(pid, Signal::KILL);
+        end_all(self.folder.path());
     }
 }
