@@ -64,6 +64,24 @@ impl Net {
         }
     }
 
+    /// Fails with the first of these ports that somebody has on every address of this machine (`0.0.0.0` or `[::]`), and
+    /// so on those of this block too.
+    pub fn must_have(&self, ports: &[u16]) -> Result<()> {
+        // An address that is never given out.
+        let probe = Ipv4Addr::new(127, self.octets.0, self.octets.1, 254);
+        for port in ports {
+            match TcpListener::bind((probe, *port)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
+                    "port {port} is taken on every address of this machine: end what listens there, or let it listen on \
+                     an address of its own (`ss -ltnp 'sport = :{port}'` shows it)"
+                ),
+                Err(error) => return Err(error).with_context(|| format!("cannot listen on {probe}:{port}")),
+            }
+        }
+        Ok(())
+    }
+
     /// Gives out an address that nothing of this run has; at most 253 of them.
     pub fn address(&self) -> Ipv4Addr {
         let host = self.next_address.fetch_add(1, Ordering::Relaxed);
@@ -109,5 +127,15 @@ mod tests {
         assert_ne!(one.octets, two.octets);
         assert_ne!(one.address(), one.address());
         assert_ne!(one.range(), two.range());
+    }
+
+    #[test]
+    fn a_port_that_somebody_has_everywhere_is_named() {
+        let everywhere = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = everywhere.local_addr().unwrap().port();
+        let error = Net::claim().unwrap().must_have(&[port]).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("port {port} is taken on every address")), "{error}");
+        drop(everywhere);
+        Net::claim().unwrap().must_have(&[port]).unwrap();
     }
 }

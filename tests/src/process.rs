@@ -65,11 +65,11 @@ impl Process {
         self.wait(Duration::from_secs(60)).await.map(drop)
     }
 
-    /// Asks it to end (SIGTERM) and waits; an exit code other than 0 is an error with the log's last lines.
+    /// Asks it to end (SIGTERM) and waits. Any end but one of its own with exit code 0 is an error with the log's last lines.
     pub async fn terminate(&mut self, deadline: Duration) -> Result<()> {
         self.signal(Signal::TERM)?;
         let status = self.wait(deadline).await?;
-        if status.success() || status.signal() == Some(Signal::TERM.as_raw()) {
+        if status.success() {
             return Ok(());
         }
         bail!("{} ended with {status}:\n{}", self.name, self.last_lines())
@@ -214,6 +214,21 @@ mod tests {
         child.wait(Duration::from_secs(5)).await.unwrap();
         let error = child.must_run().unwrap_err().to_string();
         assert_eq!(error, "shell ended with exit status: 3:\nout of tea");
+    }
+
+    #[tokio::test]
+    async fn a_child_that_is_asked_to_end_must_end_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let deadline = Duration::from_secs(60);
+        let error = shell("exec sleep 600", folder.path()).terminate(deadline).await.unwrap_err().to_string();
+        assert!(error.starts_with("shell ended with signal: 15"), "{error}");
+        let mut child = shell("trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done", folder.path());
+        let is_ready = async || {
+            anyhow::ensure!(child.log().contains("ready"));
+            Ok(())
+        };
+        eventually("the trap", deadline, is_ready).await.unwrap();
+        child.terminate(deadline).await.unwrap();
     }
 
     #[tokio::test]
