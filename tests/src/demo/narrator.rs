@@ -118,11 +118,12 @@ async fn timed<T>(title: &str, work: impl Future<Output = T>) -> (T, Duration) {
     (result, start.elapsed())
 }
 
-/// A spinner with the time that has passed; where nobody looks, one line of text.
+/// A spinner with the time that has passed; where there is no terminal, the title on a line of its own.
 fn sign_of_life(title: &str) -> ProgressBar {
     let sign =
         ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_message(title.to_owned());
     if !std::io::stderr().is_terminal() {
+        eprintln!("   {title} …");
         return sign;
     }
     if let Ok(style) = ProgressStyle::with_template("   {spinner} {msg} … {elapsed}") {

@@ -34,11 +34,12 @@ impl Prober {
         Self { counts, _task: task }
     }
 
-    /// Stops; returns how many requests were answered, and fails if any was not.
+    /// Stops; returns how many requests were answered, and fails if any was not, or if none was sent.
     pub(super) fn stop(self) -> anyhow::Result<u64> {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (answered, failed) = (read(&self.counts.answered), read(&self.counts.failed));
         anyhow::ensure!(failed == 0, "{failed} of {} requests failed", answered + failed);
+        anyhow::ensure!(answered > 0, "not one request was answered");
         Ok(answered)
     }
 }
@@ -48,5 +49,18 @@ async fn probe(checkout: SocketAddr, counts: Arc<Counts>) {
         let count = if ask(checkout, "/").await.is_ok() { &counts.answered } else { &counts.failed };
         count.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_who_has_asked_nothing_proves_nothing() {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        // Nothing is sent before this test waits for something.
+        let error = Prober::start(nobody).stop().unwrap_err().to_string();
+        assert_eq!(error, "not one request was answered");
     }
 }

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::stage::DEADLINE;
 use crate::fleet::{Agent, Core, Workload, XdsMode};
 use crate::http::{Reply, Request};
 use crate::link::Link;
@@ -72,7 +72,7 @@ impl Site {
 
     /// Waits until an answer is as wanted.
     pub(super) async fn wait_for(&self, what: &str, wanted: impl Fn(&Answer) -> bool) -> Result<()> {
-        eventually(&format!("{} at {}", what, self.name), Duration::from_secs(30), async || {
+        eventually(&format!("{} at {}", what, self.name), DEADLINE, async || {
             let answer = self.ask("/").await?;
             ensure!(wanted(&answer), "the last answer was {answer:?}");
             Ok(())
@@ -102,7 +102,7 @@ impl Site {
 
 /// Sends one request to `checkout` and reads the answer.
 pub(super) async fn ask(checkout: SocketAddr, target: &str) -> Result<Answer> {
-    let reply = Request::get(target).deadline(Duration::from_secs(5)).send(checkout).await?;
+    let reply = Request::get(target).send(checkout).await?;
     ensure!(reply.status.is_success(), "the answer was {}: {}", reply.status, reply.text().trim_end());
     to_answer(&reply)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -11,6 +12,8 @@ use crate::fleet::Core;
 use crate::repo::PolicyRepo;
 use crate::run::Run;
 
+/// How long anything may take to be seen: long enough for a machine that builds something else at the same time.
+pub(super) const DEADLINE: Duration = Duration::from_secs(120);
 /// The sites of the demo, by name.
 pub(super) const SITES: [&str; 3] = ["oslo", "bergen", "tromso"];
 /// The site that gets an override.

@@ -9,6 +9,7 @@ mod commit_to_socket;
 mod conformance;
 mod corpora;
 mod cut_off;
+mod demo;
 mod examples;
 mod fault_table;
 mod filler;

@@ -1,12 +1,10 @@
 //! Step: one push with a mistake in one file and a good change in another.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 
 use super::short;
 use crate::demo::narrator::Shown;
-use crate::demo::stage::{OVERRIDDEN, SITES, Stage};
+use crate::demo::stage::{DEADLINE, OVERRIDDEN, SITES, Stage};
 
 /// The file with the mistake.
 const POLICY: &str = "shop/checkout-policy.yaml";
@@ -34,7 +32,7 @@ pub(super) async fn show(stage: &mut Stage) -> Result<Shown> {
 
 /// Asks the core for the diagnostic, as `skerry status` does.
 async fn find_diagnostic(stage: &Stage, revision: &str, line: u32) -> Result<String> {
-    let view = stage.core.compiled(revision, Duration::from_secs(10)).await?;
+    let view = stage.core.compiled(revision, DEADLINE).await?;
     let error = view
         .diagnostics()
         .iter()

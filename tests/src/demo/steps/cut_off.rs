@@ -1,13 +1,13 @@
 //! Steps: a site without a link serves on while commits pass by, and still does after all of it was killed.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
 use super::short;
 use crate::demo::narrator::Shown;
 use crate::demo::prober::Prober;
-use crate::demo::stage::{REMOTE, Stage};
+use crate::demo::stage::{DEADLINE, REMOTE, Stage};
 use crate::process::is_alive;
 use crate::wait::eventually;
 
@@ -32,7 +32,7 @@ pub(super) async fn commits_pass(stage: &mut Stage) -> Result<Shown> {
 }
 
 async fn wait_until_dark(stage: &Stage) -> Result<()> {
-    eventually("the core notices the cut", Duration::from_secs(10), async || {
+    eventually("the core notices the cut", DEADLINE, async || {
         let view = stage.core.fleet().await?;
         ensure!(!view.site(REMOTE)?.connected, "{REMOTE} still counts as connected");
         Ok(())
@@ -51,7 +51,7 @@ pub(super) async fn start_anew(stage: &mut Stage) -> Result<Shown> {
         ensure!(!before.iter().any(|id| is_alive(*id)), "an Envoy is still there");
         Ok(())
     };
-    eventually("the Envoys are gone", Duration::from_secs(5), gone).await?;
+    eventually("the Envoys are gone", DEADLINE, gone).await?;
     ensure!(site.ask("/").await.is_err(), "somebody answers at {REMOTE}, though every Envoy was killed");
     let start = Instant::now();
     site.agent.start()?;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::demo::narrator::Shown;
-use crate::demo::stage::{REMOTE, SITES, Stage};
+use crate::demo::stage::{DEADLINE, REMOTE, SITES, Stage};
 use crate::link::Traffic;
 
 /// The link's delay, each way: so much longer than everything else that round trips can be counted.
-const DELAY: Duration = Duration::from_millis(150);
+const DELAY: Duration = Duration::from_millis(400);
 
 pub(super) async fn show(stage: &mut Stage) -> Result<Shown> {
     let site = stage.site_mut(REMOTE)?;
@@ -52,5 +52,5 @@ fn bytes(traffic: Traffic) -> String {
 /// Every site reports that it runs what it shall run.
 async fn all_agree(stage: &Stage) -> Result<()> {
     let revision = stage.core.fleet().await?.source().revision.clone();
-    stage.core.settled(&revision, &SITES, Duration::from_secs(20)).await.map(drop)
+    stage.core.settled(&revision, &SITES, DEADLINE).await.map(drop)
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::short;
 use crate::demo::narrator::Shown;
-use crate::demo::stage::{OVERRIDDEN, SITES, Stage};
+use crate::demo::stage::{DEADLINE, OVERRIDDEN, SITES, Stage};
 
 /// The override: all of `checkout` from version 2, where `region` is `west`.
 const OVERRIDE: &str = "\
@@ -36,7 +36,7 @@ pub(super) async fn show(stage: &mut Stage) -> Result<Shown> {
     stage.wait_for_release("west", &[OVERRIDDEN]).await?;
     let versions = stage.site(OVERRIDDEN)?.split(REQUESTS).await?;
     ensure!(versions.keys().eq(["v2"]), "{OVERRIDDEN} still has others than v2: {versions:?}");
-    let after = stage.core.compiled(&revision, std::time::Duration::from_secs(10)).await?;
+    let after = stage.core.compiled(&revision, DEADLINE).await?;
     for site in SITES.into_iter().filter(|site| *site != OVERRIDDEN) {
         let answer = stage.site(site)?.ask("/").await?;
         ensure!(answer.release == "split", "{site} sees release {}", answer.release);
