@@ -73,16 +73,22 @@ impl World {
         self.agent.data().join("status.json")
     }
 
-    /// Kills the launchers, then the Envoys: nobody starts them again.
-    async fn take_envoy_down(&self) {
+    /// Kills the launchers and the Envoys. An agent that is up starts others; without one nobody does.
+    async fn take_envoy_down(&self, agent: Is) {
         let seen = self.agent.data_plane();
         self.agent.kill_data_plane().expect("they can be killed");
         let gone = async || {
             anyhow::ensure!(!seen.iter().any(|process| is_alive(process.id)), "one is left");
-            anyhow::ensure!(Request::get("/").send(self.service()).await.is_err(), "somebody answers");
+            if agent == Down {
+                anyhow::ensure!(Request::get("/").send(self.service()).await.is_err(), "somebody answers");
+            }
             Ok(())
         };
         eventually("the Envoys are gone", DEADLINE, gone).await.expect("they are gone");
+        match agent {
+            Up => self.serves().await,
+            Down => assert_eq!(self.agent.data_plane(), [], "nobody starts one"),
+        }
     }
 
     /// Kills the agent and starts it; what it wrote about its state before is taken away.
@@ -133,7 +139,7 @@ impl World {
             self.agent.kill().await.expect("the agent runs");
         }
         if row.envoy == Down {
-            self.take_envoy_down().await;
+            self.take_envoy_down(row.agent).await;
         }
         // The cold restart of what is up.
         if row.core == Up {
