@@ -58,6 +58,12 @@ impl Remote {
         }
         match (text.contains("://"), scp_like(text)) {
             (true, _) => Self::from_url(text),
+            (false, Some(_)) if holds_password(text) => Err(InvalidRemote {
+                text: without_userinfo(text),
+                reason:
+                    "this form has no place for a password, and an `@` in its path must be written as ssh://"
+                        .to_owned(),
+            }),
             (false, Some((user, host))) => Ok(Self::ssh(text.to_owned(), host, None, user)),
             (false, None) => Ok(Self::local(text)),
         }
@@ -160,9 +166,21 @@ fn scp_like(text: &str) -> Option<(Option<String>, &str)> {
     }
 }
 
+/// Says whether an scp-like address may be `USER:PASSWORD@HOST:PATH`, whose parts nobody could tell apart for certain.
+fn holds_password(text: &str) -> bool {
+    let Some((before, path)) = text.split_once(':') else { return false };
+    match path.rsplit_once('@') {
+        // A user may be an address of mail; then the host comes after, and another path.
+        Some((_, after)) => !before.contains('@') || after.contains(':'),
+        None => false,
+    }
+}
+
 /// Cuts everything before the last `@` of the authority, whatever it is: the text may be no URL at all.
 fn without_userinfo(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.rsplit_once('@').map_or(text, |(_, rest)| rest).to_owned();
+    };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     match rest[..authority_end].rfind('@') {
         Some(at) => format!("{scheme}://{}", &rest[at + 1..]),

@@ -12,6 +12,7 @@ fn addresses_are_recognized_as_git_does() {
         ("ssh://git@git.example.org:2222/fleet.git", Ssh, "git.example.org", Some(2222)),
         ("git@git.example.org:fleet/policies.git", Ssh, "git.example.org", None),
         ("git.example.org:fleet.git", Ssh, "git.example.org", None),
+        ("git@git.example.org:fleet/policies@2.git", Ssh, "git.example.org", None),
         ("ssh://git@[2001:db8::1]/fleet.git", Ssh, "2001:db8::1", None),
         ("file:///srv/fleet.git", Local, "", None),
         ("/srv/fleet.git", Local, "", None),
@@ -53,7 +54,17 @@ fn passwords_are_never_printed() {
     }
     let remote = Remote::parse("https://ada:s3cret@git.example.org/fleet.git").unwrap();
     assert!(!format!("{remote:?}").contains("s3cret"), "{remote:?}");
-    for text in ["git://s3cret@h/x", "ftp://a:s3cret@h/x", "https://s3cret@", "https://a:s3cret@:x/y"] {
+    let refused = [
+        "git://s3cret@h/x",
+        "ftp://a:s3cret@h/x",
+        "https://s3cret@",
+        "https://a:s3cret@:x/y",
+        "ada:s3cret@git.example.org:fleet.git",
+        "ada:s3/s3cret@git.example.org:fleet.git",
+        "ada:s3cret@git.example.org/fleet.git",
+        "ada@example.org:s3cret@git.example.org:fleet.git",
+    ];
+    for text in refused {
         let error = Remote::parse(text).unwrap_err();
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
