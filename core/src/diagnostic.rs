@@ -57,6 +57,8 @@ pub enum Code {
     Unverified,
     /// An unreadable document; the object keeps its last good version.
     Held,
+    /// A file or folder that may not be read, or that the disk does not give.
+    Unreadable,
 }
 
 impl fmt::Display for Code {

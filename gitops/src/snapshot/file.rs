@@ -80,6 +80,14 @@ impl SourceFile {
         Self { blob, diagnostics: vec![diagnostic], unreadable: 1, ..Self::default() }
     }
 
+    /// Stands for a file or folder on disk that cannot be read.
+    pub(super) fn unreadable(path: &str, reason: &std::io::Error) -> Self {
+        let message = format!("it cannot be read: {reason}");
+        let diagnostic = Diagnostic::error(Code::Unreadable, Location::file(path), message)
+            .help("see that you may read it, or keep it out of the policy path");
+        Self { diagnostics: vec![diagnostic], unreadable: 1, ..Self::default() }
+    }
+
     /// Stands for a link, a submodule or an unprintable name: what is behind it may be anything, and is not read.
     pub(super) fn passed_over(path: &str, why: Ignored) -> Self {
         let (message, help) = why.explain();

@@ -4,7 +4,7 @@
 //! is how Kubernetes mounts a `ConfigMap` (`policy.yaml -> ..data/policy.yaml`).
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::catalog::Batch;
@@ -20,31 +20,33 @@ pub(super) struct Folder {
     pub(super) ignored: usize,
 }
 
-/// Reads every policy file below `root`, by the same rules as those of a commit: no hidden names, three endings.
+/// Reads every policy file below `root`, by the same rules as those of a commit: no hidden names, three endings. What
+/// cannot be read below it becomes a diagnostic and hurts nothing else.
 pub(super) fn read(root: &Path) -> Result<Folder, ReadError> {
     let top = match root.canonicalize() {
         Ok(top) if top.is_dir() => top,
         _ => return Err(ReadError::FolderNotFound { path: root.to_owned() }),
     };
+    fs::read_dir(&top).map_err(|error| ReadError::io(&top, &error))?;
     let mut folder = Folder::default();
     let mut pending = vec![(top.clone(), String::new())];
     let mut seen = 0;
     while let Some((path, prefix)) = pending.pop() {
-        for entry in fs::read_dir(&path).map_err(|error| ReadError::io(&path, &error))? {
-            let entry = entry.map_err(|error| ReadError::io(&path, &error))?;
-            seen += 1;
+        let entries = match list(&path) {
+            Ok(entries) => entries,
+            Err(error) => {
+                folder.pass_over(&prefix, SourceFile::unreadable(&prefix, &error));
+                continue;
+            }
+        };
+        seen += entries.len();
+        for entry in entries {
             match classify(&top, &entry) {
                 Found::Folder(name) => pending.push((entry.path(), format!("{prefix}{name}/"))),
-                Found::File(name) => {
-                    let name = format!("{prefix}{name}");
-                    let file = read_file(&entry.path(), &name)?;
-                    folder.files.insert(name, Some(file));
-                }
+                Found::File(name) => folder.take(&entry.path(), format!("{prefix}{name}")),
                 Found::Ignored(name, why) => {
                     let name = format!("{prefix}{name}");
-                    let file = SourceFile::passed_over(&name, why);
-                    folder.files.insert(name, Some(file));
-                    folder.ignored += 1;
+                    folder.pass_over(&name, SourceFile::passed_over(&name, why));
                 }
                 Found::Nothing => {}
             }
@@ -53,6 +55,23 @@ pub(super) fn read(root: &Path) -> Result<Folder, ReadError> {
         check(folder.files.len(), "policy files", FILES)?;
     }
     Ok(folder)
+}
+
+/// Lists a folder, as far as the bound of all entries goes.
+fn list(path: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    fs::read_dir(path)?.take(TREE_ENTRIES + 1).collect()
+}
+
+impl Folder {
+    fn take(&mut self, path: &Path, name: String) {
+        let file = read_file(path, &name).unwrap_or_else(|error| SourceFile::unreadable(&name, &error));
+        self.files.insert(name, Some(file));
+    }
+
+    fn pass_over(&mut self, name: &str, file: SourceFile) {
+        self.files.insert(name.to_owned(), Some(file));
+        self.ignored += 1;
+    }
 }
 
 fn check(count: usize, what: &'static str, limit: usize) -> Result<(), ReadError> {
@@ -97,13 +116,12 @@ fn is_mounted_file(top: &Path, link: &Path) -> bool {
     target.is_file() && inside.components().any(|part| is_hidden(part.as_os_str().as_encoded_bytes()))
 }
 
-fn read_file(path: &Path, name: &str) -> Result<SourceFile, ReadError> {
-    let io = |error| ReadError::io(path, &error);
-    let file = fs::File::open(path).map_err(io)?;
-    let size = file.metadata().map_err(io)?.len();
+fn read_file(path: &Path, name: &str) -> io::Result<SourceFile> {
+    let file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
     let mut bytes = Vec::new();
     let bound = u64::try_from(FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(bound).read_to_end(&mut bytes).map_err(io)?;
+    file.take(bound).read_to_end(&mut bytes)?;
     if bytes.len() > FILE_BYTES {
         let size = usize::try_from(size).unwrap_or(usize::MAX).max(bytes.len());
         return Ok(SourceFile::over_budget(name, None, size));

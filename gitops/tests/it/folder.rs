@@ -1,7 +1,7 @@
 //! Plain folders.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use skerry_core::diagnostic::Code;
@@ -100,6 +100,45 @@ fn bad_files_hurt_only_themselves() {
         loaded.diagnostics.iter().find(|diagnostic| diagnostic.code == Code::BudgetExceeded).unwrap();
     assert_eq!(budget.location.file, "large.yaml");
     assert!(loaded.diagnostics.iter().any(|diagnostic| diagnostic.location.file == "latin1.yaml"));
+}
+
+/// Runs work as a user without rights: root reads everything, whatever the mode.
+fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let nobody = || {
+        if rustix::process::geteuid().is_root() {
+            // Of this thread alone, and it ends here.
+            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65_534)).unwrap();
+        }
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(nobody).join().unwrap())
+}
+
+#[test]
+fn what_cannot_be_read_hurts_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let close = |path: &str, mode| {
+        fs::set_permissions(dir.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    close("", 0o755);
+    write(dir.path(), "a.yaml", &service("cart", 80));
+    write(dir.path(), "closed/b.yaml", &service("ads", 80));
+    write(dir.path(), "locked.yaml", &service("till", 80));
+    close("closed", 0);
+    close("locked.yaml", 0);
+
+    let loaded = as_nobody(|| load_folder(dir.path())).unwrap();
+    close("closed", 0o755);
+
+    let names: Vec<_> = loaded.objects.iter().map(|(object, _)| object.key.name.as_str()).collect();
+    let named: Vec<_> = loaded.diagnostics.iter().map(|one| (one.code, one.location.file.as_str())).collect();
+    assert_eq!(names, ["cart"]);
+    assert_eq!(named, [(Code::Unreadable, "closed/"), (Code::Unreadable, "locked.yaml")]);
+    assert!(loaded.diagnostics.iter().all(|one| one.message.contains("Permission denied")));
+    close("", 0);
+    let error = as_nobody(|| load_folder(dir.path())).unwrap_err();
+    close("", 0o755);
+    assert!(matches!(error, ReadError::Io { .. }), "{error:?}");
 }
 
 #[test]
