@@ -13,7 +13,8 @@ fn command(diagnostic: &Diagnostic, folder: &str) -> String {
         Severity::Warning => "warning",
     };
     let location = &diagnostic.location;
-    let folder = folder.trim_start_matches("./").trim_matches('/');
+    // An absolute path stays one: a runner takes what is below its workspace for relative itself.
+    let folder = folder.trim_start_matches("./").trim_end_matches('/');
     let file = match folder {
         "" | "." => location.file.clone(),
         folder => format!("{folder}/{}", location.file),
@@ -57,5 +58,7 @@ mod tests {
         let expected = "::error file=policies/a%2Cb%3Ac.yaml,line=3,col=5,title=UnknownField::\
                         100%25 wrong%0A::error::x%0Ahelp: mend it\n";
         assert_eq!(render([&diagnostic], "./policies/"), expected);
+        let absolute = expected.replace("file=policies/", "file=/srv/policies/");
+        assert_eq!(render([&diagnostic], "/srv/policies/"), absolute);
     }
 }
