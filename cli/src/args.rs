@@ -17,7 +17,7 @@ Examples:
 
 Exit codes:
   0    done: the answer is there, whatever it says of a policy or a fleet
-  1    the policy has errors (`validate` and `render` alone; what could be shown was shown)
+  1    the policy has errors (of `validate` and `render`; what could be shown was shown)
   2    the arguments are wrong
   3    the source cannot be read: no such folder, revision or path, or an empty repository
   4    there is no such site, workload or object

@@ -95,9 +95,9 @@ type Identity = (Fate, Vec<(FragmentKey, Option<Digest>, Option<Digest>)>);
 pub fn diff(base: &Compiled, head: &Compiled) -> FleetDiff {
     let names: BTreeSet<&SiteId> = base.sites().chain(head.sites()).collect();
     let mut sites: Vec<(String, Side<'_>, Side<'_>)> =
-        names.iter().map(|site| (site.to_string(), base.contents(site), head.contents(site))).collect();
+        names.iter().map(|site| (site.to_string(), base.contents(site), after(base, head, site))).collect();
     if sites.is_empty() {
-        sites.push((NO_SITE.to_owned(), base.base(), head.base()));
+        sites.push((NO_SITE.to_owned(), base.base(), head.base().or(base.base())));
     }
     let groups = group(sites);
     FleetDiff {
@@ -108,14 +108,56 @@ pub fn diff(base: &Compiled, head: &Compiled) -> FleetDiff {
     }
 }
 
-/// Finds what is wrong now and was not before. Lines and files move, so places do not count.
+/// What a site runs after a change. One whose new contents do not verify keeps what it has.
+fn after<'a>(base: &'a Compiled, head: &'a Compiled, site: &SiteId) -> Side<'a> {
+    let is_declared = head.class(site).is_some();
+    head.contents(site).or_else(|| base.contents(site).filter(|_| is_declared))
+}
+
+/// What makes two diagnostics the same: a diagnostic without what may differ. `None` is like no other.
+type Sameness = fn(&Diagnostic) -> Option<Diagnostic>;
+
+/// Finds what is wrong now and was not before. Each old diagnostic accounts for one new one: that which differs least.
 pub fn new_diagnostics(base: &Diagnostics, head: &Diagnostics) -> Vec<Diagnostic> {
-    let without_place = |diagnostic: &Diagnostic| {
-        let location = Location::default();
-        Diagnostic { location, ..diagnostic.clone() }
-    };
-    let known: Diagnostics = base.iter().map(without_place).collect();
-    head.iter().filter(|diagnostic| !known.contains(&without_place(diagnostic))).cloned().collect()
+    let mut old: Vec<&Diagnostic> = base.iter().collect();
+    let mut new: Vec<&Diagnostic> = head.iter().collect();
+    let samenesses: [Sameness; 3] = [
+        // Lines move,
+        |one| Some(Diagnostic { location: Location::file(&one.location.file), ..one.clone() }),
+        // files move,
+        |one| Some(Diagnostic { location: Location::default(), ..one.clone() }),
+        // and messages name places of other objects, which move too.
+        |one| {
+            one.object.as_ref()?;
+            let (message, help) = (String::new(), String::new());
+            Some(Diagnostic { location: Location::default(), message, help, ..one.clone() })
+        },
+    ];
+    for sameness in samenesses {
+        let (before, after) = (count(&old, sameness), count(&new, sameness));
+        leave_out(&mut old, sameness, after);
+        leave_out(&mut new, sameness, before);
+    }
+    new.into_iter().cloned().collect()
+}
+
+fn count(list: &[&Diagnostic], sameness: Sameness) -> BTreeMap<Diagnostic, usize> {
+    let mut counts = BTreeMap::new();
+    for key in list.iter().filter_map(|one| sameness(one)) {
+        *counts.entry(key).or_default() += 1;
+    }
+    counts
+}
+
+/// Takes so many of each out of a list.
+fn leave_out(list: &mut Vec<&Diagnostic>, sameness: Sameness, mut counts: BTreeMap<Diagnostic, usize>) {
+    list.retain(|one| match sameness(one).and_then(|key| counts.get_mut(&key)) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    });
 }
 
 /// Groups sites by identical change. Sites of one class share their lists, so each pair of lists is compared once.

@@ -7,6 +7,8 @@ use skerry_gitops::read_error::ReadError;
 /// The kinds of errors. Scripts branch on their exit codes, so these never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
+    /// The policy has errors that leave nothing to show.
+    Policy,
     /// Arguments that do not fit together.
     Usage,
     /// The source cannot be read: no such folder, revision or path, no repository, an empty one.
@@ -29,6 +31,7 @@ impl ErrorKind {
     /// Returns the exit code.
     pub fn exit_code(self) -> u8 {
         match self {
+            Self::Policy => 1,
             Self::Usage => 2,
             Self::Source => 3,
             Self::NotFound => 4,

@@ -8,6 +8,9 @@ use std::path::{Component, Path, PathBuf};
 use skerry_core::diagnostic::{Diagnostics, Severity};
 use skerry_core::id::Revision;
 use skerry_core::world::World;
+use skerry_gitops::history::History;
+use skerry_gitops::read_error::ReadError;
+use skerry_gitops::remote::Remote;
 use skerry_gitops::snapshot::{Aging, load};
 
 use crate::args::source::{RevisionArgs, SourceArgs};
@@ -16,6 +19,9 @@ use crate::error::{CliError, ErrorKind};
 pub mod commit;
 pub mod policy;
 mod work_tree;
+
+/// How many of the things are named that were passed over where there is nothing else.
+const PASSED_OVER: usize = 3;
 
 /// A source that was found; nothing of it is read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,18 +116,58 @@ impl Source {
         self.kind == SourceKind::Folder
     }
 
+    /// Reads it as [`Source::load`] does; where the folder inside it is missing, as nothing at all. A comparison tells
+    /// so what a change does that brings or takes the folder.
+    pub fn load_or_nothing(&self, revision: Option<&str>) -> Result<Loaded, CliError> {
+        if self.path.is_empty() {
+            return self.load(revision);
+        }
+        match (revision, self.kind) {
+            (Some(revision), _) => self.commit_or_nothing(revision),
+            (None, SourceKind::Bare) => self.commit_or_nothing("HEAD"),
+            (None, SourceKind::WorkTree | SourceKind::Folder) if self.root().is_dir() => self.load_files(),
+            (None, SourceKind::WorkTree | SourceKind::Folder) => {
+                let (root, shown) = (self.root(), shown(&self.root()));
+                let origin = Origin::Folder { root, shown, work_tree: None };
+                Ok(Loaded::nothing(Revision::folder(), origin))
+            }
+        }
+    }
+
+    fn commit_or_nothing(&self, revision: &str) -> Result<Loaded, CliError> {
+        match self.read_commit(revision) {
+            Err(ReadError::PathNotFound { .. }) => {
+                let resolved = History::open(&self.typed)?.resolve(revision)?;
+                Ok(Loaded::nothing(resolved.revision, self.origin(revision)))
+            }
+            read => Ok(read?),
+        }
+    }
+
+    fn origin(&self, revision: &str) -> Origin {
+        Origin::Commit { repository: self.typed.clone(), revision: revision.to_owned() }
+    }
+
+    /// The folder that files are read from.
+    fn root(&self) -> PathBuf {
+        self.typed.join(&self.path)
+    }
+
     fn load_commit(&self, revision: &str) -> Result<Loaded, CliError> {
+        Ok(self.read_commit(revision)?)
+    }
+
+    fn read_commit(&self, revision: &str) -> Result<Loaded, ReadError> {
         let files = load::load_revision(&self.typed, revision, &self.path, Aging::FromHistory)?;
-        let origin = Origin::Commit { repository: self.typed.clone(), revision: revision.to_owned() };
-        Ok(Loaded::new(files, origin))
+        Ok(Loaded::new(files, self.origin(revision)))
     }
 
     fn load_files(&self) -> Result<Loaded, CliError> {
-        let root = self.typed.join(&self.path);
+        let root = self.root();
         let mut files = load::load_folder(&root)?;
         let work_tree = (self.kind == SourceKind::WorkTree).then(|| (self.typed.clone(), self.path.clone()));
         if work_tree.is_some() {
-            work_tree::age(&mut files.objects, &self.typed, &self.path);
+            work_tree::age(&mut files.objects, &self.typed, &self.path)?;
         }
         let shown = shown(&root);
         Ok(Loaded::new(files, Origin::Folder { root, shown, work_tree }))
@@ -140,18 +186,28 @@ impl Loaded {
         }
     }
 
+    fn nothing(revision: Revision, origin: Origin) -> Self {
+        let (world, diagnostics, foreign) = (World::default(), Diagnostics::new(), BTreeMap::new());
+        Self { revision, world, diagnostics, files: 0, foreign, origin }
+    }
+
     /// Finds and reads a source that must hold something.
     pub fn read(args: &RevisionArgs) -> Result<Self, CliError> {
         let loaded = Source::find(&args.source)?.load(args.rev.as_deref())?;
-        if loaded.files == 0 {
-            let source = &args.source;
-            let folder =
-                if source.path.is_empty() { String::new() } else { format!("folder `{}` of ", source.path) };
-            let message = format!("there is no policy file in {folder}`{}`", source.source);
-            let hint = "policy files end in `.yaml`, `.yml` or `.json`; name their folder with `--source` and `--path`";
-            return Err(CliError::new(ErrorKind::Source, message).hint(hint));
-        }
-        Ok(loaded)
+        if loaded.files == 0 { Err(loaded.no_policy(&args.source)) } else { Ok(loaded) }
+    }
+
+    /// Says that there is nothing to work on, and what was passed over.
+    pub fn no_policy(&self, source: &SourceArgs) -> CliError {
+        let folder =
+            if source.path.is_empty() { String::new() } else { format!("folder `{}` of ", source.path) };
+        let message = format!("there is no policy file in {folder}`{}`", source.source);
+        let hint =
+            "policy files end in `.yaml`, `.yml` or `.json`; name their folder with `--source` and `--path`";
+        let passed_over = self.diagnostics.iter().take(PASSED_OVER);
+        passed_over.fold(CliError::new(ErrorKind::Source, message).hint(hint), |error, diagnostic| {
+            error.hint(format!("{}: {}", diagnostic.location, diagnostic.message))
+        })
     }
 
     /// Names what was read, for people.
@@ -195,13 +251,16 @@ fn refuse_way_out(path: &str) -> Result<(), CliError> {
 
 fn refuse_url(source: &str) -> Result<(), CliError> {
     let host = source.split_once(':').map_or("", |(host, _)| host);
-    let is_scp = host.contains('@') && !host.contains('/') && !Path::new(source).exists();
+    let is_scp =
+        source.contains('@') && !host.is_empty() && !host.contains('/') && !Path::new(source).exists();
     if !source.contains("://") && !is_scp {
         return Ok(());
     }
+    // Without what may be a password.
+    let shown = Remote::parse(source).map_or_else(|invalid| invalid.text, |remote| remote.to_string());
     let error =
-        CliError::new(ErrorKind::Source, format!("`{source}` is a URL, and only local sources are read"));
-    Err(error.hint(format!("clone it first: `git clone {source} policies`, then `--source policies`")))
+        CliError::new(ErrorKind::Source, format!("`{shown}` is a URL, and only local sources are read"));
+    Err(error.hint(format!("clone it first: `git clone {shown} policies`, then `--source policies`")))
 }
 
 /// Says whether a folder is a Git repository without files (gitrepository-layout(5)).

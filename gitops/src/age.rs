@@ -53,6 +53,25 @@ pub struct AgeReport {
     pub unanswered: BTreeSet<ObjectKey>,
 }
 
+impl AgeReport {
+    /// Refuses objects whose age a shallow clone cannot tell and that do not tell it themselves.
+    ///
+    /// # Errors
+    /// [`ReadError::Shallow`].
+    pub fn must_answer<'a>(&self, objects: impl Iterator<Item = &'a Object>) -> Result<(), ReadError> {
+        let unanswered: BTreeSet<_> = objects
+            .filter(|object| object.created.is_none() && self.unanswered.contains(&object.key))
+            .map(|object| &object.key)
+            .collect();
+        match unanswered.first() {
+            Some(example) => {
+                Err(ReadError::Shallow { objects: unanswered.len(), example: example.to_string() })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Ages that come from commits which the history no longer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {

@@ -131,7 +131,7 @@ impl SourceTree {
         let mut report = AgeReport::default();
         if let Some(ages) = &mut self.ages {
             let (read, learned) = ages.read(history, to)?;
-            refuse_unanswered(&read, &batch)?;
+            read.must_answer(batch.values().flatten().flat_map(SourceFile::objects).map(|object| &**object))?;
             ages.accept(learned);
             report = read;
         }
@@ -239,17 +239,4 @@ fn read(history: &History, changes: &TreeChanges) -> Result<Batch, ReadError> {
     }
     batch.extend(ignored.filter(|(_, why)| why.is_some()).map(passed_over));
     Ok(batch)
-}
-
-/// Refuses objects whose age a shallow clone cannot tell and that do not tell it themselves.
-fn refuse_unanswered(report: &AgeReport, batch: &Batch) -> Result<(), ReadError> {
-    let objects = batch.values().flatten().flat_map(SourceFile::objects);
-    let unanswered: BTreeSet<_> = objects
-        .filter(|object| object.created.is_none() && report.unanswered.contains(&object.key))
-        .map(|object| &object.key)
-        .collect();
-    match unanswered.first() {
-        Some(example) => Err(ReadError::Shallow { objects: unanswered.len(), example: example.to_string() }),
-        None => Ok(()),
-    }
 }

@@ -69,15 +69,21 @@ impl Policy {
         if let Some(contents) = self.compiled.contents(&site) {
             return Ok(Chosen { contents: Arc::clone(contents), site, is_declared: true });
         }
+        if self.compiled.class(&site).is_some() {
+            return Err(unverified(&format!("site `{name}`")));
+        }
         let mut sites = self.compiled.sites().map(ToString::to_string).peekable();
         if sites.peek().is_some() {
             let error = CliError::new(ErrorKind::NotFound, format!("the policy declares no site `{name}`"));
             return Err(error.hint(format!("it declares {}", nearest::list(name, sites))));
         }
-        let contents = self
-            .compiled
-            .base()
-            .ok_or_else(|| CliError::internal("a world without sites has no contents"))?;
+        let contents = self.compiled.base().ok_or_else(|| unverified("a site without labels"))?;
         Ok(Chosen { contents: Arc::clone(contents), site, is_declared: false })
     }
+}
+
+/// A core goes on with the last good version; a command has none.
+fn unverified(site: &str) -> CliError {
+    let message = format!("what is compiled for {site} does not pass verification, so nobody would run it");
+    CliError::new(ErrorKind::Policy, message).hint("`skerry validate` says why")
 }

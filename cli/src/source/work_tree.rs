@@ -1,6 +1,7 @@
 //! Ages for the files of a clone as they are: those of the commit that they were made from.
 //!
-//! An object that is not committed yet is younger than all that are, as it will be once it is committed.
+//! An object that is not committed yet is younger than all that are, as it will be once it is committed. A history that
+//! cannot be read, or that a shallow clone cut, is an error: an age is never guessed.
 
 use std::path::Path;
 
@@ -8,19 +9,33 @@ use skerry_core::policy::Object;
 use skerry_core::world::Age;
 use skerry_gitops::age::Ages;
 use skerry_gitops::history::History;
+use skerry_gitops::read_error::ReadError;
 
-/// Puts ages to objects, as far as the history tells; a shallow clone and one without commits do not.
-pub(super) fn age(objects: &mut [(Object, Age)], clone: &Path, path: &str) {
-    let Some(ages) = ages_of_head(clone, path) else { return };
+use crate::error::CliError;
+
+/// Puts ages to objects. A clone without any commit has none: all of it is as young.
+pub(super) fn age(objects: &mut [(Object, Age)], clone: &Path, path: &str) -> Result<(), CliError> {
+    let history = History::open(clone).map_err(to_error)?;
+    let head = match history.resolve("HEAD") {
+        Ok(head) => head.commit,
+        Err(ReadError::RevisionNotFound { branches, .. }) if branches.is_empty() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut ages = Ages::new(path);
+    let report = ages.advance(&history, head)?;
+    report.must_answer(objects.iter().map(|(object, _)| object))?;
     for (object, age) in objects {
         *age = ages.age_of(object);
     }
+    Ok(())
 }
 
-fn ages_of_head(clone: &Path, path: &str) -> Option<Ages> {
-    let history = History::open(clone).ok()?;
-    let head = history.resolve("HEAD").ok()?;
-    let mut ages = Ages::new(path);
-    let report = ages.advance(&history, head.commit).ok()?;
-    report.unanswered.is_empty().then_some(ages)
+fn to_error(error: ReadError) -> CliError {
+    match error {
+        // There is a `.git`, which leads to no repository: one that was moved or not copied with the files.
+        ReadError::NotARepository { .. } => CliError::new(crate::error::ErrorKind::Source, error.to_string())
+            .hint("its `.git` leads to no repository, so nobody knows how old its objects are: mend it, or remove it \
+                   to read a plain folder"),
+        error => error.into(),
+    }
 }

@@ -82,18 +82,27 @@ fn compare(args: &Args, progress: Progress) -> Result<Comparison, CliError> {
     })
 }
 
+/// Reads both states. One of them may be empty, so that a change can bring a policy or take it away.
 fn read(args: &Args) -> Result<(Loaded, Loaded), CliError> {
+    let (base, head) = read_both(args)?;
+    if base.files == 0 && head.files == 0 {
+        return Err(head.no_policy(&args.source));
+    }
+    Ok((base, head))
+}
+
+fn read_both(args: &Args) -> Result<(Loaded, Loaded), CliError> {
     let source = Source::find(&args.source)?;
     if let Some(against) = &args.range.against {
         let old = Source::find(&SourceArgs { source: against.clone(), path: args.source.path.clone() })?;
-        return Ok((old.load(None)?, source.load(None)?));
+        return Ok((old.load_or_nothing(None)?, source.load_or_nothing(None)?));
     }
     let (base, head) = revisions(&args.range)?;
-    let base = source.load(Some(&base)).map_err(|error| match source.is_folder() {
+    let base = source.load_or_nothing(Some(&base)).map_err(|error| match source.is_folder() {
         true => error.hint("two plain folders are compared with `--source NEW --against OLD`"),
         false => error,
     })?;
-    Ok((base, source.load(head.as_deref())?))
+    Ok((base, source.load_or_nothing(head.as_deref())?))
 }
 
 fn revisions(range: &RangeArgs) -> Result<(String, Option<String>), CliError> {

@@ -1,7 +1,7 @@
 //! `skerry diff`: which sites a change reaches.
 
 use crate::folder::Folder;
-use crate::policy::{SERVICES, SHOP, SITES};
+use crate::policy::{ROUTE, SERVICES, SHOP, SITES};
 use crate::run::{Ran, skerry};
 
 /// A second commit: another split everywhere but at the harbour, whose override hides it; a longer timeout for all; a
@@ -89,6 +89,61 @@ fn a_new_mistake_is_shown_and_an_old_one_is_not() {
     folder.write("shop/services.yaml", format!("# moves all lines\n{SERVICES}"));
     folder.edit("sites.yaml", "kind: Site\nmetadata: {name: harbour", "kind: Site\nmetadata: {naem: harbour");
     insta::assert_snapshot!(diff(&folder, &[]));
+}
+
+/// Messages name places of other objects: when those move, the mistake is still the old one.
+#[test]
+fn an_old_mistake_whose_message_names_a_place_stays_old() {
+    let tie = ROUTE.replacen("name: reviews\n", "name: reviews-again\n", 1);
+    let twice = SERVICES.split("---").next().unwrap();
+    let mut files = SHOP.to_vec();
+    files.extend([("shop/again.yaml", tie.as_str()), ("shop/twice.yaml", twice)]);
+    let folder = Folder::committed(&files);
+    folder.write("shop/reviews.yaml", format!("# moves all lines\n{ROUTE}"));
+    folder.write("shop/services.yaml", format!("# moves all lines\n{SERVICES}"));
+    let news = |folder: &Folder| {
+        let ran = diff(folder, &["-o", "json"]);
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        json["newDiagnostics"].as_array().unwrap().clone()
+    };
+    assert_eq!(news(&folder), [] as [serde_json::Value; 0]);
+    // A further one of the same kind is new.
+    folder.write("shop/thrice.yaml", twice);
+    let found = news(&folder);
+    assert!(found.len() == 1 && found[0]["code"] == "DuplicateObject", "{found:?}");
+}
+
+/// A pull request that brings the folder, or takes it away.
+#[test]
+fn a_folder_that_only_one_side_has_is_compared_with_nothing() {
+    let mut folder = Folder::committed(&[("README.md", "words")]);
+    SHOP.iter().for_each(|(path, text)| folder.write(&format!("policies/{path}"), text));
+    let path = ["--path", "policies"];
+    let brought = diff(&folder, &path);
+    assert!(brought.code == 0 && brought.stdout.contains("3 of 3 sites"), "{brought}");
+    folder.commit("second");
+    let brought = diff(&folder, &[&["HEAD~1..HEAD"][..], &path].concat());
+    assert!(brought.code == 0 && brought.stdout.contains("3 of 3 sites"), "{brought}");
+    let taken = diff(&folder, &[&["HEAD..HEAD~1"][..], &path].concat());
+    assert!(taken.code == 0 && taken.stdout.contains("3 of 3 sites"), "{taken}");
+    std::fs::remove_dir_all(folder.path().join("policies")).unwrap();
+    assert!(diff(&folder, &path).stdout.contains("3 of 3 sites"));
+}
+
+#[test]
+fn without_any_policy_on_either_side_there_is_nothing_to_compare() {
+    let mut folder = Folder::committed(&[("README.md", "words"), ("old/x.md", "x"), ("new/x.md", "x")]);
+    folder.commit("second");
+    for args in [
+        &[][..],
+        &["HEAD~1..HEAD"],
+        &["HEAD~1..HEAD", "--path", "polices"],
+        &["--path", "polices"],
+        &["--source", "new", "--against", "old"],
+    ] {
+        let ran = diff(&folder, args);
+        assert!(ran.code == 3 && ran.stderr.contains("there is no policy file in"), "{args:?}: {ran}");
+    }
 }
 
 /// A new service takes an index after all others, as at a core: else every later one would seem to change.

@@ -1,7 +1,7 @@
 //! `skerry render`: bundles and Envoy configuration.
 
 use crate::folder::Folder;
-use crate::policy::{SERVICES, SHOP, WORKLOADS};
+use crate::policy::{SERVICES, SHOP, SITES, WORKLOADS};
 use crate::run::{Ran, skerry};
 
 /// A shop with a site's workloads beside it.
@@ -64,6 +64,23 @@ fn resources_as_a_proxy_would_get_them() {
     let names =
         ["clusters", "endpoints", "listeners", "routes"].map(|kind| format!("{kind}:\n{}\n", names(kind)));
     insta::assert_snapshot!(names.join("\n"));
+}
+
+/// More services than a site can have: a core goes on with what it had, and a command says why it has nothing.
+#[test]
+fn a_site_whose_contents_do_not_verify_is_no_unknown_site() {
+    let service = |at: usize| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: s{at}, namespace: shop}}, spec: {{ports: [{{port: 80}}]}}}}\n"
+        )
+    };
+    let services: Vec<String> = (0..skerry_core::bundle::MAX_FRAGMENTS).map(service).collect();
+    let folder = Folder::of(&[("sites.yaml", SITES)]);
+    for (at, part) in services.chunks(5_000).enumerate() {
+        folder.write(&format!("services-{at}.yaml"), part.join("---\n"));
+    }
+    let ran = skerry(folder.path(), &["render", "bundle", "--site", "harbour"]);
+    assert!(ran.code == 1 && ran.stderr.contains("does not pass verification"), "{ran}");
 }
 
 #[test]

@@ -102,6 +102,73 @@ fn a_folder_of_a_clone_is_a_plain_folder_unless_a_revision_is_named() {
     assert!(validate(&folder, &["--source", "shop", "--rev", "HEAD"]).stdout.contains("4 files"));
 }
 
+/// The real Git makes a clone with as few commits as asked.
+fn shallow(folder: &Folder, depth: &str) {
+    let source = format!("file://{}", folder.path().display());
+    folder.git(&["clone", "--quiet", "--depth", depth, &source, "shallow"]);
+}
+
+/// Ages are never guessed: a clone that lacks the history says so, whatever is asked of it.
+#[test]
+fn a_shallow_clone_that_cannot_tell_ages_is_refused() {
+    let mut folder = Folder::committed(SHOP);
+    folder.edit("shop/reviews.yaml", "weight: 90", "weight: 50");
+    folder.commit("second");
+    shallow(&folder, "1");
+    for args in [
+        &["validate"][..],
+        &["render", "bundle", "--site", "harbour"],
+        &["explain", "HTTPRoute", "shop/reviews", "--site", "harbour"],
+        &["validate", "--rev", "HEAD"],
+    ] {
+        let ran = skerry(folder.path(), &[args, &["--source", "shallow"]].concat());
+        assert!(ran.code == 3 && ran.stderr.contains("the clone is shallow"), "{ran}");
+        assert!(ran.stderr.contains("git fetch --unshallow"), "{ran}");
+    }
+    folder.git(&["-C", "shallow", "fetch", "--quiet", "--unshallow"]);
+    assert_eq!(validate(&folder, &["--source", "shallow"]).code, 0);
+}
+
+#[test]
+fn a_shallow_clone_that_can_tell_ages_is_read() {
+    let mut folder = Folder::committed(&[("README.md", "words")]);
+    folder.commit("nothing yet");
+    SHOP.iter().for_each(|(path, text)| folder.write(path, text));
+    folder.commit("the shop");
+    shallow(&folder, "2");
+    assert_eq!(validate(&folder, &["--source", "shallow"]).code, 0);
+}
+
+#[test]
+fn a_clone_without_commits_or_without_its_repository() {
+    let folder = Folder::of(SHOP);
+    folder.git(&["init", "--quiet", "--initial-branch=main"]);
+    assert_eq!(validate(&folder, &[]).code, 0, "everything is as young");
+    std::fs::remove_dir_all(folder.path().join(".git")).unwrap();
+    folder.write(".git", "gitdir: /nowhere/at/all\n");
+    let ran = validate(&folder, &[]);
+    assert!(ran.code == 3 && ran.stderr.contains("its `.git` leads to no repository"), "{ran}");
+}
+
+#[test]
+fn links_alone_are_named() {
+    let folder = Folder::of(&[("real/services.yaml", SERVICES), ("policies/read.me", "")]);
+    std::os::unix::fs::symlink("../real/services.yaml", folder.path().join("policies/services.yaml"))
+        .unwrap();
+    let ran = validate(&folder, &["--source", "policies"]);
+    assert!(ran.code == 3 && ran.stderr.contains("help: services.yaml: "), "{ran}");
+}
+
+#[test]
+fn a_password_in_an_address_is_not_printed() {
+    for url in
+        ["https://ada:s3cret@git.example/p.git", "ada:s3cret@git.example:p.git", "ada@x.example:s3cret@h:p"]
+    {
+        let ran = validate(&Folder::empty(), &["--source", url]);
+        assert!(ran.code == 3 && !ran.to_string().contains("s3cret"), "{ran}");
+    }
+}
+
 /// Of two routes that tie, the older wins (design, section 5): a clone knows who is older, a folder does not.
 #[test]
 fn a_work_tree_knows_the_ages_of_what_is_committed() {
