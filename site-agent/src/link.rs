@@ -21,12 +21,15 @@ use crate::mailbox;
 use crate::store::Store;
 
 mod backoff;
+mod early;
+mod events;
 mod pull;
 mod reports;
 mod spool;
 mod stream;
 
 use backoff::Backoff;
+use events::Alarm;
 
 /// How long a TCP and HTTP/2 connection may take to come up.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -121,8 +124,10 @@ pub(crate) struct Link {
 enum End {
     /// It failed, or the core hung up.
     Lost(String),
-    /// The core, or `site`, wants a pause of this length.
+    /// The core, or `site`, wants a pause of this length: it is kept, whatever happens.
     Pause(Duration, String),
+    /// All is said, and the next connection is due after this time, or when a link comes up.
+    Done(Duration),
     /// The process is about to end.
     Closed,
 }
@@ -133,35 +138,47 @@ impl From<tonic::Status> for End {
     }
 }
 
+/// Whether a link event ends a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// It does.
+    Light,
+    /// It does not: somebody asked for the whole of it.
+    Sound,
+}
+
 type Client = SiteSyncClient<Channel>;
 
 impl Link {
     /// Keeps the link up until the process ends.
     pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut alarm) = (Backoff::default(), Alarm::set());
         loop {
             let end = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                end = self.connect(&mut backoff) => end,
+                end = self.connect(&mut backoff, &mut alarm) => end,
             };
             if self.mailbox.send(mailbox::Mail::Link(Event::Down)).await.is_err() {
                 return Ok(());
             }
-            let (pause, words) = match end {
+            let (pause, rest, words) = match end {
                 End::Closed => return Ok(()),
-                End::Pause(pause, words) => (backoff.spread(pause, share()), words),
-                End::Lost(words) => (backoff.next_pause(share()), words),
+                End::Pause(pause, words) => (backoff.spread(pause, share()), Rest::Sound, words),
+                End::Done(pause) => {
+                    (backoff.spread(pause, share()), Rest::Light, "waiting for the next pull".to_owned())
+                }
+                End::Lost(words) => (backoff.next_pause(share()), Rest::Light, words),
             };
             info!(core = self.core, pause_ms = pause.as_millis(), "no link: {words}");
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                () = self.rest(pause) => {}
+                () = self.rest(pause, rest, &mut alarm) => {}
             }
         }
     }
 
-    async fn connect(&mut self, backoff: &mut Backoff) -> End {
-        let client = match self.open().await {
+    async fn connect(&mut self, backoff: &mut Backoff, alarm: &mut Alarm) -> End {
+        let client = match self.open(alarm).await {
             Ok(client) => client,
             Err(error) => return End::Lost(with_causes(&error)),
         };
@@ -172,7 +189,19 @@ impl Link {
         }
     }
 
-    async fn open(&self) -> Result<Client, tonic::transport::Error> {
+    /// Dials; begins anew when a link comes up meanwhile, since the kernel asks a far end that it could not
+    /// reach at longer and longer intervals.
+    async fn open(&self, alarm: &mut Alarm) -> Result<Client, tonic::transport::Error> {
+        loop {
+            alarm.handle_try();
+            tokio::select! {
+                opened = self.dial() => return opened,
+                () = alarm.due() => info!("a link came up: dials anew"),
+            }
+        }
+    }
+
+    async fn dial(&self) -> Result<Client, tonic::transport::Error> {
         let endpoint = Endpoint::from_shared(self.core.clone())?
             .origin(Uri::from_static(ORIGIN))
             .connect_timeout(CONNECT_DEADLINE)
@@ -187,12 +216,13 @@ impl Link {
     }
 
     /// Waits; what `site` says meanwhile goes nowhere, and it says it again after the next hello.
-    async fn rest(&mut self, pause: Duration) {
+    async fn rest(&mut self, pause: Duration, rest: Rest, alarm: &mut Alarm) {
         let sleep = tokio::time::sleep(pause);
         tokio::pin!(sleep);
         loop {
             tokio::select! {
                 () = &mut sleep => return,
+                () = alarm.due(), if rest == Rest::Light => return info!("a link came up: the pause ends"),
                 command = self.commands.recv() => if command.is_none() { return sleep.await },
             }
         }

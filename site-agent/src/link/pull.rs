@@ -23,7 +23,7 @@ impl Link {
             }
         }
         match reports::Reports::new(self, client).send_all().await {
-            Ok(()) => End::Pause(self.pull_interval, "waiting for the next pull".to_owned()),
+            Ok(()) => End::Done(self.pull_interval),
             Err(end) => end,
         }
     }

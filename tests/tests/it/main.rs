@@ -14,6 +14,7 @@ mod examples;
 mod fault_table;
 mod filler;
 mod killed;
+mod link_events;
 mod place;
 mod question;
 mod refused;
