@@ -149,7 +149,7 @@ fn troubled() -> Vec<SiteSummary> {
     ];
     let rolled_back = SiteSummary { open, open_older: 2, ..newer("a-rolled-back") };
     let agent = |digit, address: &str| Claimant {
-        boot: vec![digit; 16],
+        boot: vec![digit; 12],
         peer: address.to_owned(),
         first_seen_ms: ago(400),
         last_seen_ms: ago(4),

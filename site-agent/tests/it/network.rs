@@ -32,7 +32,7 @@ fn lock(path: &Path) -> Option<File> {
 /// Makes the folder of a site, and the first time ends the sites of runs that were killed.
 pub(crate) fn make_folder() -> (tempfile::TempDir, File) {
     static FIRST: Once = Once::new();
-    FIRST.call_once(end_broken_sites);
+    FIRST.call_once(|| end_broken_sites(&std::env::temp_dir()));
     let folder = tempfile::Builder::new().prefix(PREFIX).rand_bytes(5).tempdir().unwrap();
     // It appears locked: nobody takes a site for broken that has just begun.
     let draft = folder.path().join("site.lock.draft");
@@ -41,8 +41,8 @@ pub(crate) fn make_folder() -> (tempfile::TempDir, File) {
     (folder, file)
 }
 
-fn end_broken_sites() {
-    for entry in fs_err::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+fn end_broken_sites(root: &Path) {
+    for entry in fs_err::read_dir(root).into_iter().flatten().flatten() {
         let is_site = entry.file_name().to_string_lossy().starts_with(PREFIX);
         let file = entry.path().join(LOCK);
         if is_site && file.exists() && lock(&file).is_some() {
@@ -81,13 +81,15 @@ fn named(folder: &Path) -> Vec<Pid> {
 
 #[test]
 fn what_a_killed_run_left_is_ended() {
-    let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().unwrap();
+    // Other runs sweep the folder where sites usually are.
+    let root = tempfile::tempdir().unwrap();
+    let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root.path()).unwrap();
     fs_err::write(folder.path().join(LOCK), "").unwrap();
     // What tells the process apart is its command line.
     let mark = folder.path().join("data");
     let mut left = std::process::Command::new("sh");
     let mut left = left.args(["-c", "while :; do sleep 0.1; done"]).arg(&mark).spawn().unwrap();
-    end_broken_sites();
+    end_broken_sites(root.path());
     assert!(!left.wait().unwrap().success(), "it was killed");
     assert!(!folder.path().exists());
 }
