@@ -182,6 +182,7 @@ impl Lines {
             store: Arc::clone(store),
             clock,
             machine: Machine::new(config.confirm_deadline),
+            returning: config.confirm_deadline,
             publisher: Publisher::new(config.layout.clone(), snapshots, feeds, desired),
             out: Outlets {
                 link: self.commands.0.clone(),

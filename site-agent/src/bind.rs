@@ -26,6 +26,9 @@ const MAX_ADDRESSES: usize = 900;
 /// What Envoy says of an address that no interface of its host has (`EADDRNOTAVAIL`).
 const NOT_HERE: &str = "Cannot assign requested address";
 
+/// How Envoy ends words of more than 4,096 bytes.
+const CUT: &str = "...(truncated)";
+
 /// Addresses by proxy.
 #[derive(Debug, Default)]
 pub(crate) struct Unbound {
@@ -46,7 +49,7 @@ impl Unbound {
     pub(crate) fn handle_refusal(&mut self, now: Now, proxy: &NamespacedName, detail: &str) -> bool {
         let Some(found) = addresses(detail) else { return false };
         let entries = self.by_proxy.entry(proxy.clone()).or_default();
-        if entries.len() + found.len() > MAX_ADDRESSES {
+        if found.keys().filter(|at| !entries.contains_key(at)).count() + entries.len() > MAX_ADDRESSES {
             return false;
         }
         for (at, reason) in found {
@@ -103,8 +106,13 @@ impl Unbound {
 }
 
 /// Finds the addresses that Envoy could not bind, and why: `cannot bind '127.0.0.1:80': Address already
-/// in use`, one on a line. `None` when a line is about something else.
+/// in use`, one on a line. `None` when a line is about something else. Envoy cuts long words, so the last line may be
+/// half a one; what it would have said comes with the next refusal.
 fn addresses(detail: &str) -> Option<BTreeMap<SocketAddr, String>> {
+    let detail = match detail.trim_end().strip_suffix(CUT) {
+        Some(cut) => cut.rsplit_once('\n')?.0,
+        None => detail,
+    };
     let of_line = |line: &str| {
         let (_, rest) = line.split_once("cannot bind '")?;
         let (at, reason) = rest.split_once("': ")?;
@@ -165,6 +173,19 @@ mod tests {
         assert_eq!(unbound.poll_timeout(), Some(now + 30 * SECOND), "free for us, not for Envoy");
         unbound.retain(|_| false);
         assert_eq!(unbound.poll_timeout(), None);
+    }
+
+    #[test]
+    fn words_that_envoy_cut_are_about_addresses_as_far_as_they_go() {
+        let mut unbound = Unbound::default();
+        let many: String = (1..60).map(|port| words(&format!("127.0.0.1:{port}"))).collect();
+        let cut = format!("{}...(truncated)", &many[..4_096]);
+        assert!(unbound.handle_refusal(Now::ZERO, &proxy(), &cut));
+        assert!(unbound.of(&proxy()).len() > 30);
+        let not_so = format!("bad regex {}...(truncated)", "x".repeat(4_096));
+        assert!(!Unbound::default().handle_refusal(Now::ZERO, &proxy(), &not_so));
+        let one_of_them = format!("bad regex\n{cut}");
+        assert!(!Unbound::default().handle_refusal(Now::ZERO, &proxy(), &one_of_them));
     }
 
     #[test]

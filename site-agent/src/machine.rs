@@ -37,8 +37,28 @@ pub(crate) enum Command {
     Publish(Which),
     /// Make the candidate current, in the store and in memory; `handle_not_kept` if the store fails.
     Commit,
-    /// Drop the candidate and remember it as refused; `handle_not_kept` if the store fails.
-    Rollback(String),
+    /// Drop the candidate; `handle_not_kept` if the store fails.
+    Rollback(Cause),
+}
+
+/// Why the site goes back. The words are for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A proxy refused the candidate, or ended of it: it is not tried again.
+    Refused(String),
+    /// A proxy said nothing. That may be the proxy's own fault, so the candidate is tried once more, and by then the
+    /// proxy decides no more.
+    Silent(String),
+}
+
+impl Cause {
+    /// Returns the words.
+    #[cfg(test)]
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            Self::Refused(words) | Self::Silent(words) => words,
+        }
+    }
 }
 
 /// How a trial began.
@@ -46,7 +66,7 @@ pub(crate) enum Command {
 pub(crate) enum Origin {
     /// The link brought the candidate: proxies that are not connected are not waited for.
     Offered,
-    /// The agent was restarted in the middle of it: all proxies are given until the deadline to
+    /// The agent was restarted in the middle of it, or just before: all proxies are given until the deadline to
     /// come back, since the one that refused it may not have had the time to say so.
     Resumed,
 }
@@ -65,7 +85,8 @@ enum State {
 struct Trial {
     deadline: Now,
     origin: Origin,
-    /// Proxies that had refused something before: they can neither confirm nor condemn.
+    /// Proxies that had refused something before, or said nothing in the trial before: they can neither confirm nor
+    /// condemn.
     excused: BTreeSet<NamespacedName>,
     /// The proxies that decide, with their departures; `None` until it is published.
     jury: Option<BTreeMap<NamespacedName, u32>>,
@@ -96,6 +117,14 @@ impl Machine {
         matches!(self.state, State::Steady)
     }
 
+    /// Which bundle the proxies are to have now.
+    pub(crate) fn published(&self) -> Which {
+        match &self.state {
+            State::Trying(_) | State::Keeping { step: Command::Commit, .. } => Which::Candidate,
+            State::Steady | State::Keeping { .. } => Which::Current,
+        }
+    }
+
     /// Returns the next step.
     pub(crate) fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
@@ -116,7 +145,9 @@ impl Machine {
             return;
         }
         let excused = self.proxies.phases().map(|(name, ..)| name);
-        let excused = excused.filter(|name| self.proxies.has_refused(name)).cloned().collect();
+        let is_excused =
+            |name: &&NamespacedName| self.proxies.has_refused(name) || self.proxies.is_doubted(name);
+        let excused = excused.filter(is_excused).cloned().collect();
         self.state = State::Trying(Trial { deadline: now + self.confirm, origin, excused, jury: None });
         self.commands.push_back(Command::Publish(Which::Candidate));
     }
@@ -158,7 +189,7 @@ impl Machine {
         self.proxies.refuse(name, stream, hash, detail);
         let State::Trying(trial) = &self.state else { return };
         if self.proxies.wanted(name) == Some(hash) && !trial.excused.contains(name) {
-            self.go_back(format!("proxy {name} refused it: {detail}"));
+            self.go_back(Cause::Refused(format!("proxy {name} refused it: {detail}")));
         }
     }
 
@@ -171,7 +202,8 @@ impl Machine {
         };
         *departures += 1;
         if *departures >= DEPARTURES {
-            self.go_back(format!("proxy {name} ended again and again after it was published"));
+            let words = format!("proxy {name} ended again and again after it was published");
+            self.go_back(Cause::Refused(words));
         }
     }
 
@@ -211,31 +243,33 @@ impl Machine {
     /// The deadline has come.
     fn judge(&mut self) {
         let State::Trying(Trial { jury: Some(jury), origin, .. }) = &self.state else { return };
-        let late = |(name, departures): (&NamespacedName, &u32)| {
-            let seconds = self.confirm.as_secs_f64();
-            if self.proxies.is_ready(name) {
-                None
-            } else if self.proxies.is_connected(name) {
-                Some(format!("proxy {name} did not acknowledge it within {seconds} s"))
-            } else if *origin == Origin::Resumed && *departures == 0 {
-                None
-            } else {
-                Some(format!(
-                    "proxy {name} ended after it was published and did not come back within {seconds} s"
-                ))
+        let seconds = self.confirm.as_secs_f64();
+        let not_ready = || jury.iter().filter(|(name, _)| !self.proxies.is_ready(name));
+        let gone = not_ready().find(|(name, departures)| {
+            let is_forgiven = *origin == Origin::Resumed && **departures == 0;
+            !self.proxies.is_connected(name) && !is_forgiven
+        });
+        let gone = gone.map(|(name, _)| {
+            format!("proxy {name} ended after it was published and did not come back within {seconds} s")
+        });
+        let silent = not_ready().map(|(name, _)| name).filter(|name| self.proxies.is_connected(name));
+        let silent: Vec<NamespacedName> = silent.cloned().collect();
+        self.proxies.doubt(&silent);
+        match (gone, silent.first()) {
+            (Some(words), _) => self.go_back(Cause::Refused(words)),
+            (None, Some(name)) => {
+                let words = format!("proxy {name} did not acknowledge it within {seconds} s");
+                self.go_back(Cause::Silent(words));
             }
-        };
-        match jury.iter().find_map(late) {
-            Some(reason) => self.go_back(reason),
-            None => self.keep(Command::Commit),
+            (None, None) => self.keep(Command::Commit),
         }
     }
 
-    fn go_back(&mut self, reason: String) {
+    fn go_back(&mut self, cause: Cause) {
         if let State::Trying(trial) = &self.state {
             self.proxies.forget_refusals(&trial.excused);
         }
-        self.keep(Command::Rollback(reason));
+        self.keep(Command::Rollback(cause));
         self.commands.push_back(Command::Publish(Which::Current));
     }
 

@@ -64,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     /// The apply machine.
     pub(crate) machine: Machine,
+    /// How long after the start proxies that run may take to come back.
+    pub(crate) returning: Now,
     /// Lowers and hands out.
     pub(crate) publisher: Publisher,
     /// Where its words go.
@@ -83,6 +85,7 @@ pub(crate) struct Site {
     clock: Clock,
     trusted: TrustedTime,
     machine: Machine,
+    returning: Now,
     publisher: Publisher,
     out: Outlets,
     status_file: PathBuf,

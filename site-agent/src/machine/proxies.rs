@@ -20,6 +20,8 @@ struct Proxy {
     wanted: Option<Digest>,
     /// Several during a hot restart: the old Envoy and the new one.
     streams: BTreeMap<StreamId, Stream>,
+    /// It was connected and said nothing in a trial, nor since.
+    is_doubted: bool,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +69,9 @@ impl Proxies {
     }
 
     pub(super) fn ack(&mut self, name: &NamespacedName, stream: StreamId, hash: Digest) {
+        if let Some(proxy) = self.by_workload.get_mut(name) {
+            proxy.is_doubted = false;
+        }
         if let Some(stream) = self.stream(name, stream) {
             *stream = Stream { acked: Some(hash), refused: None };
         }
@@ -95,6 +100,20 @@ impl Proxies {
     /// Says whether a stream is open.
     pub(super) fn is_connected(&self, name: &NamespacedName) -> bool {
         self.by_workload.get(name).is_some_and(|proxy| !proxy.streams.is_empty())
+    }
+
+    /// These said nothing in a trial.
+    pub(super) fn doubt(&mut self, names: &[NamespacedName]) {
+        for name in names {
+            if let Some(proxy) = self.by_workload.get_mut(name) {
+                proxy.is_doubted = true;
+            }
+        }
+    }
+
+    /// Says whether the proxy said nothing in the trial before, nor since.
+    pub(super) fn is_doubted(&self, name: &NamespacedName) -> bool {
+        self.by_workload.get(name).is_some_and(|proxy| proxy.is_doubted)
     }
 
     /// Says whether the proxy has refused something and not acknowledged all since.

@@ -23,7 +23,7 @@ struct Site {
     current: u64,
     candidate: Option<u64>,
     published: u64,
-    refused: Vec<(u64, String)>,
+    refused: Vec<(u64, Cause)>,
     disk_full: bool,
 }
 
@@ -97,9 +97,9 @@ impl Site {
                     self.current = self.candidate.take().expect("only while one is tried");
                     self.machine.handle_kept();
                 }
-                Command::Rollback(reason) => {
+                Command::Rollback(cause) => {
                     let candidate = self.candidate.take().expect("only while one is tried");
-                    self.refused.push((candidate, reason));
+                    self.refused.push((candidate, cause));
                     self.machine.handle_kept();
                 }
             }
@@ -107,7 +107,7 @@ impl Site {
     }
 
     fn reason(&self) -> &str {
-        self.refused.last().map_or("", |(_, reason)| reason)
+        self.refused.last().map_or("", |(_, cause)| cause.words())
     }
 
     fn phase(&self, proxy: u8) -> Phase {
@@ -225,6 +225,46 @@ fn a_proxy_that_says_nothing_takes_the_site_back() {
     site.pass(1);
     assert_eq!((site.current, site.published), (1, 1));
     assert_eq!(site.reason(), "proxy shop/w1 did not acknowledge it within 10 s");
+}
+
+/// Invariant 7: one hung proxy costs the others one trial, and no more.
+#[test]
+fn a_proxy_that_hangs_decides_nothing_until_it_speaks_again() {
+    let mut site = Site::new(&[1, 2]);
+    for proxy in [1, 2] {
+        site.connect(proxy, proxy.into());
+        site.ack(proxy, proxy.into(), 1);
+    }
+    site.offer(2, Origin::Offered);
+    site.ack(1, 1, 2);
+    site.pass(10);
+    assert!(matches!(site.refused.as_slice(), [(2, Cause::Silent(_))]), "{:?}", site.refused);
+
+    site.ack(1, 1, 1);
+    site.offer(2, Origin::Offered);
+    site.ack(1, 1, 2);
+    assert_eq!(site.current, 2, "the second proxy is not waited for any more");
+
+    site.ack(2, 2, 2);
+    site.offer(3, Origin::Offered);
+    site.ack(1, 1, 3);
+    assert_eq!(site.current, 2, "now that it has spoken it is");
+    site.ack(2, 2, 3);
+    assert_eq!(site.current, 3);
+}
+
+/// What was condemned is not what proxies are to have, although the disk does not take that yet.
+#[test]
+fn a_condemned_candidate_is_not_published_again() {
+    let mut site = settled();
+    site.offer(2, Origin::Offered);
+    assert_eq!(site.machine.published(), Which::Candidate);
+    site.disk_full = true;
+    site.refuse(1, 1, 2);
+    assert_eq!((site.machine.published(), site.candidate), (Which::Current, Some(2)));
+    site.disk_full = false;
+    site.pass(5);
+    assert_eq!((site.machine.published(), site.published), (Which::Current, 1));
 }
 
 #[test]

@@ -9,8 +9,9 @@ use skerry_proto::v1::site_event::Kind;
 use tracing::{debug, error, info, warn};
 
 use super::Site;
-use crate::clock::wall_ms;
-use crate::machine::{Command, Which};
+use super::offer::DISK_PAUSE;
+use crate::clock::{share, wall_ms};
+use crate::machine::{Cause, Command, Which};
 use crate::report;
 use crate::step::step;
 use crate::store::{Floors, Refused, StoreError};
@@ -18,6 +19,9 @@ use crate::store::{Floors, Refused, StoreError};
 /// How long a snapshot may be behind what runs. One costs as much as the rest of an apply, and bundles
 /// often come several in a row.
 const SNAPSHOT_PAUSE: Duration = Duration::from_millis(100);
+
+/// When a bundle is tried once more that a proxy said nothing about: by then a hung proxy was found, or is left aside.
+const SILENCE_PAUSE: Duration = Duration::from_secs(60);
 
 impl Site {
     /// Executes every command that waits.
@@ -37,7 +41,7 @@ impl Site {
                     continue;
                 }
                 Command::Commit => self.commit(),
-                Command::Rollback(reason) => self.roll_back(reason),
+                Command::Rollback(cause) => self.roll_back(cause),
             };
             match outcome {
                 Ok(()) => self.machine.handle_kept(),
@@ -95,25 +99,44 @@ impl Site {
     pub(super) fn write_snapshots(&mut self) {
         if self.snapshots_due.is_some() && self.candidate.is_none() {
             self.snapshots_due = None;
-            self.publisher.write_snapshots();
+            if self.publisher.has_unserved() {
+                self.lower_again();
+            }
+            if self.publisher.write_snapshots() && !self.publisher.has_unserved() {
+                self.snapshots_due = None;
+            } else {
+                // The disk: what could not be written is tried again, however long that takes.
+                let pause = DISK_PAUSE.mul_f64(1.0 + share() / 5.0);
+                self.snapshots_due = Some(self.clock.now() + pause);
+            }
             step("agent.apply.snapshot-written");
         }
     }
 
-    fn roll_back(&mut self, reason: &str) -> Result<(), StoreError> {
+    fn roll_back(&mut self, cause: &Cause) -> Result<(), StoreError> {
+        let again = format!("; it is tried once more in {} s", SILENCE_PAUSE.as_secs());
+        let (reason, is_final) = match cause {
+            Cause::Refused(words) => (words.clone(), true),
+            Cause::Silent(words) => (words.clone() + &again, false),
+        };
+        let reason = reason.as_str();
         let Some(held) = &self.candidate else { return Ok(()) };
         step("agent.apply.condemned");
         let refused = Refused { digest: held.bundle.digest, reason: reason.to_owned() };
         let event = report::of_event(Kind::RolledBack, &held.bundle.manifest, reason, wall_ms());
         let state = report::bound(self.state(self.current.as_ref()));
         let state_report = report::of_state(state.clone(), wall_ms());
-        self.store.drop_candidate(Some(&refused), vec![event, state_report])?;
+        self.store.drop_candidate(is_final.then_some(&refused), vec![event, state_report])?;
         step("agent.apply.rolled-back");
         warn!(generation = held.bundle.manifest.generation, "goes back to the bundle before: {reason}");
         self.candidate = None;
         self.note_reported(state);
         self.answer(refused.digest, reason);
-        self.refused = Some(refused);
+        if is_final {
+            self.refused = Some(refused);
+        } else {
+            self.ask_again = Some(self.clock.now() + SILENCE_PAUSE.mul_f64(1.0 + share() / 5.0));
+        }
         self.publish_identity();
         self.wake_reports();
         Ok(())

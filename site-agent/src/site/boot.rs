@@ -34,6 +34,7 @@ impl Site {
             store: parts.store,
             clock: parts.clock,
             machine: parts.machine,
+            returning: parts.returning,
             publisher: parts.publisher,
             out: parts.out,
             status_file: parts.status_file,

@@ -21,7 +21,7 @@ use crate::step::step;
 use crate::store::{Refused, Slot, StoreError};
 
 /// How long to wait before the core is asked again for what the disk did not take.
-const DISK_PAUSE: Duration = Duration::from_secs(10);
+pub(super) const DISK_PAUSE: Duration = Duration::from_secs(10);
 
 impl Site {
     /// The core has a manifest for this site.
@@ -157,7 +157,7 @@ impl Site {
                 step("agent.apply.lowered");
                 self.lowered = Some(lowered);
                 self.candidate = Some(held);
-                self.machine.handle_candidate(now, Origin::Offered);
+                self.machine.handle_candidate(now, self.origin(now));
             }
             Err(reason) => {
                 if let Err(error) = self.store.drop_candidate(None, Vec::new()) {
@@ -166,6 +166,13 @@ impl Site {
                 self.refuse(slot.digest(), &Manifest::default(), &reason);
             }
         }
+    }
+
+    /// Just after a start proxies that run are on their way back to the agent. They are given the time, so that what
+    /// one of them would refuse is not committed behind its back. (Without a bundle none can run.)
+    fn origin(&self, now: Now) -> Origin {
+        let is_early = self.current.is_some() && now < self.returning;
+        if is_early { Origin::Resumed } else { Origin::Offered }
     }
 
     /// A bundle that takes from a proxy what the running one gives it whole is refused; what is

@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::Site;
 use crate::layout::{Layout, ProxyDir, replace_file};
+use crate::machine::Which;
 use crate::snapshot::Snapshots;
 
 /// What one proxy is served from.
@@ -76,10 +77,19 @@ impl Site {
 
     /// Lowers what is published now anew, since something is known at the site that was not before.
     pub(super) fn publish_again(&mut self) {
-        let bundle = self.candidate.as_ref().or(self.current.as_ref()).map(|held| Arc::clone(&held.bundle));
+        self.lower_again();
+        self.snapshots_change();
+    }
+
+    /// The same without a word on snapshots.
+    pub(super) fn lower_again(&mut self) {
+        let held = match self.machine.published() {
+            Which::Candidate => &self.candidate,
+            Which::Current => &self.current,
+        };
+        let bundle = held.as_ref().map(|held| Arc::clone(&held.bundle));
         self.lowered = None;
         self.publish(bundle.as_deref());
-        self.snapshots_change();
     }
 
     /// A proxy has acknowledged something: if it listens at other addresses than it was known to, its
@@ -110,6 +120,8 @@ pub(crate) struct Publisher {
     snapshots: Snapshots,
     published: BTreeMap<NamespacedName, Published>,
     problems: BTreeSet<String>,
+    /// A proxy's folder could not be made: it gets nothing until that is tried again.
+    has_unserved: bool,
     /// Where proxies were seen to listen. Kept in their folders, so that a restarted agent serves the
     /// same; a proxy that is down for a while is none that does not listen yet.
     listening: BTreeMap<NamespacedName, Addresses>,
@@ -130,6 +142,7 @@ impl Publisher {
             snapshots,
             published: BTreeMap::new(),
             problems: BTreeSet::new(),
+            has_unserved: false,
             listening: BTreeMap::new(),
             feeds,
             desired,
@@ -144,6 +157,7 @@ impl Publisher {
         settings: Option<&v1::Settings>,
     ) -> BTreeMap<NamespacedName, Digest> {
         self.published.retain(|name, _| sets.contains_key(name) || failed.contains_key(name));
+        self.has_unserved = false;
         self.problems = failed.iter().map(|(name, reason)| format!("proxy {name}: {reason}")).collect();
         for (name, (set, inbound)) in sets {
             let problems = set.problems.iter().map(|problem| format!("proxy {name}: {problem}"));
@@ -168,6 +182,7 @@ impl Publisher {
         if let Err(error) = self.snapshots.prepare(&name, &folder) {
             warn!(proxy = %name, "cannot be served: {error}");
             self.problems.insert(format!("proxy {name}: {error}"));
+            self.has_unserved = true;
             return;
         }
         let resources = watch::Sender::new(Arc::new(set));
@@ -204,20 +219,28 @@ impl Publisher {
         });
     }
 
+    /// Says whether a proxy gets nothing, since its folder could not be made.
+    pub(super) fn has_unserved(&self) -> bool {
+        self.has_unserved
+    }
+
     /// Says whether each proxy has a snapshot of this run of the agent, however old.
     pub(super) fn has_snapshots(&self) -> bool {
         self.published.keys().all(|name| self.snapshots.has(name))
     }
 
-    /// Writes each proxy's snapshot of what is published now.
-    pub(super) fn write_snapshots(&mut self) {
+    /// Writes each proxy's snapshot of what is published now; false if one could not be written.
+    pub(super) fn write_snapshots(&mut self) -> bool {
+        let mut all = true;
         for (name, published) in &self.published {
             let set = Arc::clone(&published.resources.borrow());
             if let Err(error) = self.snapshots.write(name, &published.folder, &set, published.hash) {
                 warn!(proxy = %name, "the snapshot is not written: {error}");
                 self.problems.insert(format!("proxy {name}: the snapshot is not written: {error}"));
+                all = false;
             }
         }
+        all
     }
 
     /// The folder of a workload's proxy.

@@ -79,6 +79,8 @@ struct Bench {
     commands: Option<mpsc::Receiver<Command>>,
     identity: Option<watch::Receiver<Identity>>,
     feeds: Option<watch::Receiver<BTreeMap<NamespacedName, Feed>>>,
+    /// How long proxies may take to come back after a start.
+    returning: Duration,
 }
 
 impl Bench {
@@ -87,7 +89,8 @@ impl Bench {
         Layout::new(folder.path()).prepare().unwrap();
         let id = SiteId::new("store-1").unwrap();
         let store = Arc::new(Store::open(&Layout::new(folder.path()).store(), &id).unwrap().0);
-        Self { folder, store, commands: None, identity: None, feeds: None }
+        let returning = Duration::ZERO;
+        Self { folder, store, commands: None, identity: None, feeds: None, returning }
     }
 
     /// A store that was left with a candidate.
@@ -112,6 +115,7 @@ impl Bench {
             store: self.store.clone(),
             clock: Clock::start(),
             machine: Machine::new(CONFIRM),
+            returning: self.returning,
             publisher: Publisher::new(layout.clone(), snapshots, feeds, watch::Sender::default()),
             out: Outlets { link, identity, outbox: watch::Sender::default() },
             status_file: layout.status(),
@@ -266,6 +270,7 @@ fn a_refusal_goes_back_and_is_remembered_across_restarts() {
     assert_eq!(bench.served("a"), first);
     drop(site);
 
+    bench.returning = Duration::from_secs(3600);
     let mut site = bench.boot(&["a"]);
     site.handle(second.offer());
     assert_eq!(
@@ -273,8 +278,37 @@ fn a_refusal_goes_back_and_is_remembered_across_restarts() {
         [(second.digest(), "proxy shop/a refused it: route r: bad regex".to_owned())]
     );
     assert_eq!(bench.events()[1..], ["RolledBack: proxy shop/a refused it: route r: bad regex"]);
+    // The agent has just started: a proxy that runs is on its way back, and is heard before the commit.
     site.handle(publish(3).offer());
+    assert_eq!(bench.generation(), 1);
+    site.handle(news("a", ads::News::Connected));
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
     assert_eq!(bench.generation(), 3);
+}
+
+/// Invariant 7: a proxy that says nothing may hang by itself. The bundle is not held against it, nor it against the site.
+#[test]
+fn what_a_proxy_said_nothing_about_is_not_remembered_as_refused() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a"]);
+    site.handle(publish(1).offer());
+    site.handle(news("a", ads::News::Connected));
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
+    site.handle(publish(2).offer());
+    let due = site.machine.poll_timeout().unwrap();
+    site.machine.handle_timeout(due);
+    site.settle();
+
+    let answers = bench.answers();
+    assert!(
+        answers[1].1.contains("did not acknowledge it within 0.03 s; it is tried once more in 60 s"),
+        "{answers:?}"
+    );
+    assert!(site.refused.is_none() && bench.store.saved().unwrap().refused.is_none());
+    assert!(site.ask_again.is_some());
+    // The core offers it again then, and the proxy that hangs is left aside.
+    site.handle(publish(2).offer());
+    assert_eq!(bench.generation(), 2);
 }
 
 /// Killed in the middle of a trial: the candidate is published again at once, so that no proxy is
