@@ -16,11 +16,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("skerry-core", &[]),
     ("skerry-crds", &["skerry-core"]),
     ("skerry-gitops", &["skerry-core", "skerry-crds"]),
+    ("skerry-identity", &["skerry-core"]),
     ("skerry-proto", &["skerry-core"]),
     ("skerry-xds", &["skerry-core"]),
-    ("skerry-controller", &["skerry-core", "skerry-crds", "skerry-gitops", "skerry-proto", "skerry-xds"]),
-    ("skerry-agent", &["skerry-core", "skerry-crds", "skerry-proto", "skerry-xds"]),
-    ("skerry", &["skerry-core", "skerry-crds", "skerry-gitops", "skerry-proto", "skerry-xds"]),
+    (
+        "skerry-controller",
+        &["skerry-core", "skerry-crds", "skerry-gitops", "skerry-identity", "skerry-proto", "skerry-xds"],
+    ),
+    ("skerry-agent", &["skerry-core", "skerry-crds", "skerry-identity", "skerry-proto", "skerry-xds"]),
+    (
+        "skerry",
+        &["skerry-core", "skerry-crds", "skerry-gitops", "skerry-identity", "skerry-proto", "skerry-xds"],
+    ),
     (
         "skerry-tests",
         &[
@@ -30,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "skerry-core",
             "skerry-crds",
             "skerry-gitops",
+            "skerry-identity",
             "skerry-proto",
             "skerry-xds",
         ],
@@ -37,11 +45,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Members and the packages that they must not name: the pure core has no IO, clock or randomness.
-const NEVER_DIRECTLY: &[(&str, &[&str])] = &[("skerry-core", &["tokio", "kube", "tonic", "git2", "rand"])];
+/// Members and the packages that they must not name: the pure core has no IO, clock or randomness, and identity draws its
+/// randomness from the crypto provider alone.
+const NEVER_DIRECTLY: &[(&str, &[&str])] = &[
+    ("skerry-core", &["tokio", "kube", "tonic", "git2", "rand"]),
+    ("skerry-identity", &["tokio", "kube", "tonic", "git2", "rand", "fs-err"]),
+];
 
-/// Members and the packages that must not come in by any way: the agent is small.
-const NEVER_AT_ALL: &[(&str, &[&str])] = &[("skerry-agent", &["kube-client", "git2"])];
+/// Members and the packages that must not come in by any way: the agent is small, and there is one crypto provider, to
+/// whoever uses `skerry-identity` and in `skerry-tests`, which uses everything.
+const NEVER_AT_ALL: &[(&str, &[&str])] = &[
+    ("skerry-agent", &["kube-client", "git2"]),
+    ("skerry-identity", &["ring"]),
+    ("skerry-tests", &["ring"]),
+];
 
 /// Who depends on whom, tests left out.
 #[derive(Debug, Default)]

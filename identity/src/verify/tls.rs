@@ -1,0 +1,173 @@
+//! The verifiers for rustls: SVIDs of workloads, peers of the link, and a core that is known by its pin.
+//!
+//! The time is rustls's argument. A name or address that was dialled decides nothing: identities are URIs. Must not look
+//! into what is authorized beyond "is this one of those that I talk to".
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
+};
+use skerry_core::id::Timestamp;
+
+use super::{Anchors, Chain, Refusal, VerifiedSvid, verify_peer, verify_pinned_core, verify_svid};
+use crate::ca::Peer;
+use crate::certificate::Certificate;
+use crate::spiffe_id::MeshDomain;
+use crate::thumbprint::Thumbprint;
+
+/// What a verifier asks about a chain.
+type Question = dyn Fn(&Chain<'_>, Timestamp) -> Result<(), Refusal> + Send + Sync;
+
+/// A verifier for both ends of a connection. A client's certificate is always required.
+pub struct Verifier {
+    question: Box<Question>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    fn new(
+        question: impl Fn(&Chain<'_>, Timestamp) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        Arc::new(Self { question: Box::new(question), algorithms })
+    }
+
+    /// Takes workloads of the mesh that `allows` lets in.
+    pub fn svid(
+        anchors: Anchors,
+        revoked: BTreeSet<Thumbprint>,
+        allows: impl Fn(&VerifiedSvid) -> bool + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Self::new(move |chain, now| {
+            let svid = verify_svid(chain, &anchors, &revoked, now)?;
+            if allows(&svid) { Ok(()) } else { Err(Refusal::Unexpected(svid.id)) }
+        })
+    }
+
+    /// Takes peers of the link that `allows` lets in.
+    pub fn peer(anchors: Anchors, allows: impl Fn(&Peer) -> bool + Send + Sync + 'static) -> Arc<Self> {
+        Self::new(move |chain, now| {
+            let peer = verify_peer(chain, &anchors, now)?;
+            let id =
+                peer.to_spiffe_id(&anchors.mesh).map_err(|error| Refusal::Name(super::Place::Leaf, error))?;
+            if allows(&peer) { Ok(()) } else { Err(Refusal::Unexpected(id)) }
+        })
+    }
+
+    /// Takes the core whose transport authority has the pinned key. What it found is in the second value after the
+    /// handshake: the anchor for every later connection.
+    pub fn pinned_core(mesh: MeshDomain, pin: Thumbprint) -> (Arc<Self>, Arc<OnceLock<Certificate>>) {
+        let found = Arc::new(OnceLock::new());
+        let keep = Arc::clone(&found);
+        let verifier = Self::new(move |chain, now| {
+            let root = verify_pinned_core(chain, &mesh, pin, now)?;
+            // A second handshake finds the same key; the first certificate stays.
+            let _ = keep.set(root);
+            Ok(())
+        });
+        (verifier, found)
+    }
+
+    fn ask(&self, leaf: &CertificateDer<'_>, rest: &Chain<'_>, now: UnixTime) -> Result<(), Error> {
+        let chain: Vec<CertificateDer<'_>> =
+            std::iter::once(leaf).chain(rest).map(|der| CertificateDer::from(der.as_ref())).collect();
+        let now = Timestamp(now.as_secs().saturating_mul(1000));
+        (self.question)(&chain, now).map_err(to_rustls)
+    }
+}
+
+/// The alert that the peer gets is rustls's choice for the kind; the text stays at this end.
+fn to_rustls(refusal: Refusal) -> Error {
+    Error::InvalidCertificate(match refusal {
+        Refusal::Malformed(..) => CertificateError::BadEncoding,
+        other => CertificateError::Other(OtherError(Arc::new(other))),
+    })
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").finish_non_exhaustive()
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.ask(end_entity, intermediates, now).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for Verifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.ask(end_entity, intermediates, now).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Handshakes in memory, with a clock that stands still; and what rustls's own verifier says to the same chains.
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+
+use super::*;
+use crate::ca::{Authority as _, MeshRoot, SiteCa, TransportCa};
+use crate::csr::ProvenKey;
+use crate::fixture::{NOW, anchors, lasting, mesh, root, site, site_ca, transport};
+use crate::key::EcdsaKey;
+
+/// A chain and its key.
+type Credentials = (Vec<CertificateDer<'static>>, EcdsaKey);
+
+#[derive(Debug)]
+struct Stopped;
+
+impl TimeProvider for Stopped {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(std::time::Duration::from_millis(NOW.0)))
+    }
+}
+
+/// Shakes hands in memory; says what each end thinks of it. rustls's own check that a key fits its certificate is passed
+/// by, as a thief would.
+fn handshake(
+    client: (Arc<Verifier>, Credentials),
+    server: (Arc<Verifier>, Credentials),
+) -> Result<(), Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let resolver = |(chain, key): Credentials| {
+        let key = provider.key_provider.load_private_key(key.to_rustls().unwrap()).unwrap();
+        Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)))
+    };
+    let (verifier, credentials) = client;
+    let client = ClientConfig::builder_with_details(Arc::clone(&provider), Arc::new(Stopped));
+    let client =
+        client.with_safe_default_protocol_versions()?.dangerous().with_custom_certificate_verifier(verifier);
+    let client = client.with_client_cert_resolver(resolver(credentials));
+    let (verifier, credentials) = server;
+    let server = ServerConfig::builder_with_details(Arc::clone(&provider), Arc::new(Stopped));
+    let server = server.with_safe_default_protocol_versions()?.with_client_cert_verifier(verifier);
+    let server = server.with_cert_resolver(resolver(credentials));
+    let name = ServerName::try_from("any.example").unwrap();
+    exchange(
+        &mut ClientConnection::new(Arc::new(client), name)?,
+        &mut ServerConnection::new(Arc::new(server))?,
+    )
+}
+
+fn exchange(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<(), Error> {
+    let mut bytes = Vec::new();
+    while client.is_handshaking() || server.is_handshaking() || client.wants_write() || server.wants_write() {
+        bytes.clear();
+        client.write_tls(&mut bytes).unwrap();
+        server.read_tls(&mut bytes.as_slice()).unwrap();
+        server.process_new_packets()?;
+        bytes.clear();
+        server.write_tls(&mut bytes).unwrap();
+        client.read_tls(&mut bytes.as_slice()).unwrap();
+        client.process_new_packets()?;
+    }
+    Ok(())
+}
+
+fn svid(authority: &SiteCa, account: &str) -> Credentials {
+    let svid = authority.mint("shop", account, &lasting(24)).unwrap();
+    (svid.chain.map(|certificate| certificate.der().clone()).to_vec(), svid.key)
+}
+
+fn shop(root: &MeshRoot, account: &'static str) -> Arc<Verifier> {
+    Verifier::svid(anchors(root), BTreeSet::new(), move |svid| svid.workload.service_account == account)
+}
+
+fn text(result: Result<(), Error>) -> String {
+    format!("{:?}", result.expect_err("a refusal"))
+}
+
+#[test]
+fn workloads_of_two_sites_shake_hands() {
+    let root = root();
+    let (oslo, bergen) = (site_ca(&root, "oslo"), site_ca(&root, "bergen"));
+    let client = (shop(&root, "checkout"), svid(&oslo, "cart"));
+    let server = (shop(&root, "cart"), svid(&bergen, "checkout"));
+    assert_eq!(handshake(client, server), Ok(()));
+}
+
+#[test]
+fn another_peer_than_expected_is_refused_at_both_ends() {
+    let root = root();
+    let oslo = site_ca(&root, "oslo");
+    let client = || (shop(&root, "checkout"), svid(&oslo, "cart"));
+    let found = text(handshake(client(), (shop(&root, "cart"), svid(&oslo, "billing"))));
+    assert!(found.contains("Unexpected") && found.contains("billing"), "{found}");
+    let found = text(handshake(client(), (shop(&root, "billing"), svid(&oslo, "checkout"))));
+    assert!(found.contains("Unexpected") && found.contains("cart"), "{found}");
+}
+
+#[test]
+fn another_mesh_and_a_revoked_site_are_refused() {
+    let (root, other) = (root(), root());
+    let (oslo, stranger) = (site_ca(&root, "oslo"), site_ca(&other, "oslo"));
+    let found = text(handshake(
+        (shop(&root, "checkout"), svid(&oslo, "cart")),
+        (shop(&root, "cart"), svid(&stranger, "checkout")),
+    ));
+    assert!(found.contains("UnknownIssuer"), "{found}");
+    let revoked = BTreeSet::from([oslo.certificate().thumbprint()]);
+    let strict = Verifier::svid(anchors(&root), revoked, |_| true);
+    let found =
+        text(handshake((shop(&root, "checkout"), svid(&oslo, "cart")), (strict, svid(&oslo, "checkout"))));
+    assert!(found.contains("Revoked"), "{found}");
+}
+
+#[test]
+fn a_chain_without_its_key_is_refused_at_both_ends() {
+    let root = root();
+    let oslo = site_ca(&root, "oslo");
+    let stolen = |account| (svid(&oslo, account).0, EcdsaKey::generate().unwrap());
+    let client = || shop(&root, "checkout");
+    let server = || shop(&root, "cart");
+    let found = text(handshake((client(), svid(&oslo, "cart")), (server(), stolen("checkout"))));
+    assert!(found.contains("BadSignature"), "{found}");
+    let found = text(handshake((client(), stolen("cart")), (server(), svid(&oslo, "checkout"))));
+    assert!(found.contains("BadSignature"), "{found}");
+}
+
+fn core(link: &TransportCa) -> Credentials {
+    let key = EcdsaKey::generate().unwrap();
+    let name = ServerName::try_from("any.example").unwrap();
+    let leaf = link.sign_core(&[name], &ProvenKey::from(&key), &lasting(24)).unwrap();
+    (vec![leaf.der().clone(), link.certificate().der().clone()], key)
+}
+
+fn agent(link: &TransportCa) -> Credentials {
+    let key = EcdsaKey::generate().unwrap();
+    let leaf = link.sign_agent(&site("oslo"), &ProvenKey::from(&key), &lasting(24)).unwrap();
+    (vec![leaf.der().clone()], key)
+}
+
+#[test]
+fn core_and_agent_shake_hands_first_by_pin_then_by_anchor() {
+    let link = transport();
+    let agents = || Verifier::peer(anchors(&link), |peer| matches!(peer, Peer::Agent(_)));
+    let (pinned, found) = Verifier::pinned_core(mesh(), link.pin());
+    assert_eq!(handshake((pinned, agent(&link)), (agents(), core(&link))), Ok(()));
+    let root = found.get().cloned().unwrap();
+    assert_eq!(root, *link.certificate());
+    let anchored = Verifier::peer(Anchors { mesh: mesh(), roots: vec![root] }, |peer| *peer == Peer::Core);
+    assert_eq!(handshake((anchored, agent(&link)), (agents(), core(&link))), Ok(()));
+    let (pinned, found) = Verifier::pinned_core(mesh(), transport().pin());
+    let refused = text(handshake((pinned, agent(&link)), (agents(), core(&link))));
+    assert!(refused.contains("OtherPin") && found.get().is_none(), "{refused}");
+    let no_agents = Verifier::peer(anchors(&link), |peer| matches!(peer, Peer::Operator(_)));
+    let (pinned, _) = Verifier::pinned_core(mesh(), link.pin());
+    let refused = text(handshake((pinned, agent(&link)), (no_agents, core(&link))));
+    assert!(refused.contains("Unexpected"), "{refused}");
+}
+
+/// Why there are two trees (docs/adr/0011): rustls's own verifier refuses what is right below a constrained authority, and
+/// takes what the transport authority signs. When this fails, rustls has learned it.
+#[test]
+fn rustls_alone_refuses_every_svid_and_takes_the_link() {
+    let (root, link) = (root(), transport());
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let store = |authority: &CertificateDer<'static>| {
+        let mut store = RootCertStore::empty();
+        store.add(authority.clone()).unwrap();
+        Arc::new(store)
+    };
+    let clients = |authority| {
+        WebPkiClientVerifier::builder_with_provider(store(authority), Arc::clone(&provider)).build().unwrap()
+    };
+    let now = Stopped.current_time().unwrap();
+    let (chain, _) = svid(&site_ca(&root, "oslo"), "checkout");
+    let refused = clients(root.certificate().der()).verify_client_cert(&chain[0], &chain[1..], now);
+    assert!(refused.is_err());
+    let (chain, _) = agent(&link);
+    let taken = clients(link.certificate().der()).verify_client_cert(&chain[0], &[], now);
+    assert!(taken.is_ok(), "{taken:?}");
+    let servers = WebPkiServerVerifier::builder_with_provider(store(link.certificate().der()), provider);
+    let (chain, _) = core(&link);
+    let name = ServerName::try_from("any.example").unwrap();
+    let taken = servers.build().unwrap().verify_server_cert(&chain[0], &chain[1..], &name, &[], now);
+    assert!(taken.is_ok(), "{taken:?}");
+}
