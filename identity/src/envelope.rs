@@ -80,9 +80,9 @@ const KEY_ID: usize = 8;
 const RECORD: usize = KEY_ID + 64;
 const WHAT: &str = "list of signatures";
 
-/// The most signatures of one payload: as many keys as a trust root may have (two roles of 8), and they take
-/// 16 × 72 B = 1,152 B.
-pub const MAX_SIGNATURES: usize = 16;
+/// The most signatures of one payload: a trust root is signed by the keys of two versions, each with two roles of up to 8
+/// (see [`crate::trust_root`]). They take 32 × 72 B = 2,304 B.
+pub const MAX_SIGNATURES: usize = 32;
 
 /// The signatures of one payload. In bytes 72 for each, so that a manifest with one still fits a packet; in JSON
 /// `{"signatures":[{"keyid":…,"sig":…}]}`, as DSSE writes them.

@@ -12,9 +12,13 @@ pub mod key;
 pub mod lifetimes;
 pub mod malformed;
 mod pem;
+pub mod sealed;
 mod signed;
 pub mod spiffe_id;
 pub mod thumbprint;
+pub mod token;
+pub mod trust_bundle;
+pub mod trust_root;
 pub mod verify;
 
 #[cfg(test)]
