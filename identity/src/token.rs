@@ -30,7 +30,7 @@ pub const DEFAULT_LIFE: std::time::Duration = std::time::Duration::from_secs(24 
 /// The longest address of a core in a token, `https://` and a DNS name with a port.
 pub const MAX_CORE_BYTES: usize = 255;
 
-/// The longest token: 4 × 255 B of names and address and 80 B more, in base64. What is longer is not one.
+/// The longest token: 3 × 255 B of names and address and 90 B more, in base64. What is longer is not one.
 pub const MAX_TOKEN_BYTES: usize = 2 << 10;
 
 /// The secret of a token. Wiped when dropped.
@@ -71,6 +71,8 @@ pub struct JoinToken {
     pub core: Option<String>,
     /// The key of the core's transport authority.
     pub pin: Thumbprint,
+    /// When it was made.
+    pub issued: Timestamp,
     /// When it ends. For a message to people at the site; the core decides by its own record and clock.
     pub expires: Timestamp,
     /// The secret.
@@ -95,6 +97,7 @@ impl JoinToken {
     /// Writes the text; wiped when dropped. Nothing if the address of the core is longer than [`MAX_CORE_BYTES`].
     pub fn to_text(&self) -> Option<Zeroizing<String>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_TOKEN_BYTES));
+        bytes.extend_from_slice(&self.issued.0.to_be_bytes());
         bytes.extend_from_slice(&self.expires.0.to_be_bytes());
         bytes.extend_from_slice(&self.secret.0);
         bytes.extend_from_slice(self.pin.as_bytes());
@@ -109,6 +112,36 @@ impl JoinToken {
         text.push_str(VERSION);
         URL_SAFE_NO_PAD.encode_string(&*bytes, &mut text);
         Some(text)
+    }
+}
+
+/// The time at which an agent enrols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrolTime {
+    /// What the clock shows, which can be.
+    Clock(Timestamp),
+    /// What the token says, since the clock cannot be right.
+    Suspect(Timestamp),
+}
+
+impl EnrolTime {
+    /// Returns the time.
+    pub fn now(self) -> Timestamp {
+        match self {
+            Self::Clock(now) | Self::Suspect(now) => now,
+        }
+    }
+}
+
+impl JoinToken {
+    /// Says by which time an agent verifies the core while it enrols: by its clock, unless that shows a time before the token
+    /// was made or after its end. So a box that boots in 1970 or in 2038 enrols, and knows that its clock is suspect.
+    pub fn time(&self, clock: Timestamp) -> EnrolTime {
+        if (self.issued..=self.expires).contains(&clock) {
+            EnrolTime::Clock(clock)
+        } else {
+            EnrolTime::Suspect(self.issued)
+        }
     }
 }
 
@@ -141,7 +174,8 @@ fn read(bytes: &[u8]) -> Option<JoinToken> {
     if checksum(bytes) != *sum {
         return None;
     }
-    let (expires, rest) = bytes.split_first_chunk::<8>()?;
+    let (issued, rest) = bytes.split_first_chunk::<8>()?;
+    let (expires, rest) = rest.split_first_chunk::<8>()?;
     let (secret, rest) = rest.split_first_chunk::<32>()?;
     let (pin, rest) = rest.split_first_chunk::<32>()?;
     let (site, rest) = text(rest)?;
@@ -152,6 +186,7 @@ fn read(bytes: &[u8]) -> Option<JoinToken> {
         mesh: MeshDomain::new(mesh).ok()?,
         core: Some(core).filter(|core| !core.is_empty()).map(str::to_owned),
         pin: Thumbprint::from_slice(pin).ok()?,
+        issued: Timestamp(u64::from_be_bytes(*issued)),
         expires: Timestamp(u64::from_be_bytes(*expires)),
         secret: TokenSecret(*secret),
     })

@@ -167,6 +167,20 @@ mod tests {
     }
 
     #[test]
+    fn roots_on_p_384_are_written_and_those_of_other_kinds_are_not() {
+        let write = |algorithm| {
+            let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let root = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+            let roots = vec![Certificate::from_der(root.der()).unwrap()];
+            TrustBundle { sequence: None, refresh_hint: None, roots }.to_jwks()
+        };
+        let document: Value = serde_json::from_str(&write(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap()).unwrap();
+        assert_eq!(document["keys"][0]["crv"], json!("P-384"));
+        assert_eq!(document["keys"][0]["y"].as_str().unwrap().len(), 64, "48 bytes");
+        assert!(write(&rcgen::PKCS_ED25519).is_err());
+    }
+
+    #[test]
     fn what_other_publishers_add_is_passed_over() {
         let root = root().certificate().clone();
         let x5c = STANDARD.encode(root.der());

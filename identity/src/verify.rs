@@ -14,7 +14,7 @@ use crate::malformed::Malformed;
 use crate::spiffe_id::{MeshDomain, SpiffeId};
 use crate::thumbprint::Thumbprint;
 
-pub use peer::{verify_peer, verify_pinned_core};
+pub use peer::{VerifiedPeer, verify_peer, verify_pinned_core};
 pub use svid::{VerifiedSvid, verify_site_ca, verify_svid};
 
 mod names;

@@ -11,14 +11,15 @@ fn token(site_name: &str, core: Option<&str>) -> JoinToken {
         mesh: mesh(),
         core: core.map(str::to_owned),
         pin: Thumbprint::of_spki(b"a key"),
+        issued: NOW,
         expires: at(24),
         secret: TokenSecret::generate().unwrap(),
     }
 }
 
 fn fields(token: &JoinToken) -> impl PartialEq + fmt::Debug {
-    let JoinToken { site, mesh, core, pin, expires, secret } = token.clone();
-    (site, mesh, core, pin, expires, secret.0)
+    let JoinToken { site, mesh, core, pin, issued, expires, secret } = token.clone();
+    (site, mesh, core, pin, issued, expires, secret.0)
 }
 
 #[test]
@@ -31,7 +32,7 @@ fn a_token_is_written_and_read_back() {
         let spaced = format!("  {}\n", *text);
         assert_eq!(fields(&spaced.parse().unwrap()), fields(&token));
     }
-    assert!(token("oslo", None).to_text().unwrap().len() < 180, "short enough for a message");
+    assert!(token("oslo", None).to_text().unwrap().len() < 190, "short enough for a message");
     assert!(token("oslo", Some(&"c".repeat(MAX_CORE_BYTES + 1))).to_text().is_none());
 }
 
@@ -59,6 +60,18 @@ fn what_is_no_token_is_refused_in_words_that_help() {
         InvalidToken::Damaged
     );
     assert!(InvalidToken::NotAToken.to_string().contains("skerry site enroll"));
+}
+
+#[test]
+fn a_clock_that_cannot_be_right_gives_way_to_the_token() {
+    let token = token("oslo", None);
+    for clock in [NOW, at(1), at(24)] {
+        assert_eq!(token.time(clock), EnrolTime::Clock(clock));
+    }
+    let (epoch, far) = (Timestamp(0), at(24 * 365 * 12));
+    for clock in [epoch, Timestamp(NOW.0 - 1), Timestamp(at(24).0 + 1), far] {
+        assert_eq!(token.time(clock), EnrolTime::Suspect(NOW));
+    }
 }
 
 #[test]

@@ -12,9 +12,19 @@ use crate::certificate::Certificate;
 use crate::spiffe_id::MeshDomain;
 use crate::thumbprint::Thumbprint;
 
-/// Verifies the chain of a peer of the link at a time, and says who it is. Whether it is revoked is for the core to know:
-/// the thumbprint of the leaf's key names an enrolment.
-pub fn verify_peer(chain: &Chain<'_>, anchors: &Anchors, now: Timestamp) -> Result<Peer, Refusal> {
+/// A peer of the link whose chain holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedPeer {
+    /// Who it is.
+    pub peer: Peer,
+    /// Its key, which names an enrolment: two boxes that claim one site have two, and what is revoked is one.
+    pub key: Thumbprint,
+    /// When its certificate ends.
+    pub until: Timestamp,
+}
+
+/// Verifies the chain of a peer of the link at a time. Whether its key is revoked is for the core to know.
+pub fn verify_peer(chain: &Chain<'_>, anchors: &Anchors, now: Timestamp) -> Result<VerifiedPeer, Refusal> {
     let path = path::verify(chain, &anchors.roots, now)?;
     let [leaf] = path.chain.as_slice() else {
         return Err(Refusal::Shape("a peer of the link is vouched for by the transport authority itself"));
@@ -23,7 +33,7 @@ pub fn verify_peer(chain: &Chain<'_>, anchors: &Anchors, now: Timestamp) -> Resu
     let peer = Peer::from_spiffe_id(&anchors.mesh, &id)
         .ok_or_else(|| other_name(&anchors.mesh, &id, "a peer of the link"))?;
     check_usage(leaf, &peer)?;
-    Ok(peer)
+    Ok(VerifiedPeer { peer, key: leaf.thumbprint(), until: leaf.not_after() })
 }
 
 /// Verifies the core of a mesh where only a pin is known, as at enrolment: the chain holds the transport authority, whose
@@ -44,7 +54,7 @@ pub fn verify_pinned_core(
     }
     let leaf: &Chain<'_> = &chain[..1];
     let anchors = Anchors { mesh: mesh.clone(), roots: vec![root.clone()] };
-    match verify_peer(leaf, &anchors, now)? {
+    match verify_peer(leaf, &anchors, now)?.peer {
         Peer::Core => Ok(root),
         other => {
             let id = other.to_spiffe_id(mesh).map_err(|error| Refusal::Name(Place::Leaf, error))?;

@@ -239,6 +239,22 @@ fn another_mesh_proves_nothing_here() {
 }
 
 #[test]
+fn a_root_that_lives_outside_may_be_on_p_384_and_nothing_else() {
+    let keys = [&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519, &rcgen::PKCS_RSA_SHA256];
+    for (algorithm, is_taken) in keys.into_iter().zip([true, false, false]) {
+        let root_key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let root = Certificate::from_der(&Forgery::root().sign_self(&root_key)).unwrap();
+        let key = EcdsaKey::generate().unwrap();
+        let authority = Forgery::site_authority("oslo").sign_for(&key, &root, &root_key);
+        let chain = [Forgery::workload(&[CHECKOUT]).sign_by(&authority, &key), authority];
+        let anchors = Anchors { mesh: mesh(), roots: vec![root] };
+        let found = verify_svid(&chain, &anchors, &BTreeSet::new(), NOW).map(|_| ());
+        let refused = Err(Refusal::BadSignature(Place::Authority(1)));
+        assert_eq!(found, if is_taken { Ok(()) } else { refused }, "{algorithm:?}");
+    }
+}
+
+#[test]
 fn both_roots_count_while_one_is_rotated() {
     let (old, new) = (World::new(), World::new());
     let roots = vec![old.root.certificate().clone(), new.root.certificate().clone()];

@@ -16,8 +16,9 @@ use rustls::{
 };
 use skerry_core::id::Timestamp;
 
-use super::{Anchors, Chain, Refusal, VerifiedSvid, verify_peer, verify_pinned_core, verify_svid};
-use crate::ca::Peer;
+use super::{
+    Anchors, Chain, Place, Refusal, VerifiedPeer, VerifiedSvid, verify_peer, verify_pinned_core, verify_svid,
+};
 use crate::certificate::Certificate;
 use crate::spiffe_id::MeshDomain;
 use crate::thumbprint::Thumbprint;
@@ -25,18 +26,29 @@ use crate::thumbprint::Thumbprint;
 /// What a verifier asks about a chain.
 type Question = dyn Fn(&Chain<'_>, Timestamp) -> Result<(), Refusal> + Send + Sync;
 
-/// A verifier for both ends of a connection. A client's certificate is always required.
+/// A verifier for both ends of a connection.
 pub struct Verifier {
     question: Box<Question>,
     algorithms: WebPkiSupportedAlgorithms,
+    strangers: Strangers,
+}
+
+/// Whether a server takes clients without a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strangers {
+    /// It takes none.
+    Refused,
+    /// It takes them: for enrolment, where a token says who it is. A certificate that is shown has to be right all the same.
+    Taken,
 }
 
 impl Verifier {
     fn new(
+        strangers: Strangers,
         question: impl Fn(&Chain<'_>, Timestamp) -> Result<(), Refusal> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Arc::new(Self { question: Box::new(question), algorithms })
+        Arc::new(Self { question: Box::new(question), algorithms, strangers })
     }
 
     /// Takes workloads of the mesh that `allows` lets in.
@@ -45,19 +57,23 @@ impl Verifier {
         revoked: BTreeSet<Thumbprint>,
         allows: impl Fn(&VerifiedSvid) -> bool + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Self::new(move |chain, now| {
+        Self::new(Strangers::Refused, move |chain, now| {
             let svid = verify_svid(chain, &anchors, &revoked, now)?;
             if allows(&svid) { Ok(()) } else { Err(Refusal::Unexpected(svid.id)) }
         })
     }
 
-    /// Takes peers of the link that `allows` lets in.
-    pub fn peer(anchors: Anchors, allows: impl Fn(&Peer) -> bool + Send + Sync + 'static) -> Arc<Self> {
-        Self::new(move |chain, now| {
-            let peer = verify_peer(chain, &anchors, now)?;
+    /// Takes peers of the link that `allows` lets in: by who they are, and by key.
+    pub fn peer(
+        anchors: Anchors,
+        strangers: Strangers,
+        allows: impl Fn(&VerifiedPeer) -> bool + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Self::new(strangers, move |chain, now| {
+            let found = verify_peer(chain, &anchors, now)?;
             let id =
-                peer.to_spiffe_id(&anchors.mesh).map_err(|error| Refusal::Name(super::Place::Leaf, error))?;
-            if allows(&peer) { Ok(()) } else { Err(Refusal::Unexpected(id)) }
+                found.peer.to_spiffe_id(&anchors.mesh).map_err(|error| Refusal::Name(Place::Leaf, error))?;
+            if allows(&found) { Ok(()) } else { Err(Refusal::Unexpected(id)) }
         })
     }
 
@@ -66,7 +82,7 @@ impl Verifier {
     pub fn pinned_core(mesh: MeshDomain, pin: Thumbprint) -> (Arc<Self>, Arc<OnceLock<Certificate>>) {
         let found = Arc::new(OnceLock::new());
         let keep = Arc::clone(&found);
-        let verifier = Self::new(move |chain, now| {
+        let verifier = Self::new(Strangers::Refused, move |chain, now| {
             let root = verify_pinned_core(chain, &mesh, pin, now)?;
             // A second handshake finds the same key; the first certificate stays.
             let _ = keep.set(root);
@@ -133,6 +149,10 @@ impl ServerCertVerifier for Verifier {
 }
 
 impl ClientCertVerifier for Verifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.strangers == Strangers::Refused
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

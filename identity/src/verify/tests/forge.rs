@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyUsagePurpose, SanType,
+    IsCa, Issuer, KeyUsagePurpose, SanType, SigningKey,
 };
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
@@ -51,7 +51,7 @@ impl Forgery {
 
     /// A root with the subject of another.
     pub(super) fn named_as(authority: &impl Authority) -> Self {
-        let mut forgery = Self::new(&["spiffe://mesh.local"]).usage(&[CERT_SIGN]).authority(1);
+        let mut forgery = Self::root();
         let parsed = parse(authority.certificate().der()).unwrap();
         let value = |oid: &str| {
             let mut attributes = parsed.subject().iter_attributes();
@@ -156,7 +156,7 @@ impl Forgery {
         &self,
         key: &EcdsaKey,
         issuer: &Certificate,
-        issuer_key: &EcdsaKey,
+        issuer_key: &impl SigningKey,
     ) -> CertificateDer<'static> {
         let issuer = Issuer::from_ca_cert_der(issuer.der(), issuer_key).unwrap();
         self.0.signed_by(key, &issuer).unwrap().der().clone()
@@ -183,7 +183,12 @@ impl Forgery {
         self.sign_for(authority.key(), &Certificate::from_der(issuer).unwrap(), issuer_key)
     }
 
-    pub(super) fn sign_self(&self, key: &EcdsaKey) -> CertificateDer<'static> {
+    /// A root.
+    pub(super) fn root() -> Self {
+        Self::new(&["spiffe://mesh.local"]).usage(&[CERT_SIGN]).authority(1)
+    }
+
+    pub(super) fn sign_self(&self, key: &impl SigningKey) -> CertificateDer<'static> {
         self.0.self_signed(key).unwrap().der().clone()
     }
 }

@@ -4,10 +4,11 @@ use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::forge::{self, Forgery};
 use crate::ca::{Authority as _, Peer, TransportCa};
+use crate::certificate::Certificate;
 use crate::csr::ProvenKey;
 use crate::fixture::{NOW, anchors, at, lasting, mesh, root, site, site_ca, transport};
 use crate::key::EcdsaKey;
-use crate::verify::{Place, Refusal, verify_peer, verify_pinned_core};
+use crate::verify::{Place, Refusal, VerifiedPeer, verify_peer, verify_pinned_core};
 
 const CORE: &str = "spiffe://mesh.local/skerry/core";
 const AGENT: &str = "spiffe://mesh.local/skerry/site/oslo";
@@ -33,8 +34,10 @@ fn a_peer_is_who_its_certificate_says() {
     ];
     for (leaf, peer) in cases {
         let with_root = [leaf.clone(), link.certificate().der().clone()];
-        assert_eq!(verify_peer(&[leaf], &anchors(&link), NOW), Ok(peer.clone()));
-        assert_eq!(verify_peer(&with_root, &anchors(&link), NOW), Ok(peer));
+        let key = Certificate::from_der(&leaf).unwrap().thumbprint();
+        let expected = VerifiedPeer { peer, key, until: at(24) };
+        assert_eq!(verify_peer(&[leaf], &anchors(&link), NOW).as_ref(), Ok(&expected));
+        assert_eq!(verify_peer(&with_root, &anchors(&link), NOW), Ok(expected));
     }
 }
 

@@ -7,7 +7,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
 use super::*;
-use crate::ca::{Authority as _, MeshRoot, SiteCa, TransportCa};
+use crate::ca::{Authority as _, MeshRoot, Peer, SiteCa, TransportCa};
 use crate::csr::ProvenKey;
 use crate::fixture::{NOW, anchors, lasting, mesh, root, site, site_ca, transport};
 use crate::key::EcdsaKey;
@@ -39,7 +39,10 @@ fn handshake(
     let client = ClientConfig::builder_with_details(Arc::clone(&provider), Arc::new(Stopped));
     let client =
         client.with_safe_default_protocol_versions()?.dangerous().with_custom_certificate_verifier(verifier);
-    let client = client.with_client_cert_resolver(resolver(credentials));
+    let client = match credentials {
+        (chain, _) if chain.is_empty() => client.with_no_client_auth(),
+        credentials => client.with_client_cert_resolver(resolver(credentials)),
+    };
     let (verifier, credentials) = server;
     let server = ServerConfig::builder_with_details(Arc::clone(&provider), Arc::new(Stopped));
     let server = server.with_safe_default_protocol_versions()?.with_client_cert_verifier(verifier);
@@ -144,20 +147,36 @@ fn agent(link: &TransportCa) -> Credentials {
 #[test]
 fn core_and_agent_shake_hands_first_by_pin_then_by_anchor() {
     let link = transport();
-    let agents = || Verifier::peer(anchors(&link), |peer| matches!(peer, Peer::Agent(_)));
+    let agents =
+        || Verifier::peer(anchors(&link), Strangers::Refused, |found| matches!(found.peer, Peer::Agent(_)));
     let (pinned, found) = Verifier::pinned_core(mesh(), link.pin());
     assert_eq!(handshake((pinned, agent(&link)), (agents(), core(&link))), Ok(()));
     let root = found.get().cloned().unwrap();
     assert_eq!(root, *link.certificate());
-    let anchored = Verifier::peer(Anchors { mesh: mesh(), roots: vec![root] }, |peer| *peer == Peer::Core);
+    let roots = Anchors { mesh: mesh(), roots: vec![root] };
+    let anchored = Verifier::peer(roots, Strangers::Refused, |found| found.peer == Peer::Core);
     assert_eq!(handshake((anchored, agent(&link)), (agents(), core(&link))), Ok(()));
     let (pinned, found) = Verifier::pinned_core(mesh(), transport().pin());
     let refused = text(handshake((pinned, agent(&link)), (agents(), core(&link))));
     assert!(refused.contains("OtherPin") && found.get().is_none(), "{refused}");
-    let no_agents = Verifier::peer(anchors(&link), |peer| matches!(peer, Peer::Operator(_)));
+    let no_agents =
+        Verifier::peer(anchors(&link), Strangers::Refused, |found| matches!(found.peer, Peer::Operator(_)));
     let (pinned, _) = Verifier::pinned_core(mesh(), link.pin());
     let refused = text(handshake((pinned, agent(&link)), (no_agents, core(&link))));
     assert!(refused.contains("Unexpected"), "{refused}");
+}
+
+#[test]
+fn a_server_that_enrols_takes_strangers_and_no_wrong_certificates() {
+    let (link, other) = (transport(), transport());
+    let server = |strangers| Verifier::peer(anchors(&link), strangers, |_| true);
+    let pinned = || Verifier::pinned_core(mesh(), link.pin()).0;
+    let nobody = || (Vec::new(), EcdsaKey::generate().unwrap());
+    let shake = |client, strangers| handshake((pinned(), client), (server(strangers), core(&link)));
+    assert_eq!(shake(nobody(), Strangers::Taken), Ok(()));
+    assert_eq!(shake(agent(&link), Strangers::Taken), Ok(()));
+    assert!(text(shake(nobody(), Strangers::Refused)).contains("NoCertificatesPresented"));
+    assert!(text(shake(agent(&other), Strangers::Taken)).contains("UnknownIssuer"));
 }
 
 /// Why there are two trees (docs/adr/0011): rustls's own verifier refuses what is right below a constrained authority, and
