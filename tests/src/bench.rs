@@ -10,6 +10,7 @@ use crate::fleet::Binaries;
 mod compile;
 mod footprint;
 mod growth;
+mod identity;
 mod latency;
 mod machine;
 mod size;
@@ -107,6 +108,7 @@ const MEASUREMENTS: &[(&str, Measurement)] = &[
     ("footprint", footprint::measure),
     ("wire", wire::measure),
     ("latency", latency::measure),
+    ("identity", identity::measure),
 ];
 
 /// The name of the plot of all that grows.

@@ -3,13 +3,14 @@
 //! Must not know what a certificate says.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::ProviderFailed;
 use crate::malformed::Malformed;
@@ -55,9 +56,12 @@ impl EcdsaKey {
         Ok(pem::encode(Label::PrivateKey, &self.to_pkcs8()?))
     }
 
-    /// Writes it for rustls, which wipes it too.
-    pub fn to_rustls(&self) -> Result<PrivateKeyDer<'static>, ProviderFailed> {
-        Ok(PrivatePkcs8KeyDer::from(self.to_pkcs8()?.to_vec()).into())
+    /// Makes rustls's form of it. The bytes on the way are wiped.
+    pub fn to_rustls(&self) -> Result<Arc<dyn rustls::sign::SigningKey>, ProviderFailed> {
+        let mut der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.to_pkcs8()?.to_vec()));
+        let key = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&der);
+        der.zeroize();
+        key.map_err(|_| ProviderFailed)
     }
 
     /// Returns the public half.

@@ -11,6 +11,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
@@ -20,6 +21,7 @@ use super::{
     Anchors, Chain, Place, Refusal, VerifiedPeer, VerifiedSvid, verify_peer, verify_pinned_core, verify_svid,
 };
 use crate::certificate::Certificate;
+use crate::key::{EcdsaKey, ProviderFailed};
 use crate::spiffe_id::MeshDomain;
 use crate::thumbprint::Thumbprint;
 
@@ -97,6 +99,15 @@ impl Verifier {
         let now = Timestamp(now.as_secs().saturating_mul(1000));
         (self.question)(&chain, now).map_err(to_rustls)
     }
+}
+
+/// What an end shows: its chain, leaf first, and its key. The core adds its authority to the chain, so that a pin finds it.
+pub fn credentials<'a>(
+    chain: impl IntoIterator<Item = &'a Certificate>,
+    key: &EcdsaKey,
+) -> Result<Arc<CertifiedKey>, ProviderFailed> {
+    let chain = chain.into_iter().map(|certificate| certificate.der().clone()).collect();
+    Ok(Arc::new(CertifiedKey::new(chain, key.to_rustls()?)))
 }
 
 /// The alert that the peer gets is rustls's choice for the kind; the text stays at this end.

@@ -2,7 +2,7 @@
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::server::WebPkiClientVerifier;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
@@ -10,10 +10,9 @@ use super::*;
 use crate::ca::{Authority as _, MeshRoot, Peer, SiteCa, TransportCa};
 use crate::csr::ProvenKey;
 use crate::fixture::{NOW, anchors, lasting, mesh, root, site, site_ca, transport};
-use crate::key::EcdsaKey;
 
 /// A chain and its key.
-type Credentials = (Vec<CertificateDer<'static>>, EcdsaKey);
+type Credentials = (Vec<Certificate>, EcdsaKey);
 
 #[derive(Debug)]
 struct Stopped;
@@ -32,21 +31,21 @@ fn handshake(
 ) -> Result<(), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let resolver = |(chain, key): Credentials| {
-        let key = provider.key_provider.load_private_key(key.to_rustls().unwrap()).unwrap();
-        Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)))
+        let shown = credentials(&chain, &key).unwrap();
+        Arc::new(SingleCertAndKey::from(Arc::unwrap_or_clone(shown)))
     };
-    let (verifier, credentials) = client;
+    let (verifier, shown) = client;
     let client = ClientConfig::builder_with_details(Arc::clone(&provider), Arc::new(Stopped));
     let client =
         client.with_safe_default_protocol_versions()?.dangerous().with_custom_certificate_verifier(verifier);
-    let client = match credentials {
+    let client = match shown {
         (chain, _) if chain.is_empty() => client.with_no_client_auth(),
-        credentials => client.with_client_cert_resolver(resolver(credentials)),
+        shown => client.with_client_cert_resolver(resolver(shown)),
     };
-    let (verifier, credentials) = server;
+    let (verifier, shown) = server;
     let server = ServerConfig::builder_with_details(Arc::clone(&provider), Arc::new(Stopped));
     let server = server.with_safe_default_protocol_versions()?.with_client_cert_verifier(verifier);
-    let server = server.with_cert_resolver(resolver(credentials));
+    let server = server.with_cert_resolver(resolver(shown));
     let name = ServerName::try_from("any.example").unwrap();
     exchange(
         &mut ClientConnection::new(Arc::new(client), name)?,
@@ -71,7 +70,7 @@ fn exchange(client: &mut ClientConnection, server: &mut ServerConnection) -> Res
 
 fn svid(authority: &SiteCa, account: &str) -> Credentials {
     let svid = authority.mint("shop", account, &lasting(24)).unwrap();
-    (svid.chain.map(|certificate| certificate.der().clone()).to_vec(), svid.key)
+    (svid.chain.to_vec(), svid.key)
 }
 
 fn shop(root: &MeshRoot, account: &'static str) -> Arc<Verifier> {
@@ -135,13 +134,13 @@ fn core(link: &TransportCa) -> Credentials {
     let key = EcdsaKey::generate().unwrap();
     let name = ServerName::try_from("any.example").unwrap();
     let leaf = link.sign_core(&[name], &ProvenKey::from(&key), &lasting(24)).unwrap();
-    (vec![leaf.der().clone(), link.certificate().der().clone()], key)
+    (vec![leaf, link.certificate().clone()], key)
 }
 
 fn agent(link: &TransportCa) -> Credentials {
     let key = EcdsaKey::generate().unwrap();
     let leaf = link.sign_agent(&site("oslo"), &ProvenKey::from(&key), &lasting(24)).unwrap();
-    (vec![leaf.der().clone()], key)
+    (vec![leaf], key)
 }
 
 #[test]
@@ -195,13 +194,15 @@ fn rustls_alone_refuses_every_svid_and_takes_the_link() {
     };
     let now = Stopped.current_time().unwrap();
     let (chain, _) = svid(&site_ca(&root, "oslo"), "checkout");
+    let der = |chain: &[Certificate]| chain.iter().map(|one| one.der().clone()).collect::<Vec<_>>();
+    let chain = der(&chain);
     let refused = clients(root.certificate().der()).verify_client_cert(&chain[0], &chain[1..], now);
     assert!(refused.is_err());
     let (chain, _) = agent(&link);
-    let taken = clients(link.certificate().der()).verify_client_cert(&chain[0], &[], now);
+    let taken = clients(link.certificate().der()).verify_client_cert(chain[0].der(), &[], now);
     assert!(taken.is_ok(), "{taken:?}");
     let servers = WebPkiServerVerifier::builder_with_provider(store(link.certificate().der()), provider);
-    let (chain, _) = core(&link);
+    let chain = der(&core(&link).0);
     let name = ServerName::try_from("any.example").unwrap();
     let taken = servers.build().unwrap().verify_server_cert(&chain[0], &chain[1..], &name, &[], now);
     assert!(taken.is_ok(), "{taken:?}");
