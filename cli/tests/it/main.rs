@@ -13,6 +13,7 @@ mod explain;
 mod folder;
 mod help;
 mod policy;
+mod readme;
 mod render;
 mod run;
 mod site;
