@@ -13,6 +13,7 @@ use violation::{Severity, Violation};
 
 mod forgotten;
 mod heads;
+mod invariants;
 mod layering;
 mod links;
 mod names;
@@ -29,7 +30,15 @@ pub(crate) fn run() -> Result<ExitCode> {
     let roots = forgotten::target_roots(&workspace);
     let mut violations = layering::check(&tree, &layering::Graph::read(&workspace)?);
     violations.extend(forgotten::check(&tree, &roots));
-    for check in [heads::check, links::check, names::check, providers::check, sizes::check, words::check] {
+    for check in [
+        heads::check,
+        invariants::check,
+        links::check,
+        names::check,
+        providers::check,
+        sizes::check,
+        words::check,
+    ] {
         violations.extend(check(&tree));
     }
     violations.sort();
