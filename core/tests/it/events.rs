@@ -39,6 +39,24 @@ pub fn upsert(value: &Value, age: Age) -> Change {
     }
 }
 
+/// Up to 20 events of objects that were read from files of their own, so that every field has a place.
+pub fn events_of_files() -> impl Strategy<Value = Vec<Change>> {
+    let upsert = (object(), 0_i64..3).prop_map(|(value, age)| read(&value, Age::Known(age)));
+    prop::collection::vec(prop_oneof![5 => upsert, 1 => delete()], 1..20)
+}
+
+/// Writes a value over many lines, and reads it as a file.
+fn read(value: &Value, age: Age) -> Change {
+    let part = |name: &str| value["metadata"][name].as_str().unwrap_or_default();
+    let file =
+        format!("{}/{}-{}.yaml", part("namespace"), value["kind"].as_str().unwrap_or_default(), part("name"));
+    let parsed = skerry_crds::parse(&file, format!("{value:#}").as_bytes());
+    match skerry_crds::decode(&parsed.documents[0]) {
+        Decoded::Object(object, _) => Change::Upsert(object, age),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn delete() -> impl Strategy<Value = Change> {
     (prop::sample::select(&Kind::ALL[..]), namespace(), name())
         .prop_map(|(kind, namespace, name)| Change::Delete(ObjectKey::new(kind, namespace, name)))

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::json;
+use skerry_core::diagnostic::{Code, Diagnostic};
+use skerry_core::document::{Document, field_path};
 use skerry_core::id::{Digest, Kind, ObjectKey, SiteId};
 use skerry_core::id::{Revision, Timestamp};
 use skerry_core::index::{Change, Compiled, Index, compile};
@@ -180,13 +182,42 @@ proptest! {
     }
 
     #[test]
-    fn invariant_11_every_diagnostic_has_a_place_an_object_and_a_help_line(events in events::events()) {
+    fn invariant_11_every_diagnostic_has_a_place_a_field_an_object_and_a_help_line(events in events::events_of_files()) {
         let mut index = empty();
         play(&mut index, &events);
-        for found in &*index.compile().diagnostics {
-            prop_assert!(!found.location.file.is_empty() && !found.help.is_empty() && found.object.is_some(), "{}", found);
+        let compiled = index.compile();
+        let objects: Vec<_> = index.keys().filter_map(|key| index.object(key)).collect();
+        for found in &*compiled.diagnostics {
+            prop_assert!(!found.help.is_empty() && found.object.is_some(), "{}", found);
+            prop_assert!(!found.field.is_empty() || is_about_all(found), "{}", found);
+            // An override's field has its place in the override's file.
+            let document = objects.iter().map(|aged| &aged.object.document).find(|document| document.location.file == found.location.file);
+            let document = document.expect("the file of an object");
+            let place = (found.location.line, found.location.column);
+            prop_assert!(document.spans.0.values().any(|known| *known == place), "{}", found);
+            let own = index.object(found.object.as_ref().expect("checked above")).expect("an object that is there");
+            if own.object.document.location.file == found.location.file {
+                prop_assert_eq!(place, place_of(&found.field, document), "{}", found);
+            }
         }
     }
+}
+
+/// Diagnostics about an object as a whole.
+fn is_about_all(found: &Diagnostic) -> bool {
+    let is_mesh = found.object.as_ref().is_some_and(|object| object.kind == Kind::Mesh);
+    found.code == Code::Unverified || (found.code == Code::Conflicted && is_mesh)
+}
+
+/// The place of a field, or of its nearest parent that the text has.
+fn place_of(field: &str, document: &Document) -> (u32, u32) {
+    let places: BTreeMap<String, (u32, u32)> =
+        document.spans.0.iter().map(|(pointer, place)| (field_path(pointer), *place)).collect();
+    let mut path = field;
+    while !places.contains_key(path) {
+        path = &path[..path.rfind(['.', '[']).unwrap_or_default()];
+    }
+    places[path]
 }
 
 /// Objects that are well-formed and cannot be applied: each refers to what is not there.

@@ -1,6 +1,11 @@
 //! Properties that hold for all input.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+use skerry_core::diagnostic::Diagnostic;
+use skerry_core::document::{Document, field_path};
+use skerry_core::policy::Decoded;
 use skerry_crds::{decode, decode_policy_source, decode_workload, load_workloads, parse};
 
 const GOOD: [&str; 4] = [
@@ -112,6 +117,30 @@ fn decode_everything(bytes: &[u8]) {
     let _ = load_workloads(&[("f.yaml".to_owned(), bytes.to_vec())]);
 }
 
+/// Everything that is said about a document, whatever it is read as.
+fn diagnostics(document: &Document) -> Vec<Diagnostic> {
+    let decoded = match decode(document) {
+        Decoded::Object(_, diagnostics) | Decoded::Refused { diagnostics, .. } => diagnostics,
+        Decoded::Foreign { .. } => Vec::new(),
+    };
+    let workload = decode_workload(document).err().unwrap_or_default();
+    let source = decode_policy_source(document).err().unwrap_or_default();
+    [decoded, workload, source].concat()
+}
+
+fn places(document: &Document) -> BTreeMap<String, (u32, u32)> {
+    document.spans.0.iter().map(|(pointer, place)| (field_path(pointer), *place)).collect()
+}
+
+/// The place of a field, or of its nearest parent that the text has.
+fn nearest(field: &str, places: &BTreeMap<String, (u32, u32)>) -> (u32, u32) {
+    let mut path = field;
+    while !places.contains_key(path) {
+        path = &path[..path.rfind(['.', '[']).unwrap_or_default()];
+    }
+    places[path]
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
@@ -147,6 +176,19 @@ proptest! {
     fn decoding_is_deterministic(text in spec_like()) {
         let decoded = || parse("f.yaml", text.as_bytes()).documents.iter().map(decode).collect::<Vec<_>>();
         prop_assert_eq!(decoded(), decoded());
+    }
+
+    /// Whatever is wrong with a document, it is said with a place, and what would help; and the place is that of the field.
+    #[test]
+    fn invariant_11_every_diagnostic_of_a_document_has_its_place_and_a_help_line(text in spec_like()) {
+        for document in parse("f.yaml", text.as_bytes()).documents {
+            let places = places(&document);
+            for found in diagnostics(&document) {
+                prop_assert!(!found.help.is_empty(), "{}", found);
+                prop_assert_eq!(&found.location.file, "f.yaml");
+                prop_assert_eq!((found.location.line, found.location.column), nearest(&found.field, &places), "{}", found);
+            }
+        }
     }
 
     /// Places point into the file.
