@@ -1,7 +1,8 @@
 //! Smart HTTP for a bare repository: Git's own `git http-backend` behind a small CGI server of ours,
-//! with basic authentication if a test asks for it.
+//! with basic authentication or TLS if a test asks for it.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,10 +18,16 @@ use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, WWW_AUTHENTIC
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+mod authority;
+
+pub use authority::Authority;
 
 /// Who may read the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,32 +58,54 @@ impl Access {
 #[derive(Debug)]
 pub struct GitHttp {
     address: SocketAddr,
+    scheme: &'static str,
     repository: String,
     _tasks: JoinSet<()>,
 }
 
-#[derive(Debug)]
 struct Shared {
     root: PathBuf,
     access: Access,
+    tls: Option<TlsAcceptor>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("root", &self.root).finish_non_exhaustive()
+    }
 }
 
 impl GitHttp {
     /// Serves a bare repository.
     pub async fn start(listen: SocketAddr, bare: &Path, access: Access) -> Result<Self> {
+        Self::start_with(listen, bare, access, None).await
+    }
+
+    /// Serves a bare repository to everybody, over TLS.
+    pub async fn start_tls(listen: SocketAddr, bare: &Path, tls: Arc<ServerConfig>) -> Result<Self> {
+        Self::start_with(listen, bare, Access::Open, Some(tls.into())).await
+    }
+
+    async fn start_with(
+        listen: SocketAddr,
+        bare: &Path,
+        access: Access,
+        tls: Option<TlsAcceptor>,
+    ) -> Result<Self> {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let root = bare.parent().context("a repository is in a folder")?.to_owned();
         let repository = bare.file_name().context("a repository has a name")?.to_string_lossy().into_owned();
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::new(Shared { root, access })));
-        Ok(Self { address, repository, _tasks: tasks })
+        tasks.spawn(accept(listener, Arc::new(Shared { root, access, tls })));
+        Ok(Self { address, scheme, repository, _tasks: tasks })
     }
 
     /// The repository's URL, without credentials.
     pub fn url(&self) -> String {
-        format!("http://{}/{}", self.address, self.repository)
+        format!("{}://{}/{}", self.scheme, self.address, self.repository)
     }
 }
 
@@ -95,6 +124,18 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    match &shared.tls {
+        None => talk(stream, Arc::clone(&shared)).await,
+        Some(tls) => {
+            // An error is a peer that does not trust the certificate.
+            if let Ok(stream) = tls.accept(stream).await {
+                talk(stream, Arc::clone(&shared)).await;
+            }
+        }
+    }
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
     let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
     // An error is a peer that went away: nothing to tell anybody.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

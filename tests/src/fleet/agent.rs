@@ -41,6 +41,7 @@ pub struct Agent {
     data: PathBuf,
     workloads: PathBuf,
     envoy: PathBuf,
+    arguments: Vec<&'static str>,
     process: Option<Process>,
 }
 
@@ -51,7 +52,12 @@ impl Agent {
         let workloads = run.make_folder(&format!("{site}-workloads"))?;
         let envoy = run.binaries().envoy()?.to_owned();
         let (run, site) = (Arc::clone(run), site.to_owned());
-        Ok(Self { run, site, core, mode, data, workloads, envoy, process: None })
+        Ok(Self { run, site, core, mode, data, workloads, envoy, arguments: Vec::new(), process: None })
+    }
+
+    /// Adds options to its command line.
+    pub fn add_arguments(&mut self, arguments: &[&'static str]) {
+        self.arguments.extend(arguments);
     }
 
     /// Lets it start another program as Envoy.
@@ -83,7 +89,7 @@ impl Agent {
         command.args(["--site", &self.site, "--xds", self.mode.as_str()]);
         command.arg("--core").arg(format!("http://{}", self.core));
         command.arg("--data-dir").arg(&self.data).arg("--workloads").arg(&self.workloads);
-        command.arg("--envoy").arg(&self.envoy);
+        command.arg("--envoy").arg(&self.envoy).args(&self.arguments);
         self.process = Some(self.run.spawn(&format!("agent-{}", self.site), command)?);
         Ok(())
     }

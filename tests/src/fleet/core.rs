@@ -31,6 +31,7 @@ pub struct Core {
     source: PathBuf,
     listen: SocketAddr,
     webhook: SocketAddr,
+    environment: Vec<(&'static str, PathBuf)>,
     process: Option<Process>,
 }
 
@@ -41,9 +42,23 @@ impl Core {
         let source = run.folder().join(format!("{name}.yaml"));
         let secret = run.folder().join(format!("{name}.secret"));
         fs_err::write(&secret, SECRET)?;
-        fs_err::write(&source, to_source(url, &secret))?;
+        fs_err::write(&source, to_source(url, Some(&secret)))?;
         let (listen, webhook) = (run.net().socket(7600), run.net().socket(7601));
-        Ok(Self { run: Arc::clone(run), name: name.to_owned(), data, source, listen, webhook, process: None })
+        let (run, name, environment) = (Arc::clone(run), name.to_owned(), Vec::new());
+        Ok(Self { run, name, data, source, listen, webhook, environment, process: None })
+    }
+
+    /// Takes the webhook out of the source: its repository is asked for news, and nobody tells.
+    pub fn without_webhook(self, url: &str) -> Result<Self> {
+        fs_err::write(&self.source, to_source(url, None))?;
+        Ok(self)
+    }
+
+    /// Sets a variable of the environment that it starts in.
+    #[must_use]
+    pub fn with_variable(mut self, name: &'static str, value: PathBuf) -> Self {
+        self.environment.push((name, value));
+        self
     }
 
     /// Starts it and waits until it listens.
@@ -74,6 +89,7 @@ impl Core {
         command.arg("--source").arg(&self.source).arg("--data-dir").arg(&self.data);
         command.arg("--listen").arg(self.listen.to_string());
         command.arg("--webhook-listen").arg(self.webhook.to_string());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(self.run.spawn(&self.name, command)?);
         Ok(())
     }
@@ -167,8 +183,8 @@ impl Core {
     }
 }
 
-fn to_source(url: &str, secret: &Path) -> String {
-    let object = serde_json::json!({
+fn to_source(url: &str, secret: Option<&Path>) -> String {
+    let mut object = serde_json::json!({
         "apiVersion": "skerry.dev/v1alpha1",
         "kind": "PolicySource",
         "metadata": {"name": "policy"},
@@ -176,8 +192,10 @@ fn to_source(url: &str, secret: &Path) -> String {
             "url": url,
             "ref": {"branch": crate::repo::BRANCH},
             "interval": "1s",
-            "webhook": {"secretFile": secret},
         },
     });
+    if let Some(secret) = secret {
+        object["spec"]["webhook"] = serde_json::json!({"secretFile": secret});
+    }
     format!("{object:#}\n")
 }

@@ -19,3 +19,4 @@ mod place;
 mod question;
 mod refused;
 mod removal;
+mod transports;
