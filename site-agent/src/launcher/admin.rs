@@ -9,8 +9,8 @@ use super::socket;
 /// How long each part of an answer may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// The longest answer that is read: each one is a line or a few.
-const MAX_ANSWER: u64 = 16 << 10;
+/// The longest answer that is read: two gauges of 120 bytes for each of 4,000 listeners.
+const MAX_ANSWER: u64 = 1 << 20;
 
 /// Says whether the server is live: it has its configuration and serves it.
 pub(super) fn is_live(admin: &Path) -> bool {
@@ -22,17 +22,48 @@ pub(super) fn drain(admin: &Path) -> bool {
     ask(admin, "POST", "/drain_listeners?graceful").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
-/// Says how many downstream connections are open; `None` when the server does not answer.
+/// Says how many downstream connections are open; `None` when the server does not answer, or not to the end.
 pub(super) fn connections(admin: &Path) -> Option<u64> {
     let answer = ask(admin, "GET", "/stats?filter=downstream_cx_active$")?;
-    answer.starts_with("HTTP/1.1 200").then(|| count_connections(&answer))
+    count_connections(&body_of(&answer)?)
 }
 
-/// Adds up the gauges of all listeners but the admin interface's own.
-fn count_connections(answer: &str) -> u64 {
-    let gauges = answer.lines().filter(|line| line.starts_with("listener.") || line.starts_with("http."));
-    let values = gauges.filter(|line| !line.contains(".admin.")).filter_map(|line| line.rsplit_once(": "));
-    values.filter_map(|(_, value)| value.trim().parse::<u64>().ok()).fold(0, u64::saturating_add)
+/// Adds up the gauges of all listeners but the admin interface's own. `None`: there is none, so it is no answer.
+fn count_connections(body: &str) -> Option<u64> {
+    let gauges = body.lines().filter(|line| line.starts_with("listener.") || line.starts_with("http."));
+    let values: Option<Vec<(&str, u64)>> = gauges
+        .map(|line| line.rsplit_once(": ").and_then(|(name, value)| Some((name, value.trim().parse().ok()?))))
+        .collect();
+    let values = values.filter(|values| !values.is_empty())?;
+    let of_others = values.iter().filter(|(name, _)| !name.contains(".admin."));
+    Some(of_others.fold(0, |sum, (_, value)| sum.saturating_add(*value)))
+}
+
+/// Returns the body of an answer with status 200 that is whole (RFC 9112 §6); Envoy sends long ones in chunks.
+fn body_of(answer: &str) -> Option<String> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    if !head.starts_with("HTTP/1.1 200") {
+        return None;
+    }
+    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    match field("content-length:") {
+        Some(length) => (length.parse() == Ok(body.len())).then(|| body.to_owned()),
+        None if field("transfer-encoding:") == Some("chunked") => unchunk(body),
+        None => None,
+    }
+}
+
+fn unchunk(mut rest: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, after) = rest.split_once("\r\n")?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.push_str(after.get(..size)?);
+        rest = after.get(size..)?.strip_prefix("\r\n")?;
+    }
 }
 
 fn ask(admin: &Path, method: &str, path: &str) -> Option<String> {
@@ -55,11 +86,48 @@ fn exchange(admin: &Path, method: &str, path: &str) -> std::io::Result<String> {
 mod tests {
     use super::*;
 
+    const GAUGES: &str = "http.admin.downstream_cx_active: 1\nhttp.inbound.downstream_cx_active: 2\n\
+                          listener.admin.downstream_cx_active: 1\nlistener.127.0.0.1_80.downstream_cx_active: 3\n";
+
+    fn count(answer: &str) -> Option<u64> {
+        count_connections(&body_of(answer)?)
+    }
+
     #[test]
     fn counts_connections_of_others() {
-        let answer = "HTTP/1.1 200 OK\r\n\r\nhttp.admin.downstream_cx_active: 1\nhttp.inbound.downstream_cx_active: 2\n\
-                      listener.admin.downstream_cx_active: 1\nlistener.127.0.0.1_80.downstream_cx_active: 3\n";
-        assert_eq!(count_connections(answer), 5);
-        assert_eq!(count_connections("HTTP/1.1 200 OK\r\n\r\n"), 0);
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", GAUGES.len());
+        assert_eq!(count(&format!("{head}{GAUGES}")), Some(5));
+        let idle = "listener.admin.downstream_cx_active: 1\n";
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", idle.len());
+        assert_eq!(count(&format!("{head}{idle}")), Some(0));
+    }
+
+    #[test]
+    fn a_gauge_may_be_cut_by_a_chunk() {
+        for at in 0..=GAUGES.len() {
+            let (one, two) = GAUGES.split_at(at);
+            let chunk = |text: &str| match text.len() {
+                0 => String::new(),
+                length => format!("{length:x}\r\n{text}\r\n"),
+            };
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            let answer = format!("{head}{}{}0\r\n\r\n", chunk(one), chunk(two));
+            assert_eq!(count(&answer), Some(5), "{at}");
+        }
+    }
+
+    /// Idle is only who says so to the end: else connections that are open would be cut.
+    #[test]
+    fn half_an_answer_says_nothing() {
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{GAUGES}", GAUGES.len());
+        for broken in [
+            &answer,
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "",
+        ] {
+            assert_eq!(count(broken), None, "{broken}");
+        }
     }
 }

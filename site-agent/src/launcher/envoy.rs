@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::Config;
-use super::machine::Mode;
+use super::machine::{Entry, Mode};
 use super::state::{Process, start_time};
 use crate::clock::wall_ms;
 use crate::layout::ProxyDir;
@@ -25,9 +25,17 @@ pub(super) enum Base {
 }
 
 /// Starts Envoy in a process group of its own, so that a Ctrl-C meant for the launcher lets it drain.
-pub(super) fn spawn(config: &Config, epoch: u32, mode: Mode) -> std::io::Result<(Child, Process)> {
-    let base = if epoch == 0 { Base::Free } else { Base::Of(read_base_id(&config.folder)?) };
-    prepare_folder(&config.folder, epoch)?;
+pub(super) fn spawn(
+    config: &Config,
+    epoch: u32,
+    mode: Mode,
+    entry: Entry,
+) -> std::io::Result<(Child, Process)> {
+    let base = match entry {
+        Entry::HotRestart => Base::Of(read_base_id(&config.folder)?),
+        Entry::Alone | Entry::Beside => Base::Free,
+    };
+    prepare_folder(&config.folder, epoch, base)?;
     let mut command = Command::new(&config.envoy);
     command
         .args(arguments(&config.folder, epoch, mode, base, config.drain))
@@ -56,7 +64,7 @@ fn arguments(folder: &ProxyDir, epoch: u32, mode: Mode, base: Base, drain: Durat
         text("--config-yaml"),
         text(&admin_yaml(&folder.admin_socket(epoch))),
         text("--restart-epoch"),
-        text(&epoch.to_string()),
+        text(&if base == Base::Free { 0 } else { epoch }.to_string()),
     ];
     match base {
         Base::Free => {
@@ -88,8 +96,8 @@ fn read_base_id(folder: &ProxyDir) -> std::io::Result<u32> {
 }
 
 /// Removes what an earlier Envoy of this epoch left, and a log that grew too long.
-fn prepare_folder(folder: &ProxyDir, epoch: u32) -> std::io::Result<()> {
-    if epoch == 0 {
+fn prepare_folder(folder: &ProxyDir, epoch: u32, base: Base) -> std::io::Result<()> {
+    if base == Base::Free {
         clear(folder)?;
     }
     remove(&folder.admin_socket(epoch))?;
@@ -98,7 +106,8 @@ fn prepare_folder(folder: &ProxyDir, epoch: u32) -> std::io::Result<()> {
 }
 
 /// Removes what the last Envoy of a chain leaves: its base id, and the shared memory of that name
-/// (Envoy multiplies the id by ten), which would pile up otherwise. None of the chain may be alive.
+/// (Envoy multiplies the id by ten), which would pile up otherwise. One of the chain that is alive keeps what it has
+/// of it, and can have no successor.
 pub(super) fn clear(folder: &ProxyDir) -> std::io::Result<()> {
     if let Ok(id) = read_base_id(folder) {
         remove(Path::new(&shared_memory(id)))?;
@@ -134,6 +143,13 @@ mod tests {
              --restart-epoch 0 --use-dynamic-base-id --base-id-path /p/base-id --drain-time-s 5 \
              --parent-shutdown-time-s 6 --log-level warning --log-path /p/envoy.log"
         );
+    }
+
+    #[test]
+    fn one_that_starts_beside_another_has_a_socket_and_a_base_id_of_its_own() {
+        let line = line(1, Mode::Ads, Base::Free);
+        assert!(line.contains("/p/admin.1.sock"), "{line}");
+        assert!(line.contains("--restart-epoch 0 --use-dynamic-base-id "), "{line}");
     }
 
     #[test]

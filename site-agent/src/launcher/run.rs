@@ -7,7 +7,7 @@ use std::process::Child;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::machine::{Command, Machine, Probe};
+use super::machine::{Command, Entry, Machine, Probe};
 use super::state::LauncherState;
 use super::{Config, Mode, admin, envoy, log, socket};
 use crate::clock::{Clock, share};
@@ -64,7 +64,7 @@ impl<'a> Launcher<'a> {
                     let probe = self.probe();
                     self.machine.handle_probe(now, probe);
                 }
-                Command::Start { epoch, mode } => self.start(epoch, mode),
+                Command::Start { epoch, mode, entry } => self.start(epoch, mode, entry),
                 Command::AskLive { epoch } => {
                     if admin::is_live(&self.config.folder.admin_socket(epoch)) {
                         log::say(format_args!("Envoy {epoch} is live"));
@@ -80,7 +80,7 @@ impl<'a> Launcher<'a> {
                 }
                 Command::AskIdle { epoch } => {
                     if admin::connections(&self.config.folder.admin_socket(epoch)) == Some(0) {
-                        self.machine.handle_idle(self.clock.now());
+                        self.machine.handle_idle(self.clock.now(), epoch);
                     }
                 }
                 Command::End { epoch } => self.signal(epoch, Signal::TERM),
@@ -97,10 +97,13 @@ impl<'a> Launcher<'a> {
         Probe { agent, snapshot: folder.static_bootstrap().is_file() }
     }
 
-    fn start(&mut self, epoch: u32, mode: Mode) {
-        match envoy::spawn(self.config, epoch, mode) {
+    fn start(&mut self, epoch: u32, mode: Mode, entry: Entry) {
+        match envoy::spawn(self.config, epoch, mode, entry) {
             Ok((child, process)) => {
-                log::say(format_args!("started Envoy {epoch} ({mode:?}), process {}", process.pid));
+                log::say(format_args!(
+                    "started Envoy {epoch} ({mode:?}, {entry:?}), process {}",
+                    process.pid
+                ));
                 self.state.processes.insert(0, process);
                 self.children.push((epoch, child));
                 self.save();
@@ -130,8 +133,11 @@ impl<'a> Launcher<'a> {
         log::say(format_args!("Envoy {epoch} ended: {words}"));
         self.machine.handle_exit(self.clock.now(), epoch, share());
         self.state.processes.retain(|process| process.epoch != epoch);
-        self.state.restarts = self.machine.restarts();
-        self.state.last_exit = words;
+        // A try beside an Envoy that serves is no end of the proxy.
+        if self.state.restarts != self.machine.restarts() {
+            self.state.restarts = self.machine.restarts();
+            self.state.last_exit = words;
+        }
         self.save();
     }
 

@@ -21,6 +21,11 @@ pub(crate) async fn get(address: &str, path: &str) -> std::io::Result<Answer> {
     within(async { exchange(TcpStream::connect(address).await?, "GET", path).await }).await
 }
 
+/// Asks, and waits for an answer that the backend keeps back.
+pub(crate) async fn get_patiently(address: &str, path: &str) -> std::io::Result<Answer> {
+    exchange(TcpStream::connect(address).await?, "GET", path).await
+}
+
 /// Asks an HTTP server behind a Unix socket.
 pub(crate) async fn ask_socket(socket: &Path, method: &str, path: &str) -> std::io::Result<Answer> {
     within(async { exchange(UnixStream::connect(socket).await?, method, path).await }).await

@@ -14,7 +14,7 @@ enum Event {
     Live(u32),
     Exit(u32),
     Stop,
-    Idle,
+    Idle(u32),
     /// Time passes, timers run, and only the last commands count.
     Pass(f64),
 }
@@ -37,7 +37,7 @@ impl Script {
             Live(epoch) => self.machine.handle_live(self.now, epoch),
             Exit(epoch) => self.machine.handle_exit(self.now, epoch, 1.0),
             Stop => self.machine.handle_stop(self.now),
-            Idle => self.machine.handle_idle(self.now),
+            Idle(epoch) => self.machine.handle_idle(self.now, epoch),
             Pass(seconds) => {
                 self.now += Duration::from_secs_f64(seconds);
                 self.machine.handle_timeout(self.now);
@@ -57,7 +57,16 @@ impl Script {
 }
 
 fn start(epoch: u32, mode: Mode) -> Vec<Command> {
-    vec![Command::Start { epoch, mode }]
+    vec![Command::Start { epoch, mode, entry: Entry::Alone }]
+}
+
+/// One that comes to another, which serves.
+fn join(entry: Entry) -> Vec<Command> {
+    vec![Command::Start { epoch: 1, mode: Mode::Ads, entry }]
+}
+
+fn drain(epoch: u32) -> Vec<Command> {
+    vec![Command::Drain { epoch }]
 }
 
 fn end(epoch: u32) -> Vec<Command> {
@@ -89,7 +98,7 @@ fn it_hands_a_static_envoy_over_when_the_agent_is_back() {
         (Event::Probe(AGENT), vec![]), // still starting: a hot restart now would fail
         (Live(0), vec![]),
         (Event::Probe(SNAPSHOT), vec![]),
-        (Event::Probe(AGENT), start(1, Mode::Ads)),
+        (Event::Probe(AGENT), join(Entry::HotRestart)),
         (Event::Probe(AGENT), vec![]),
         (Live(1), vec![]),
         (Exit(0), vec![]), // the parent's time is over
@@ -99,20 +108,104 @@ fn it_hands_a_static_envoy_over_when_the_agent_is_back() {
     ]);
 }
 
+/// Envoy refuses every hot restart after one that failed: the next Envoy comes beside the one that serves.
 #[test]
-fn a_failed_hot_restart_leaves_the_old_one_serving() {
-    Script::new().run(vec![
+fn after_a_failed_hot_restart_another_envoy_starts_beside_the_old_one() {
+    let mut script = Script::new();
+    script.run(vec![
         (Event::Probe(SNAPSHOT), start(0, Mode::Static)),
         (Live(0), vec![]),
-        (Event::Probe(AGENT), start(1, Mode::Ads)),
+        (Event::Probe(AGENT), join(Entry::HotRestart)),
         (Exit(1), vec![]),
         (Event::Probe(AGENT), vec![]), // not at once
         (Pass(1.1), vec![]),
-        (Event::Probe(AGENT), start(1, Mode::Ads)),
+        (Event::Probe(AGENT), join(Entry::Beside)),
+        (Exit(1), vec![]),
+        (Pass(2.1), vec![]),
+        (Event::Probe(AGENT), join(Entry::Beside)),
+        (Live(1), drain(0)),
+        (Pass(1.0), vec![]),
+        (Idle(0), end(0)),
+        (Exit(0), vec![]),
+    ]);
+    assert_eq!(script.machine.restarts(), 0, "the proxy served all the time");
+    assert_eq!(script.machine.poll_timeout(), None);
+}
+
+#[test]
+fn the_old_one_is_not_waited_for_longer_than_a_drain_takes() {
+    Script::new().run(vec![
+        (Event::Probe(SNAPSHOT), start(0, Mode::Static)),
+        (Live(0), vec![]),
+        (Event::Probe(AGENT), join(Entry::HotRestart)),
+        (Exit(1), vec![]),
+        (Pass(1.1), vec![]),
+        (Event::Probe(AGENT), join(Entry::Beside)),
+        (Live(1), drain(0)),
+        (Pass(9.0), vec![]),
+        (Pass(1.1), end(0)),
+        (Pass(5.1), vec![Command::Kill { epoch: 0 }]),
+        (Pass(60.0), vec![]),
+        (Exit(0), vec![]),
+        // And from here it is as after a cold start.
+        (Exit(1), vec![]),
+        (Pass(4.1), vec![]),
+        (Event::Probe(SNAPSHOT), start(0, Mode::Static)),
+        (Live(0), vec![]),
+        (Event::Probe(AGENT), join(Entry::HotRestart)),
+    ]);
+}
+
+#[test]
+fn a_child_that_was_live_ends_with_its_parent() {
+    Script::new().run(vec![
+        (Event::Probe(SNAPSHOT), start(0, Mode::Static)),
+        (Live(0), vec![]),
+        (Event::Probe(AGENT), join(Entry::HotRestart)),
         (Live(1), vec![]),
         (Exit(1), end(0)), // its parent had closed its listeners for it
         (Exit(0), vec![]),
         (Event::Probe(AGENT), start(0, Mode::Ads)),
+    ]);
+}
+
+/// A child that is ended while it waits takes its parent with it, so it waits for as long as the agent is away.
+#[test]
+fn a_child_that_waits_for_an_agent_leaves_its_parent_serving() {
+    Script::new().run(vec![
+        (Event::Probe(SNAPSHOT), start(0, Mode::Static)),
+        (Live(0), vec![]),
+        (Event::Probe(AGENT), join(Entry::HotRestart)),
+        (Event::Probe(SNAPSHOT), vec![]),
+        (Pass(600.0), vec![]),
+        (Event::Probe(SNAPSHOT), vec![]),
+        (Event::Probe(AGENT), vec![]),
+        (Live(1), vec![]),
+    ]);
+}
+
+#[test]
+fn an_envoy_that_does_not_come_up_with_the_agent_starts_from_the_snapshot() {
+    Script::new().run(vec![
+        (Event::Probe(AGENT), start(0, Mode::Ads)),
+        (Pass(59.0), vec![]),
+        (Event::Probe(AGENT), vec![]),
+        (Pass(1.0), vec![]),
+        (Event::Probe(AGENT), end(0)),
+        (Pass(5.0), vec![Command::Kill { epoch: 0 }]),
+        (Exit(0), vec![]),
+        (Event::Probe(AGENT), start(0, Mode::Static)),
+        (Live(0), vec![]),
+        (Event::Probe(AGENT), join(Entry::HotRestart)),
+    ]);
+}
+
+#[test]
+fn without_a_snapshot_it_waits_on() {
+    Script::new().run(vec![
+        (Event::Probe(Probe { snapshot: false, ..AGENT }), start(0, Mode::Ads)),
+        (Pass(600.0), vec![]),
+        (Event::Probe(NOTHING), vec![]),
     ]);
 }
 
@@ -169,19 +262,43 @@ fn asked_to_end_it_drains_then_ends_then_kills() {
 fn an_idle_envoy_is_not_waited_for() {
     Script::new().run(vec![
         (Event::Probe(AGENT), start(0, Mode::Ads)),
-        (Stop, vec![Command::Drain { epoch: 0 }]),
-        (Idle, end(0)),
+        (Live(0), vec![]),
+        (Stop, drain(0)),
+        (Idle(0), end(0)),
         (Exit(0), vec![Command::Done]),
     ]);
 }
 
 #[test]
-fn asked_twice_it_does_not_drain() {
+fn one_that_may_serve_already_is_drained() {
     Script::new().run(vec![
+        (Event::Probe(AGENT), start(0, Mode::Ads)),
+        (Stop, drain(0)),
+        (Pass(10.0), end(0)),
+        (Pass(5.0), vec![Command::Kill { epoch: 0 }]),
+        (Exit(0), vec![Command::Done]),
+    ]);
+}
+
+/// During a hot restart the parent is the one that serves.
+#[test]
+fn whoever_serves_is_drained_and_asked_twice_nobody_is() {
+    let mut script = Script::new();
+    let begin = vec![
         (Event::Probe(SNAPSHOT), start(0, Mode::Static)),
         (Live(0), vec![]),
-        (Event::Probe(AGENT), start(1, Mode::Ads)),
-        (Stop, vec![Command::Drain { epoch: 1 }]),
+        (Event::Probe(AGENT), join(Entry::HotRestart)),
+        (Stop, drain(0)),
+    ];
+    script.run(begin.clone());
+    script.run(vec![
+        (Idle(0), vec![Command::End { epoch: 0 }, Command::End { epoch: 1 }]),
+        (Exit(0), vec![]),
+        (Exit(1), vec![Command::Done]),
+    ]);
+    let mut script = Script::new();
+    script.run(begin);
+    script.run(vec![
         (Stop, vec![Command::End { epoch: 1 }, Command::End { epoch: 0 }]),
         (Exit(0), vec![]),
         (Exit(1), vec![Command::Done]),
