@@ -59,14 +59,20 @@ impl Site {
         if let Some(aside) = parts.damaged {
             site.report_event(Kind::RolledBack, &Manifest::default(), &store_is_new(&aside));
         }
-        site.current = site.load_current(&saved)?;
-        site.publish_identity();
-        site.handle_workloads(loaded);
-        site.resume(saved)?;
-        site.publish_identity();
-        site.reporter.handle_change(site.clock.now());
-        site.settle();
+        site.go_on(saved, loaded)?;
         Ok(site)
+    }
+
+    /// Goes on where the agent before ended.
+    fn go_on(&mut self, saved: Saved, loaded: Loaded) -> Result<(), StoreError> {
+        self.current = self.load_current(&saved)?;
+        self.publish_identity();
+        self.handle_workloads(loaded);
+        self.resume(saved)?;
+        self.publish_identity();
+        self.reporter.handle_change(self.clock.now());
+        self.settle();
+        Ok(())
     }
 
     /// Verifies the current slot; where it is damaged, the previous one.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::task::JoinSet;
 
 use crate::backend::Backend;
 use crate::bundle::plan;
@@ -25,7 +26,7 @@ async fn an_envoy_from_the_snapshot_is_handed_over_without_a_failed_request() {
     let (mut site, mut launcher, _backend) = alone(&envoy, "1").await;
     let (stop, asked, failed) =
         (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let mut clients = tokio::task::JoinSet::new();
+    let mut clients = JoinSet::new();
     for _ in 0..4 {
         clients.spawn(ask_on(site.service(1), stop.clone(), asked.clone(), failed.clone()));
     }
@@ -153,7 +154,8 @@ async fn a_request_that_is_open_during_a_drain_is_answered() {
     let mut launcher = launch_with(&site, &envoy, "600");
     eventually("Envoy runs", async || (!envoys(&site).is_empty()).then_some(())).await;
     let service = site.service(1);
-    let request = tokio::spawn(async move {
+    let mut request = JoinSet::new();
+    request.spawn(async move {
         loop {
             // Refused until the listener is there.
             if let Ok(answer) = get_patiently(&service, "/").await {
@@ -176,7 +178,7 @@ async fn a_request_that_is_open_during_a_drain_is_answered() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     gate.open();
-    let answer = request.await.unwrap();
+    let answer = request.join_next().await.unwrap().unwrap();
     assert_eq!((answer.status, answer.body.as_str()), (200, "one"));
     eventually("the launcher ends", async || launcher.try_wait().unwrap()).await;
 }
