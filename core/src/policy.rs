@@ -15,6 +15,7 @@ pub mod mesh;
 pub mod service;
 pub mod site;
 pub mod site_override;
+pub mod target;
 pub mod traffic_policy;
 
 pub use http_route::HttpRoute;

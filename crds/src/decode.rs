@@ -19,13 +19,16 @@ mod http_route;
 mod mesh;
 pub(crate) mod metadata;
 pub(crate) mod network;
+mod path;
 pub(crate) mod ports;
+mod regex;
 mod service;
 mod site;
 mod site_override;
 mod sites;
 pub(crate) mod spec;
 pub(crate) mod subject;
+mod target_refs;
 mod traffic_policy;
 
 use metadata::Metadata;

@@ -1,7 +1,8 @@
 //! `TrafficPolicy`: timeouts and retries, attached per GEP-713.
 
 use crate::bundle::v1::RetryBudget;
-use crate::id::NamespacedName;
+
+pub use super::target::Target;
 
 /// Settings for traffic to what it targets. A field that is not set leaves what a wider policy says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -10,21 +11,6 @@ pub struct TrafficPolicy {
     pub targets: Vec<Target>,
     /// The settings.
     pub settings: TrafficSettings,
-}
-
-/// What a policy attaches to, from the widest to the narrowest: the order is the precedence (GEP-713).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
-    /// All services, by the name of the fleet's `Mesh`.
-    Mesh(String),
-    /// All services of the policy's own namespace.
-    Namespace(String),
-    /// One service.
-    Service(NamespacedName),
-    /// All rules of one route.
-    Route(NamespacedName),
-    /// The rule of this name in one route.
-    Rule(NamespacedName, String),
 }
 
 /// Settings for traffic; `None` is "not said here".

@@ -22,7 +22,6 @@ mod location;
 mod matches;
 mod parents;
 mod path;
-mod regex;
 mod rules;
 mod timeouts;
 

@@ -11,10 +11,10 @@ use skerry_core::bundle::v1::value_match::Kind;
 use skerry_core::bundle::v1::{RouteMatch, ValueMatch};
 use skerry_core::diagnostic::Code;
 
-use crate::decode::invalid;
+use crate::decode::{invalid, regex};
 use crate::findings::{Findings, below};
 
-use super::{headers, path, regex};
+use super::{headers, path};
 
 /// The longest regular expression of a header or query parameter (Gateway API: `maxLength: 4096`).
 const MAX_VALUE_REGEX: usize = 4_096;
