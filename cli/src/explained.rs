@@ -38,7 +38,7 @@ pub struct Field {
     pub origin: Origin,
 }
 
-/// Where an effective traffic setting came from.
+/// Where an effective setting came from.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "named as in `SettingOrigin`, which says what each is")]

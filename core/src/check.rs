@@ -1,9 +1,9 @@
-//! Checks references between objects of a world: parents, targets and patched objects that are not there.
+//! Checks references between objects of a world: parents, targets, callers' sites and patched objects that are not there.
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::form::Form;
 use crate::id::{Kind, ObjectKey};
-use crate::policy::traffic_policy::Target;
+use crate::policy::target::Target;
 use crate::policy::{HttpRoute, Object, OfSpec as _, Spec, TrafficPolicy};
 use crate::world::Aged;
 
@@ -20,7 +20,8 @@ where
 {
     let mut diagnostics = Vec::new();
     for Reference { pointer, key, section } in references_of(form.object()) {
-        let is_mesh = key.kind == Kind::Mesh && TrafficPolicy::of(&form.object().spec).is_some();
+        let is_policy = matches!(form.object().spec, Spec::TrafficPolicy(_) | Spec::AuthorizationPolicy(_));
+        let is_mesh = key.kind == Kind::Mesh && is_policy;
         let found = match is_mesh {
             true if key.name == mesh => None,
             true => Some((format!("{key} is not the Mesh of this fleet"), format!("its name is `{mesh}`"))),
@@ -49,11 +50,10 @@ fn references_of(object: &Object) -> Vec<Reference> {
             let parents = route.parents.iter();
             parents.map(|parent| whole(parent.pointer.clone(), ObjectKey::service(&parent.service))).collect()
         }
-        Spec::TrafficPolicy(policy) => {
-            let targets = policy.targets.iter().enumerate();
-            targets
-                .filter_map(|(at, target)| reference_to(target, format!("/spec/targetRefs/{at}")))
-                .collect()
+        Spec::TrafficPolicy(TrafficPolicy { targets, .. }) => references_to(targets).collect(),
+        Spec::AuthorizationPolicy(policy) => {
+            let site = |(pointer, site)| whole(pointer, ObjectKey::new(Kind::Site, "", site));
+            references_to(&policy.targets).chain(policy.named_sites().map(site)).collect()
         }
         Spec::SiteOverride(spec) => {
             let patches = spec.patches.iter().enumerate();
@@ -63,6 +63,11 @@ fn references_of(object: &Object) -> Vec<Reference> {
         }
         Spec::Mesh(_) | Spec::Site(_) | Spec::Service(_) => Vec::new(),
     }
+}
+
+fn references_to(targets: &[Target]) -> impl Iterator<Item = Reference> {
+    let targets = targets.iter().enumerate();
+    targets.filter_map(|(at, target)| reference_to(target, format!("/spec/targetRefs/{at}")))
 }
 
 fn reference_to(target: &Target, pointer: String) -> Option<Reference> {

@@ -8,10 +8,12 @@ use crate::bundle::{EncodedFragment, MAX_FRAGMENT_BYTES, v1};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::form::Input;
 use crate::id::{NamespacedName, ObjectKey};
+use crate::policy::authorization_policy::Access;
 use crate::policy::mesh::DEFAULT_MAX_REMOVAL_PERCENT;
-use crate::policy::{HttpRoute, Mesh, Service, TrafficPolicy, site::DataPlane};
+use crate::policy::{AuthorizationPolicy, HttpRoute, Mesh, Service, TrafficPolicy, site::DataPlane};
 use crate::selector::Selector;
 
+pub mod authorization;
 mod backends;
 pub mod order;
 mod routes;
@@ -32,6 +34,8 @@ pub struct ServiceInputs<'a> {
     pub routes: Vec<Input<'a, HttpRoute>>,
     /// The policies that may say something about it, in any order.
     pub policies: Vec<Input<'a, TrafficPolicy>>,
+    /// The policies that may say who calls it, in any order.
+    pub authorizations: Vec<Input<'a, AuthorizationPolicy>>,
     /// The backends that its routes name, as far as they are in the policy.
     pub backends: BTreeMap<NamespacedName, Backend<'a>>,
 }
@@ -59,6 +63,7 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
     let mut diagnostics = Vec::new();
     let (ports, tables) = routes::compile_ports(inputs, &mut diagnostics);
     let cluster = traffic::cluster_policy(inputs, &mut diagnostics);
+    let authorization = authorization::compile(inputs, &ports, &mut diagnostics);
     let service = v1::Service {
         namespace: inputs.service.key().namespace.clone(),
         name: inputs.service.key().name.clone(),
@@ -68,6 +73,7 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
         ports,
         tables,
         cluster,
+        authorization,
     };
     let fragment = Arc::new(encode_bounded(service, inputs.service, &mut diagnostics));
     CompiledService { fragment, diagnostics }
@@ -128,5 +134,6 @@ pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane) -> EncodedFragment 
             DEFAULT_MAX_REMOVAL_PERCENT => 0,
             percent => percent.into(),
         },
+        deny_by_default: mesh.default_access == Access::Deny,
     })
 }

@@ -154,14 +154,23 @@ pub enum Kind {
     HttpRoute,
     /// `skerry.dev/v1alpha1 TrafficPolicy`.
     TrafficPolicy,
+    /// `skerry.dev/v1alpha1 AuthorizationPolicy`.
+    AuthorizationPolicy,
     /// `skerry.dev/v1alpha1 SiteOverride`.
     SiteOverride,
 }
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Mesh, Self::Site, Self::Service, Self::HttpRoute, Self::TrafficPolicy, Self::SiteOverride];
+    pub const ALL: [Self; 7] = [
+        Self::Mesh,
+        Self::Site,
+        Self::Service,
+        Self::HttpRoute,
+        Self::TrafficPolicy,
+        Self::AuthorizationPolicy,
+        Self::SiteOverride,
+    ];
 
     /// Returns the name as it is written in `kind:`.
     pub fn as_str(self) -> &'static str {
@@ -171,6 +180,7 @@ impl Kind {
             Self::Service => "Service",
             Self::HttpRoute => "HTTPRoute",
             Self::TrafficPolicy => "TrafficPolicy",
+            Self::AuthorizationPolicy => "AuthorizationPolicy",
             Self::SiteOverride => "SiteOverride",
         }
     }
@@ -204,7 +214,7 @@ impl FromStr for Kind {
             .ok_or(InvalidId {
                 what: "kind",
                 value: text.to_owned(),
-                rule: "one of Mesh, Site, Service, HTTPRoute, TrafficPolicy, SiteOverride",
+                rule: "one of Mesh, Site, Service, HTTPRoute, TrafficPolicy, AuthorizationPolicy, SiteOverride",
             })
     }
 }

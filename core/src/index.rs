@@ -259,6 +259,9 @@ impl Index {
             }
             _ => self.classes.remove_site(site),
         }
+        if next.is_none() || !self.objects.contains_key(&key) {
+            self.recheck.extend(self.links.referrers(&key));
+        }
         match next {
             Some(next) => drop(self.insert(key, next, None)),
             None => drop(self.objects.remove(&key)),

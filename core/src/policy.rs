@@ -10,6 +10,7 @@ use crate::document::Document;
 use crate::id::ObjectKey;
 use crate::selector::{Labels, Selector};
 
+pub mod authorization_policy;
 pub mod http_route;
 pub mod mesh;
 pub mod service;
@@ -18,6 +19,7 @@ pub mod site_override;
 pub mod target;
 pub mod traffic_policy;
 
+pub use authorization_policy::AuthorizationPolicy;
 pub use http_route::HttpRoute;
 pub use mesh::Mesh;
 pub use service::Service;
@@ -56,6 +58,8 @@ pub enum Spec {
     HttpRoute(HttpRoute),
     /// Timeouts, retries, and so on.
     TrafficPolicy(TrafficPolicy),
+    /// Who may call what.
+    AuthorizationPolicy(AuthorizationPolicy),
     /// Patches for selected sites.
     SiteOverride(SiteOverride),
 }
@@ -79,7 +83,7 @@ macro_rules! of_spec {
     )*};
 }
 
-of_spec!(Mesh, Service, HttpRoute, TrafficPolicy, SiteOverride);
+of_spec!(Mesh, Service, HttpRoute, TrafficPolicy, AuthorizationPolicy, SiteOverride);
 
 /// What came of a document.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,6 +10,8 @@ use crate::accept::Refusal;
 use crate::bundle::{Bundle, FragmentKey, MAX_FRAGMENT_BYTES, MAX_FRAGMENTS, v1};
 use crate::id::{Digest, NamespacedName};
 
+mod authorization;
+
 /// Verifies a bundle. `fragment` finds the bytes of a fragment by id.
 pub fn verify(
     manifest: &[u8],
@@ -179,7 +181,7 @@ fn verify_service(service: &v1::Service) -> Result<(), String> {
         }
         table.routes.iter().try_for_each(verify_route)?;
     }
-    Ok(())
+    service.authorization.iter().try_for_each(authorization::verify)
 }
 
 fn verify_route(route: &v1::Route) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! CEL rules for the generated CRDs. Defaults and rules that CEL cannot word are in `decode`.
 #![expect(unreachable_pub, reason = "kube's derive repeats each type inside a function")]
 
+pub mod authorization_policy;
 pub mod duration;
 pub mod mesh;
 pub mod policy_source;

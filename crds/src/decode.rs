@@ -13,6 +13,7 @@ use skerry_core::selector::Selector;
 
 use crate::findings::Findings;
 
+mod authorization_policy;
 pub(crate) mod dns;
 pub(crate) mod duration;
 mod http_route;
@@ -27,6 +28,7 @@ mod site;
 mod site_override;
 mod sites;
 pub(crate) mod spec;
+mod spiffe;
 pub(crate) mod subject;
 mod target_refs;
 mod traffic_policy;
@@ -42,9 +44,10 @@ struct Body {
 
 /// Turns a document into an object of the world.
 ///
-/// An object of any kind but `HTTPRoute` is refused for a single error. Of an `HTTPRoute`, the rules that
-/// are sound stay: a broken filter makes its rule answer 500, a broken match is left out (and its rule,
-/// when it was the only one), never widened. The diagnostics of the object name all of that.
+/// An object of any kind but `HTTPRoute` and `AuthorizationPolicy` is refused for a single error. Of an `HTTPRoute`,
+/// the rules that are sound stay: a broken filter makes its rule answer 500, a broken match is left out (and its
+/// rule, when it was the only one), never widened. Of an `AuthorizationPolicy`, too: what is broken in a rule allows
+/// nothing and denies everything. The diagnostics of the object name all of that.
 ///
 /// Unsupported kinds of the Gateway API are refused with one warning, so that a repository that also
 /// serves another controller can be validated; unknown kinds of group `skerry.dev` with an error.
@@ -68,8 +71,9 @@ fn object(document: &Document, kind: Kind, mut findings: Findings<'_>) -> Decode
     let errors_around = findings.errors();
     let body =
         if metadata::is_encrypted(&mut findings) { None } else { body(kind, &metadata, &mut findings) };
-    // A route bears errors inside its spec, which its rules answer for, but none around it.
-    let is_sound = if kind == Kind::HttpRoute { errors_around == 0 } else { findings.errors() == 0 };
+    // These bear errors inside their rules, which the rules answer for, but none around them.
+    let answers_for_rules = matches!(kind, Kind::HttpRoute | Kind::AuthorizationPolicy);
+    let is_sound = if answers_for_rules { errors_around == 0 } else { findings.errors() == 0 };
     match body {
         Some(body) if is_sound => Decoded::Object(
             Box::new(Object {
@@ -93,6 +97,7 @@ fn body(kind: Kind, metadata: &Metadata, findings: &mut Findings<'_>) -> Option<
         Kind::Service => service::convert(findings),
         Kind::HttpRoute => http_route::convert(metadata, findings),
         Kind::TrafficPolicy => traffic_policy::convert(metadata, findings),
+        Kind::AuthorizationPolicy => authorization_policy::convert(metadata, findings),
         Kind::SiteOverride => site_override::convert(metadata, findings),
     }
 }

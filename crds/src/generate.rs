@@ -27,6 +27,7 @@ fn crds() -> Vec<CustomResourceDefinition> {
         with_optional_spec(api::site::Site::crd()),
         api::policy_source::PolicySource::crd(),
         api::traffic_policy::TrafficPolicy::crd(),
+        api::authorization_policy::AuthorizationPolicy::crd(),
         api::site_override::SiteOverride::crd(),
         api::workload::Workload::crd(),
     ]

@@ -10,6 +10,7 @@ use crate::envoy::core::socket_address::PortSpecifier;
 use crate::envoy::hcm::http_connection_manager::RouteSpecifier;
 use crate::envoy::listener::filter::ConfigType;
 use crate::envoy::listener::{Filter, Listener};
+use crate::envoy::network_rbac::Rbac;
 use crate::envoy::route::route::Action;
 use crate::envoy::route::route_action::ClusterSpecifier;
 use crate::envoy::route::{RouteAction, RouteConfiguration};
@@ -61,6 +62,7 @@ fn listeners(set: &ResourceSet) -> Vec<String> {
                     findings.extend(dangling(set, clusters_of_routes(&subject, &routes)));
                 }
                 Target::Cluster(cluster) => findings.extend(dangling(set, vec![(subject.clone(), cluster)])),
+                Target::Guard => {}
                 Target::Unknown => findings.push(format!("{subject} has a filter that leads nowhere")),
             }
         }
@@ -75,6 +77,8 @@ enum Target {
     Routes(String),
     Inline(Box<RouteConfiguration>),
     Cluster(String),
+    /// To the filter behind it, or nowhere.
+    Guard,
     Unknown,
 }
 
@@ -88,6 +92,9 @@ fn to_target(filter: &Filter) -> Target {
         };
     }
     let Some(ConfigType::TypedConfig(any)) = &filter.config_type else { return Target::Unknown };
+    if any.type_url == Rbac::type_url() {
+        return Target::Guard;
+    }
     if any.type_url != TcpProxy::type_url() {
         return Target::Unknown;
     }

@@ -10,13 +10,18 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3 as cluster;
 pub(crate) use envoy_types::pb::envoy::config::core::v3 as core;
 pub(crate) use envoy_types::pb::envoy::config::endpoint::v3 as endpoint;
 pub(crate) use envoy_types::pb::envoy::config::listener::v3 as listener;
+pub(crate) use envoy_types::pb::envoy::config::rbac::v3 as rbac;
 pub(crate) use envoy_types::pb::envoy::config::route::v3 as route;
 pub(crate) use envoy_types::pb::envoy::data::dns::v3 as dns_table;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::http::rbac::v3 as http_rbac;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::router::v3 as router;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::network::rbac::v3 as network_rbac;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::udp::dns_filter::v3 as dns_filter;
+pub(crate) use envoy_types::pb::envoy::extensions::rbac::principals::mtls_authenticated::v3 as mtls_authenticated;
 pub(crate) use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3 as previous_hosts;
+pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
 pub(crate) use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream_http;
 pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
 pub(crate) use envoy_types::pb::envoy::r#type::v3 as value;
@@ -81,6 +86,11 @@ pub(crate) fn matching(regex: &str) -> matcher::StringMatcher {
     string_matcher(matcher::string_matcher::MatchPattern::SafeRegex(expression(regex)))
 }
 
+/// Makes a matcher for the beginning of a text.
+pub(crate) fn beginning(prefix: &str) -> matcher::StringMatcher {
+    string_matcher(matcher::string_matcher::MatchPattern::Prefix(prefix.to_owned()))
+}
+
 fn string_matcher(pattern: matcher::string_matcher::MatchPattern) -> matcher::StringMatcher {
     matcher::StringMatcher { match_pattern: Some(pattern), ..Default::default() }
 }
@@ -88,4 +98,26 @@ fn string_matcher(pattern: matcher::string_matcher::MatchPattern) -> matcher::St
 /// Makes an RE2 expression.
 pub(crate) fn expression(regex: &str) -> matcher::RegexMatcher {
     matcher::RegexMatcher { regex: regex.to_owned(), ..Default::default() }
+}
+
+/// Takes the meaning from every character that has one in RE2.
+pub(crate) fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii() && !character.is_ascii_alphanumeric() && character != '_' {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn quotes_what_re2_would_read() {
+        assert_eq!(quote("/a.b_c+ä"), r"\/a\.b_c\+ä");
+    }
 }

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use prost::{Message, Name};
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, SerializeOptions};
 use serde_json::{Map, Value};
 
 use crate::envoy::{Any, bootstrap::Bootstrap};
@@ -58,10 +58,39 @@ fn to_value(type_name: &str, bytes: &[u8]) -> Result<Value, JsonError> {
     let fail = |reason: String| JsonError { type_name: type_name.to_owned(), reason };
     let descriptor =
         DESCRIPTORS.get_message_by_name(type_name).ok_or_else(|| fail("unknown type".to_owned()))?;
-    let message = DynamicMessage::decode(descriptor, bytes).map_err(|error| fail(error.to_string()))?;
+    let message =
+        DynamicMessage::decode(descriptor.clone(), bytes).map_err(|error| fail(error.to_string()))?;
     let options = SerializeOptions::new().use_proto_field_name(true);
     let value = message.serialize_with_options(serde_json::value::Serializer, &options);
-    value.map_err(|error| fail(error.to_string()))
+    let mut value = value.map_err(|error| fail(error.to_string()))?;
+    sort_maps(&mut value, descriptor);
+    Ok(value)
+}
+
+/// Maps are printed in the order of a hash map, which is another one each time; sorts them by their keys.
+fn sort_maps(value: &mut Value, mut descriptor: MessageDescriptor) {
+    let Value::Object(fields) = value else { return };
+    if let Some(Value::String(packed)) = fields.get("@type") {
+        let name = packed.rsplit('/').next().unwrap_or_default();
+        let Some(found) = DESCRIPTORS.get_message_by_name(name) else { return };
+        descriptor = found;
+    }
+    for field in descriptor.fields() {
+        let Some(value) = fields.get_mut(field.name()) else { continue };
+        match (field.kind(), value) {
+            (Kind::Message(entry), Value::Object(entries)) if field.is_map() => {
+                entries.sort_keys();
+                if let Kind::Message(message) = entry.map_entry_value_field().kind() {
+                    entries.values_mut().for_each(|value| sort_maps(value, message.clone()));
+                }
+            }
+            (Kind::Message(message), Value::Array(items)) => {
+                items.iter_mut().for_each(|item| sort_maps(item, message.clone()));
+            }
+            (Kind::Message(message), value) => sort_maps(value, message),
+            _ => {}
+        }
+    }
 }
 
 fn print(value: &Value) -> String {

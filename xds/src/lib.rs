@@ -10,6 +10,7 @@
 //! * [`session`] is delta and SotW ADS as a state machine.
 //! * `json` (the feature of that name) prints any of it for people and for `envoy -c`.
 
+pub mod audit;
 pub mod bootstrap;
 pub mod check;
 mod envoy;

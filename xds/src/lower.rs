@@ -15,6 +15,7 @@ use crate::resource::{Problem, ResourceSet};
 use piece::Piece;
 
 pub mod address;
+pub(crate) mod authorization;
 pub(crate) mod cluster;
 pub(crate) mod endpoint;
 pub(crate) mod listener;
@@ -23,6 +24,7 @@ mod piece;
 mod port;
 mod route;
 
+pub(crate) use authorization::filter::AUDIT as AUDIT_PREFIX;
 pub use listener::dns::DNS_PORT;
 pub use route::timeout::DEFAULT_REQUEST_TIMEOUT_MS;
 

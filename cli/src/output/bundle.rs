@@ -3,6 +3,8 @@
 use serde_json::{Map, Value, json};
 use skerry_core::bundle::v1;
 
+mod authorization;
+
 /// Renders a site's settings.
 pub fn settings(settings: &v1::Settings) -> Value {
     object([
@@ -11,6 +13,7 @@ pub fn settings(settings: &v1::Settings) -> Value {
         ("drainSeconds", json!(settings.drain_seconds)),
         ("outboundCidr", text(&settings.outbound_cidr)),
         ("staleAfterSeconds", number(settings.stale_after_seconds)),
+        ("denyByDefault", if settings.deny_by_default { json!(true) } else { Value::Null }),
     ])
 }
 
@@ -25,6 +28,7 @@ pub fn service(service: &v1::Service) -> Value {
         ("ports", list(&service.ports, port)),
         ("tables", list(&service.tables, table)),
         ("cluster", service.cluster.as_ref().map_or(Value::Null, cluster)),
+        ("authorization", service.authorization.as_ref().map_or(Value::Null, authorization::authorization)),
     ])
 }
 
@@ -35,7 +39,14 @@ fn port(port: &v1::ServicePort) -> Value {
         None => ("targetNumber", Value::Null),
     };
     let protocol = json!(port.protocol().as_str_name());
-    object([("name", text(&port.name)), ("port", json!(port.port)), target, ("protocol", protocol)])
+    let server_first = if port.server_first { json!(true) } else { Value::Null };
+    object([
+        ("name", text(&port.name)),
+        ("port", json!(port.port)),
+        target,
+        ("protocol", protocol),
+        ("serverFirst", server_first),
+    ])
 }
 
 fn table(table: &v1::RouteTable) -> Value {
@@ -63,18 +74,21 @@ fn route(route: &v1::Route) -> Value {
 }
 
 fn route_match(given: &v1::RouteMatch) -> Value {
-    let path =
-        given.path.as_ref().and_then(|path| path.kind.as_ref()).map_or(Value::Null, |kind| match kind {
-            v1::path_match::Kind::Exact(path) => json!({"exact": path}),
-            v1::path_match::Kind::Prefix(path) => json!({"prefix": path}),
-            v1::path_match::Kind::Regex(regex) => json!({"regex": regex}),
-        });
     object([
-        ("path", path),
+        ("path", given.path.as_ref().map_or(Value::Null, path_match)),
         ("headers", list(&given.headers, value_match)),
         ("queryParams", list(&given.query_params, value_match)),
         ("method", text(&given.method)),
     ])
+}
+
+fn path_match(path: &v1::PathMatch) -> Value {
+    match &path.kind {
+        Some(v1::path_match::Kind::Exact(path)) => json!({"exact": path}),
+        Some(v1::path_match::Kind::Prefix(path)) => json!({"prefix": path}),
+        Some(v1::path_match::Kind::Regex(regex)) => json!({"regex": regex}),
+        None => Value::Null,
+    }
 }
 
 fn value_match(given: &v1::ValueMatch) -> Value {

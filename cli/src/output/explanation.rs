@@ -31,11 +31,7 @@ pub fn render(explained: &Explained, paint: Paint) -> String {
         if !explained.fields.is_empty() {
             text.push('\n');
         }
-        text.push_str(&format!(
-            "{}\n{}",
-            paint.bold("Effective traffic settings"),
-            settings(explained, paint)
-        ));
+        text.push_str(&format!("{}\n{}", paint.bold("Effective settings"), settings(explained, paint)));
     }
     text
 }

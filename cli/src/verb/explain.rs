@@ -21,14 +21,14 @@ const EXAMPLES: &str = "\
 Examples:
   skerry explain HTTPRoute shop/reviews --site store-1
   skerry explain httproute shop/reviews 'spec.rules[0].backendRefs' --site store-1 --rev HEAD~1
-  skerry explain service shop/reviews --site store-1      # with effective timeouts and retries, rule by rule
+  skerry explain service shop/reviews --site store-1      # with effective timeouts and retries, and who may call it
   skerry explain mesh fleet --site store-1 -o json";
 
 /// Explain an object at a site: every field with the file, line, override and commit that it comes from
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Mesh, Site, Service, HTTPRoute, TrafficPolicy or SiteOverride, in any case, also as plural
+    /// Mesh, Site, Service, HTTPRoute, TrafficPolicy, AuthorizationPolicy or SiteOverride, in any case, also as plural
     #[arg(value_name = "KIND")]
     pub kind: Kind,
     /// The object; NAME alone for a Mesh or Site, or in the namespace `default`

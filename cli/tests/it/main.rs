@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod authorization;
 mod bad_input;
 mod completions;
 mod core;

@@ -87,6 +87,9 @@ pub struct Settings {
     /// The share of its services that a site lets go in one change that does not declare it: percent; 0 is 50.
     #[prost(uint32, tag = "6")]
     pub max_removal_percent: u32,
+    /// Whether a call that no policy speaks of is refused.
+    #[prost(bool, tag = "7")]
+    pub deny_by_default: bool,
 }
 /// One service as a class of sites sees it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -114,6 +117,9 @@ pub struct Service {
     /// What holds for all connections to this service's endpoints.
     #[prost(message, optional, tag = "8")]
     pub cluster: ::core::option::Option<ClusterPolicy>,
+    /// Who may call its workloads. Not set: no policy speaks of it.
+    #[prost(message, optional, tag = "9")]
+    pub authorization: ::core::option::Option<Authorization>,
 }
 /// One port of a service.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -125,6 +131,9 @@ pub struct ServicePort {
     pub port: u32,
     #[prost(enumeration = "Protocol", tag = "5")]
     pub protocol: i32,
+    /// The server speaks first (MySQL, SMTP): nobody waits for a caller's first bytes.
+    #[prost(bool, tag = "6")]
+    pub server_first: bool,
     /// The workload's port, by number or by name.
     #[prost(oneof = "service_port::Target", tags = "3, 4")]
     pub target: ::core::option::Option<service_port::Target>,
@@ -360,6 +369,106 @@ pub struct RetryBudget {
     pub percent: u32,
     #[prost(uint32, tag = "2")]
     pub min_concurrency: u32,
+}
+/// Who may call the workloads of a service. A call that a rule of `deny` matches is refused; of the others one that a
+/// rule of `allow` matches passes; what is left is refused if `closed` or the mesh's default says so.
+///
+/// A condition that an older agent does not know would be none to it: one that is added takes a higher `Manifest.schema`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Authorization {
+    /// Sorted by name, each once.
+    #[prost(message, repeated, tag = "1")]
+    pub deny: ::prost::alloc::vec::Vec<AuthorizationRule>,
+    /// Sorted by name, each once.
+    #[prost(message, repeated, tag = "2")]
+    pub allow: ::prost::alloc::vec::Vec<AuthorizationRule>,
+    /// Some policy allows something, if only nothing: all else is refused, whatever the mesh's default.
+    #[prost(bool, tag = "3")]
+    pub closed: bool,
+    /// What is counted and passes. Sorted by name, each once.
+    #[prost(message, repeated, tag = "4")]
+    pub audits: ::prost::alloc::vec::Vec<Audit>,
+}
+/// Counts the calls that one of its rules matches.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Audit {
+    /// `<namespace>/<AuthorizationPolicy>`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Sorted by name, each once.
+    #[prost(message, repeated, tag = "2")]
+    pub rules: ::prost::alloc::vec::Vec<AuthorizationRule>,
+}
+/// Matches a call that comes from one of its sources and is one of its operations.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizationRule {
+    /// `<namespace>/<AuthorizationPolicy>/<rule>`, for statistics and logs.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Whoever calls, with an identity or without. Then `sources` is empty, and else it is not.
+    #[prost(bool, tag = "2")]
+    pub any_source: bool,
+    #[prost(message, repeated, tag = "3")]
+    pub sources: ::prost::alloc::vec::Vec<Source>,
+    /// Whatever is called. Then `operations` is empty, and else it is not.
+    #[prost(bool, tag = "4")]
+    pub any_operation: bool,
+    #[prost(message, repeated, tag = "5")]
+    pub operations: ::prost::alloc::vec::Vec<Operation>,
+}
+/// Callers, by the one URI of their certificate. At most one of `service_accounts`, `namespaces` and `spiffe_ids` is given, and
+/// `sites` not with `spiffe_ids`; one of the four at least. All lists are sorted, each item once.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Source {
+    /// Sites of the mesh's trust domain. Empty: any of them.
+    #[prost(string, repeated, tag = "1")]
+    pub sites: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "2")]
+    pub service_accounts: ::prost::alloc::vec::Vec<ServiceAccount>,
+    #[prost(string, repeated, tag = "3")]
+    pub namespaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "4")]
+    pub spiffe_ids: ::prost::alloc::vec::Vec<SpiffeIdMatch>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ServiceAccount {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+/// A SPIFFE ID, as a URI.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SpiffeIdMatch {
+    #[prost(oneof = "spiffe_id_match::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<spiffe_id_match::Kind>,
+}
+/// Nested message and enum types in `SpiffeIdMatch`.
+pub mod spiffe_id_match {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(string, tag = "1")]
+        Exact(::prost::alloc::string::String),
+        /// By whole path elements: `spiffe://a/b` matches itself and `spiffe://a/b/c`, not `spiffe://a/bc`. No `/` at the end.
+        #[prost(string, tag = "2")]
+        Prefix(::prost::alloc::string::String),
+        /// RE2, the whole URI.
+        #[prost(string, tag = "3")]
+        Regex(::prost::alloc::string::String),
+    }
+}
+/// What is called: all given parts must match. All lists are sorted, each item once.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Operation {
+    /// Ports of the service. Empty: all ports of its workloads.
+    #[prost(uint32, repeated, tag = "1")]
+    pub ports: ::prost::alloc::vec::Vec<u32>,
+    /// Empty: every method. On a port that carries bytes no call has one.
+    #[prost(string, repeated, tag = "2")]
+    pub methods: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Exact or prefix. Empty: every path. On a port that carries bytes no call has one.
+    #[prost(message, repeated, tag = "3")]
+    pub paths: ::prost::alloc::vec::Vec<PathMatch>,
 }
 /// Who starts the site's Envoys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

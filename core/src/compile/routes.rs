@@ -64,6 +64,7 @@ fn to_port(port: &Port, protocol: v1::Protocol) -> v1::ServicePort {
         port: port.port.into(),
         target: Some(port.target.clone()),
         protocol: protocol.into(),
+        server_first: port.server_first,
     }
 }
 

@@ -125,7 +125,8 @@ pub(super) fn longer_try(
     Some(form.warning(Code::InvalidValue, pointer, message).help(help))
 }
 
-fn service_targets(inputs: &ServiceInputs<'_>) -> Vec<Target> {
+/// The targets that reach a service, the widest first.
+pub(super) fn service_targets(inputs: &ServiceInputs<'_>) -> Vec<Target> {
     let service: NamespacedName = inputs.service.key().namespaced_name();
     let mesh = Target::Mesh(inputs.mesh.to_owned());
     vec![mesh, Target::Namespace(service.namespace.clone()), Target::Service(service)]

@@ -1,17 +1,17 @@
 //! Explains an object at a site: each effective field with the file and line that it came from, and
-//! for a service the settings of each of its rules with the policy that set them.
+//! for a service the settings of each of its rules, and who may call it, with the policy that says so.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::compile::{ServiceInputs, traffic};
+use crate::compile::{ServiceInputs, authorization, traffic};
 use crate::diagnostic::{Diagnostic, Location};
 use crate::document::field_path;
-use crate::form::Form;
+use crate::form::{Form, Input};
 use crate::id::{Kind, NamespacedName, ObjectKey, SiteId};
-use crate::policy::HttpRoute;
 use crate::policy::http_route::Rule;
 use crate::policy::traffic_policy::Target;
+use crate::policy::{AuthorizationPolicy, HttpRoute};
 
 use super::Index;
 use super::classes::ClassKey;
@@ -27,7 +27,8 @@ pub struct Explanation {
     pub overrides: Vec<ObjectKey>,
     /// Every field that has a value, in the order of the document.
     pub fields: Vec<FieldOrigin>,
-    /// For a service: effective traffic settings by rule.
+    /// For a service: effective traffic settings by rule, then the policies that say who may call it, in the order in
+    /// which they are looked at.
     pub settings: Vec<SettingOrigin>,
     /// Overrides that could not be applied.
     pub diagnostics: Vec<Diagnostic>,
@@ -46,10 +47,10 @@ pub struct FieldOrigin {
     pub location: Location,
 }
 
-/// Where an effective traffic setting came from.
+/// Where an effective setting came from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SettingOrigin {
-    /// `service`, or `<HTTPRoute> rules[<n>]`.
+    /// `service`, `<HTTPRoute> rules[<n>]`, or `authorization`.
     pub scope: String,
     /// The field of the policy.
     pub field: String,
@@ -102,7 +103,26 @@ fn explain_inputs(inputs: &ServiceInputs<'_>) -> Vec<SettingOrigin> {
             settings.extend(origins(inputs, &scope, &traffic::explain(inputs, Some((input, rule)))));
         }
     }
+    settings.extend(authorizations(inputs));
     settings
+}
+
+/// Each policy that reaches the service, by its action.
+fn authorizations(inputs: &ServiceInputs<'_>) -> Vec<SettingOrigin> {
+    let describe = |(input, target): (&Input<'_, AuthorizationPolicy>, Target)| {
+        let pointer = "/spec/action";
+        let (set_by, location) = origin(input.form, pointer);
+        Some(SettingOrigin {
+            scope: "authorization".to_owned(),
+            field: field_path(pointer),
+            value: input.form.object().document.value.pointer(pointer)?.clone(),
+            location,
+            overridden_by: (set_by != *input.key()).then_some(set_by),
+            by: input.key().clone(),
+            level: level(&target),
+        })
+    };
+    authorization::attached(inputs).into_iter().filter_map(describe).collect()
 }
 
 fn rules_of<'a>(route: &'a HttpRoute, service: &NamespacedName) -> impl Iterator<Item = (usize, &'a Rule)> {

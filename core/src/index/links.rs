@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use crate::id::{Kind, NamespacedName, ObjectKey};
 use crate::policy::http_route::Action;
-use crate::policy::traffic_policy::Target;
-use crate::policy::{HttpRoute, Object, Spec};
+use crate::policy::target::Target;
+use crate::policy::{AuthorizationPolicy, HttpRoute, Object, Spec, TrafficPolicy};
 
 /// Objects, each with the number of its forms that attach.
 type Keys = BTreeMap<ObjectKey, usize>;
@@ -19,8 +19,10 @@ pub(super) struct Links {
     routes_by_parent: BTreeMap<NamespacedName, Keys>,
     /// Routes by a service that they send to, there or not.
     routes_by_backend: BTreeMap<NamespacedName, Keys>,
-    /// Policies by target; a target that is a rule is kept under its route, one that is a mesh without its name.
+    /// Policies of every kind by target; a target that is a rule is kept under its route, one that is a mesh without its name.
     policies_by_target: BTreeMap<Target, Keys>,
+    /// Authorization policies by a site that they name as a caller's, there or not.
+    policies_by_site: BTreeMap<String, Keys>,
     /// Overrides by the object that they patch.
     overrides_by_target: BTreeMap<ObjectKey, Keys>,
     /// Services by the address that they declare.
@@ -54,9 +56,10 @@ impl Links {
                 parents.iter().for_each(|parent| at(&mut self.routes_by_parent, parent, change));
                 backends_of(route).iter().for_each(|name| at(&mut self.routes_by_backend, name, change));
             }
-            Spec::TrafficPolicy(policy) => {
-                let targets: BTreeSet<_> = policy.targets.iter().map(coarse).collect();
-                targets.iter().for_each(|target| at(&mut self.policies_by_target, target, change));
+            Spec::TrafficPolicy(TrafficPolicy { targets, .. }) => self.each_target(targets, change),
+            Spec::AuthorizationPolicy(policy) => {
+                self.each_target(&policy.targets, change);
+                sites_of(policy).iter().for_each(|site| at(&mut self.policies_by_site, site, change));
             }
             Spec::SiteOverride(spec) => {
                 let targets: BTreeSet<_> = spec.patches.iter().map(|patch| patch.target.clone()).collect();
@@ -68,6 +71,11 @@ impl Links {
             }
             Spec::Mesh(_) | Spec::Site(_) => {}
         }
+    }
+
+    fn each_target(&mut self, targets: &[Target], change: impl Fn(&mut Keys)) {
+        let targets: BTreeSet<_> = targets.iter().map(coarse).collect();
+        targets.iter().for_each(|target| at(&mut self.policies_by_target, target, &change));
     }
 
     /// Lists the services that declare an address in some form.
@@ -110,7 +118,7 @@ impl Links {
         keys(&self.overrides_by_target, target)
     }
 
-    /// Lists the objects that name this one as parent, target or patched object.
+    /// Lists the objects that name this one as parent, target, caller's site or patched object.
     pub(super) fn referrers(&self, key: &ObjectKey) -> BTreeSet<ObjectKey> {
         let mut found: BTreeSet<&ObjectKey> = self.overrides(key).collect();
         match key.kind {
@@ -120,7 +128,8 @@ impl Links {
                 found.extend(self.routes(&name).chain(self.policies_on(&Target::Service(name.clone()))));
             }
             Kind::HttpRoute => found.extend(self.policies_on(&Target::Route(key.namespaced_name()))),
-            Kind::Site | Kind::TrafficPolicy | Kind::SiteOverride => {}
+            Kind::Site => found.extend(keys(&self.policies_by_site, &key.name)),
+            Kind::TrafficPolicy | Kind::AuthorizationPolicy | Kind::SiteOverride => {}
         }
         found.into_iter().cloned().collect()
     }
@@ -146,6 +155,11 @@ pub(super) fn backends_of(route: &HttpRoute) -> BTreeSet<NamespacedName> {
     });
     let targets = backends.flatten().filter_map(|backend| backend.target.as_ref().ok());
     targets.map(|target| target.service.clone()).collect()
+}
+
+/// The sites that a policy names as those of callers.
+fn sites_of(policy: &AuthorizationPolicy) -> BTreeSet<String> {
+    policy.named_sites().map(|(_, site)| site.to_owned()).collect()
 }
 
 /// The key of all policies on the mesh, by whatever name.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::id::{Kind, NamespacedName, ObjectKey};
-use crate::policy::traffic_policy::Target;
-use crate::policy::{HttpRoute, Object, OfSpec as _, Spec};
+use crate::policy::target::Target;
+use crate::policy::{AuthorizationPolicy, HttpRoute, Object, OfSpec as _, Spec, TrafficPolicy};
 
 use super::Index;
 
@@ -19,8 +19,9 @@ impl Index {
                 rivals.map(ObjectKey::namespaced_name).chain(callers).chain([name.clone()]).collect()
             }
             Spec::HttpRoute(route) => route.parents.iter().map(|parent| parent.service.clone()).collect(),
-            Spec::TrafficPolicy(policy) => {
-                policy.targets.iter().flat_map(|target| self.reach_of(target)).collect()
+            Spec::TrafficPolicy(TrafficPolicy { targets, .. })
+            | Spec::AuthorizationPolicy(AuthorizationPolicy { targets, .. }) => {
+                targets.iter().flat_map(|target| self.reach_of(target)).collect()
             }
             Spec::SiteOverride(_) | Spec::Mesh(_) | Spec::Site(_) => BTreeSet::new(),
         }

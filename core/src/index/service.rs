@@ -50,6 +50,7 @@ pub(super) struct Gathered {
     /// The name of the fleet's `Mesh`, and the id of that name.
     mesh: (String, u64),
     routes: Vec<Shared>,
+    /// Of every kind.
     policies: Vec<Shared>,
     backends: BTreeMap<NamespacedName, Found>,
 }
@@ -145,6 +146,7 @@ impl Gathered {
             mesh: &self.mesh.0,
             routes: self.routes.iter().filter_map(|variant| Input::new(&variant.form)).collect(),
             policies: self.policies.iter().filter_map(|variant| Input::new(&variant.form)).collect(),
+            authorizations: self.policies.iter().filter_map(|variant| Input::new(&variant.form)).collect(),
             backends: backends.filter_map(|(name, found)| Some((name.clone(), found.to_input()?))).collect(),
         };
         Some(call(&inputs))

@@ -2,6 +2,8 @@
 
 use ipnet::Ipv4Net;
 
+use super::authorization_policy::Access;
+
 /// Settings of the whole fleet; a world without a `Mesh` has the defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mesh {
@@ -14,6 +16,8 @@ pub struct Mesh {
     pub max_removal_percent: u8,
     /// A link silent for longer makes a site stale: seconds.
     pub stale_after_seconds: u32,
+    /// What becomes of a call that no `AuthorizationPolicy` speaks of.
+    pub default_access: Access,
 }
 
 /// The share where no `Mesh` says one.
@@ -26,6 +30,7 @@ impl Default for Mesh {
             outbound_cidr: Ipv4Net::new_assert([127, 65, 0, 0].into(), 16),
             max_removal_percent: DEFAULT_MAX_REMOVAL_PERCENT,
             stale_after_seconds: 300,
+            default_access: Access::Allow,
         }
     }
 }

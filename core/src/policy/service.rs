@@ -29,6 +29,8 @@ pub struct Port {
     /// What it speaks, from `appProtocol`, else from the first word of the name (`http-admin`).
     /// `None`: HTTP when a route attaches to it, TCP otherwise.
     pub protocol: Option<Protocol>,
+    /// Whether the server speaks first, from `appProtocol` alone (`mysql`, `smtp`, …).
+    pub server_first: bool,
 }
 
 impl Service {

@@ -63,7 +63,9 @@ fn delete() -> impl Strategy<Value = Change> {
 }
 
 fn object() -> impl Strategy<Value = Value> {
-    prop_oneof![2 => site(), 2 => service(), 3 => route(), 2 => policy(), 3 => over(), 1 => mesh()]
+    prop_oneof![
+        2 => site(), 2 => service(), 3 => route(), 2 => policy(), 2 => authorization(), 3 => over(), 1 => mesh()
+    ]
 }
 
 fn name() -> impl Strategy<Value = &'static str> {
@@ -88,10 +90,14 @@ fn ours(kind: &str, name: &str, spec: &Value) -> Value {
 }
 
 fn mesh() -> impl Strategy<Value = Value> {
-    (name(), name()).prop_map(|(name, domain)| {
+    (name(), name(), access()).prop_map(|(name, domain, access)| {
         json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "Mesh", "metadata": {"name": name},
-               "spec": {"trustDomain": format!("{domain}.example")}})
+               "spec": {"trustDomain": format!("{domain}.example"), "authorization": {"default": access}}})
     })
+}
+
+fn access() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&["Allow", "Deny"][..])
 }
 
 /// A site, which may ask for supervision.
@@ -160,6 +166,71 @@ fn policy() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Sites are named as if there were one of each name: often there is none.
+fn source() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        name().prop_map(|name| json!({"sites": [name]})),
+        (name(), name())
+            .prop_map(|(site, name)| json!({"sites": [site], "serviceAccounts": [{"name": name}]})),
+        namespace().prop_map(|namespace| json!({"namespaces": [namespace]})),
+    ]
+}
+
+fn rule() -> impl Strategy<Value = Value> {
+    let operation = prop_oneof![
+        (80_u16..82).prop_map(|port| json!({"ports": [port]})),
+        Just(json!({"methods": ["GET"], "paths": [{"value": "/a"}]})),
+    ];
+    let from = prop::option::of(prop::collection::vec(source(), 0..3));
+    let to = prop::option::of(prop::collection::vec(operation, 0..3));
+    (from, to).prop_map(|(from, to)| {
+        let sides = [("from", from), ("to", to)];
+        let given = sides.into_iter().filter_map(|(side, list)| Some((side.to_owned(), json!(list?))));
+        Value::Object(given.collect())
+    })
+}
+
+fn rules() -> impl Strategy<Value = Value> {
+    prop::collection::vec(rule(), 0..3).prop_map(Value::Array)
+}
+
+fn authorized() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!({"kind": "Mesh", "name": "a"})),
+        Just(json!({"kind": "Namespace", "name": "shop"})),
+        name().prop_map(|name| json!({"kind": "Service", "name": name})),
+    ]
+}
+
+fn authorization() -> impl Strategy<Value = Value> {
+    let action = prop::sample::select(&["Allow", "Deny", "Audit"][..]);
+    (name(), authorized(), prop::option::of(selected()), action, rules()).prop_map(
+        |(name, target, sites, action, rules)| {
+            let mut spec = json!({"targetRefs": [target], "action": action, "rules": rules});
+            if let Some(sites) = sites {
+                spec["sites"] = json!({"matchLabels": sites});
+            }
+            ours("AuthorizationPolicy", name, &spec)
+        },
+    )
+}
+
+fn patch_of_authorization() -> impl Strategy<Value = Value> {
+    let target = |name: &str| json!({"kind": "AuthorizationPolicy", "name": name});
+    prop_oneof![
+        (name(), rules()).prop_map(move |(name, rules)| {
+            json!({"target": target(name), "merge": {"spec": {"rules": rules}}})
+        }),
+        (name(), authorized()).prop_map(move |(name, on)| {
+            json!({"target": target(name), "merge": {"spec": {"targetRefs": [on]}}})
+        }),
+        name().prop_map(move |name| json!({"target": target(name), "merge": {"spec": {"action": "Deny"}}})),
+        (name(), access()).prop_map(|(name, access)| {
+            json!({"target": {"kind": "Mesh", "name": name}, "merge": {"spec": {"authorization": {"default": access}}}})
+        }),
+    ]
+}
+
 fn patch() -> impl Strategy<Value = Value> {
     let timeout = (name(), 5_u32..8).prop_map(|(name, seconds)| {
         json!({"target": {"kind": "TrafficPolicy", "name": name}, "merge": {"spec": {"timeouts": {"request": format!("{seconds}s")}}}})
@@ -188,7 +259,7 @@ fn patch() -> impl Strategy<Value = Value> {
     let empty = name().prop_map(|name| {
         json!({"target": {"kind": "HTTPRoute", "name": name}, "json": [{"op": "remove", "path": "/spec"}]})
     });
-    prop_oneof![timeout, parents, port, target, mesh, address, backends, empty]
+    prop_oneof![timeout, parents, port, target, mesh, address, backends, empty, patch_of_authorization()]
 }
 
 fn over() -> impl Strategy<Value = Value> {

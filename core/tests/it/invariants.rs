@@ -221,11 +221,13 @@ fn place_of(field: &str, document: &Document) -> (u32, u32) {
 }
 
 /// Objects that are well-formed and cannot be applied: each refers to what is not there.
-fn bad_objects() -> [serde_json::Value; 3] {
+fn bad_objects() -> [serde_json::Value; 4] {
     let ours = "skerry.dev/v1alpha1";
     [
         json!({"apiVersion": ours, "kind": "TrafficPolicy", "metadata": {"name": "bad-policy", "namespace": "shop"},
                "spec": {"targetRefs": [{"group": "", "kind": "Service", "name": "nowhere"}], "timeouts": {"request": "1s"}}}),
+        json!({"apiVersion": ours, "kind": "AuthorizationPolicy", "metadata": {"name": "bad-authorization", "namespace": "shop"},
+               "spec": {"targetRefs": [{"kind": "Service", "name": "nowhere"}], "action": "Allow"}}),
         json!({"apiVersion": ours, "kind": "SiteOverride", "metadata": {"name": "bad-override", "namespace": "shop"},
                "spec": {"patches": [{"target": {"kind": "Service", "name": "nowhere"}, "merge": {"spec": {"ports": []}}}]}}),
         json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "bad-route", "namespace": "shop"},

@@ -7,7 +7,9 @@
 )]
 
 mod accept;
+mod authorization;
 mod builder;
+mod call;
 mod compile;
 mod events;
 mod explain;

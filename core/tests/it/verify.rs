@@ -205,3 +205,76 @@ fn invariant_7_more_services_than_a_site_can_take_leave_it_with_what_it_runs() {
     assert_eq!(contents(&fewer, "s2").fragments.len(), skerry_core::bundle::MAX_FRAGMENTS);
     assert_eq!(crate::builder::text(&fewer.diagnostics), "");
 }
+
+fn sound_rule() -> v1::AuthorizationRule {
+    let source = v1::Source { namespaces: vec!["shop".to_owned()], ..v1::Source::default() };
+    let operation = v1::Operation { methods: vec!["GET".to_owned()], ..v1::Operation::default() };
+    v1::AuthorizationRule {
+        name: "shop/p/0".to_owned(),
+        sources: vec![source],
+        operations: vec![operation],
+        ..v1::AuthorizationRule::default()
+    }
+}
+
+/// Verifies a bundle with these rules in one of the three lists.
+fn verify_with(rules: &[v1::AuthorizationRule], list: usize) -> Result<skerry_core::bundle::Bundle, Refusal> {
+    let mut parts = Parts::new();
+    parts.miscompile("shop/cart", |service| {
+        let mut authorization = v1::Authorization { closed: true, ..v1::Authorization::default() };
+        match list {
+            0 => authorization.deny = rules.to_vec(),
+            1 => authorization.allow = rules.to_vec(),
+            _ => authorization.audits = vec![v1::Audit { name: "shop/a".to_owned(), rules: rules.to_vec() }],
+        }
+        service.authorization = Some(authorization);
+    });
+    parts.verify()
+}
+
+type Spoil = fn(&mut v1::AuthorizationRule);
+
+fn source(kinds: &[Option<v1::spiffe_id_match::Kind>]) -> v1::Source {
+    let spiffe_ids = kinds.iter().map(|kind| v1::SpiffeIdMatch { kind: kind.clone() }).collect();
+    v1::Source { spiffe_ids, ..v1::Source::default() }
+}
+
+const SPOILS: [(&str, Spoil); 14] = [
+    ("anyone and someone", |rule| rule.any_source = true),
+    ("no one", |rule| rule.sources.clear()),
+    ("everything and something", |rule| rule.any_operation = true),
+    ("nothing", |rule| rule.operations.clear()),
+    ("a source that says nothing", |rule| rule.sources[0] = v1::Source::default()),
+    ("two kinds of source", |rule| {
+        rule.sources[0].service_accounts =
+            vec![v1::ServiceAccount { namespace: "a".into(), name: "b".into() }];
+    }),
+    ("a site of a SPIFFE ID", |rule| {
+        let id = v1::spiffe_id_match::Kind::Exact("spiffe://a/b".to_owned());
+        rule.sources[0] = v1::Source { sites: vec!["a".to_owned()], ..source(&[Some(id)]) };
+    }),
+    ("a site that is no label", |rule| rule.sources[0].sites = vec!["a.b".to_owned()]),
+    ("a namespace that is a path", |rule| rule.sources[0].namespaces = vec!["a/sa/b".to_owned()]),
+    ("a SPIFFE ID of an unknown kind", |rule| rule.sources[0] = source(&[None])),
+    ("a SPIFFE ID that is none", |rule| {
+        rule.sources[0] = source(&[Some(v1::spiffe_id_match::Kind::Prefix("spiffe://a/".to_owned()))]);
+    }),
+    ("an operation that says nothing", |rule| rule.operations[0] = v1::Operation::default()),
+    ("a method without a name", |rule| rule.operations[0].methods = vec![String::new()]),
+    ("a path of an unknown kind", |rule| rule.operations[0].paths = vec![v1::PathMatch { kind: None }]),
+];
+
+/// A rule that an agent would lower to less than was meant never reaches it.
+#[test]
+fn an_authorization_that_means_nothing_is_refused() {
+    for list in 0..3 {
+        assert!(verify_with(&[sound_rule()], list).is_ok());
+        assert!(verify_with(&[sound_rule(), sound_rule()], list).is_err(), "one name twice");
+        for (what, spoil) in SPOILS {
+            let mut rule = sound_rule();
+            spoil(&mut rule);
+            let found = verify_with(&[rule], list);
+            assert!(matches!(found, Err(Refusal::Inconsistent(_))), "{what}, in list {list}");
+        }
+    }
+}

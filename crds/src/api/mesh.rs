@@ -1,6 +1,7 @@
 //! `Mesh`: settings of the whole fleet.
 
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
@@ -48,4 +49,26 @@ pub struct MeshSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "5m"))]
     pub stale_after: Option<Duration>,
+    /// Who may call whom where no `AuthorizationPolicy` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Authorization>,
+}
+
+/// Who may call whom where no `AuthorizationPolicy` says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Authorization {
+    /// What becomes of a call that no policy speaks of: `Allow` or `Deny`. For one namespace alone, an `Allow` policy on
+    /// it without rules denies, and one with an empty rule allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "Allow"))]
+    pub default: Option<Access>,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "described where the field is")]
+pub enum Access {
+    Allow,
+    Deny,
 }

@@ -90,6 +90,7 @@ pub enum PatchKind {
     #[serde(rename = "HTTPRoute")]
     HttpRoute,
     TrafficPolicy,
+    AuthorizationPolicy,
 }
 
 // That `value` is there when it must be is not a CEL rule: CEL does not see fields without a type.

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use skerry_core::policy::authorization_policy::Access;
 use skerry_core::policy::{Mesh, Spec};
 
 use crate::api;
@@ -29,6 +30,10 @@ pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
     if let Some(after) = &spec.stale_after {
         mesh.stale_after_seconds = duration::seconds(after, 0..=u32::MAX, "/spec/staleAfter", findings)?;
     }
+    mesh.default_access = match spec.authorization.and_then(|authorization| authorization.default) {
+        Some(api::mesh::Access::Deny) => Access::Deny,
+        Some(api::mesh::Access::Allow) | None => Access::Allow,
+    };
     Some(Body { spec: Spec::Mesh(mesh), sites: None })
 }
 

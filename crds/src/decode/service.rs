@@ -92,7 +92,8 @@ fn convert_ports(given: &[ServicePort], findings: &mut Findings<'_>) -> Vec<Port
         known.add_number(number, &pointer, findings);
         let number = number.get();
         let Some(target) = target(port, number, &below(&pointer, "targetPort"), findings) else { continue };
-        converted.push(Port { name: name.to_owned(), port: number, target, protocol: protocol(port) });
+        let (protocol, server_first) = (protocol(port), is_server_first(port));
+        converted.push(Port { name: name.to_owned(), port: number, target, protocol, server_first });
     }
     converted
 }
@@ -154,4 +155,13 @@ fn protocol(port: &ServicePort) -> Option<Protocol> {
             _ => None,
         }
     })
+}
+
+/// Protocols in which the server greets before the client says anything. Only `appProtocol` says so: a name is too
+/// easily given for another reason.
+const SERVER_FIRST: [&str; 5] = ["mysql", "smtp", "ftp", "pop3", "imap"];
+
+fn is_server_first(port: &ServicePort) -> bool {
+    let app_protocol = port.app_protocol.as_deref().unwrap_or_default().to_ascii_lowercase();
+    SERVER_FIRST.contains(&app_protocol.as_str())
 }

@@ -46,6 +46,7 @@ fn target(
         PatchKind::Service => Kind::Service,
         PatchKind::HttpRoute => Kind::HttpRoute,
         PatchKind::TrafficPolicy => Kind::TrafficPolicy,
+        PatchKind::AuthorizationPolicy => Kind::AuthorizationPolicy,
     };
     let namespace = target.namespace.as_ref().unwrap_or(&metadata.key.namespace);
     if !dns::is_label(namespace) {

@@ -56,15 +56,25 @@ pub(crate) fn read<T: DeserializeOwned>(shape: &Shape, findings: &mut Findings<'
         None | Some(Value::Null) => &empty,
         Some(value) => value,
     };
+    read_value(shape, value, "/spec", findings)
+}
+
+/// Reads a value that stands at `pointer`, or what is left of it. `None`: the findings say why.
+pub(crate) fn read_value<T: DeserializeOwned>(
+    shape: &Shape,
+    value: &Value,
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) -> Option<T> {
     let before = findings.errors();
-    shape::check(shape, value, "/spec", findings);
+    shape::check(shape, value, pointer, findings);
     if findings.errors() > before {
         return None;
     }
     match serde_path_to_error::deserialize(value) {
         Ok(spec) => Some(spec),
         Err(error) => {
-            let pointer = error.path().iter().fold("/spec".to_owned(), |pointer, segment| match segment {
+            let pointer = error.path().iter().fold(pointer.to_owned(), |pointer, segment| match segment {
                 Segment::Seq { index } => format!("{pointer}/{index}"),
                 Segment::Map { key } => below(&pointer, key),
                 Segment::Enum { .. } | Segment::Unknown => pointer,

@@ -16,7 +16,8 @@ const GATEWAY_KINDS: [&str; 7] =
     ["GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "Gateway", "ListenerSet", "BackendTLSPolicy"];
 
 /// Kinds of ours that may be written in Git, and the two that live elsewhere.
-const OUR_KINDS: [&str; 6] = ["Mesh", "Site", "TrafficPolicy", "SiteOverride", "PolicySource", "Workload"];
+const OUR_KINDS: [&str; 7] =
+    ["Mesh", "Site", "TrafficPolicy", "AuthorizationPolicy", "SiteOverride", "PolicySource", "Workload"];
 
 /// What a document is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,7 @@ impl Subject {
             "Mesh" => Self::Ours(Kind::Mesh),
             "Site" => Self::Ours(Kind::Site),
             "TrafficPolicy" => Self::Ours(Kind::TrafficPolicy),
+            "AuthorizationPolicy" => Self::Ours(Kind::AuthorizationPolicy),
             "SiteOverride" => Self::Ours(Kind::SiteOverride),
             // Bootstrap of an operator, often kept beside the policies that it names.
             "PolicySource" => foreign(),

@@ -12,6 +12,7 @@ fn every_kind_has_a_crd_that_is_read_again_as_it_was_meant() {
     assert_eq!(
         paths,
         [
+            "deploy/crds/skerry.dev_authorizationpolicies.yaml",
             "deploy/crds/skerry.dev_meshes.yaml",
             "deploy/crds/skerry.dev_policysources.yaml",
             "deploy/crds/skerry.dev_siteoverrides.yaml",

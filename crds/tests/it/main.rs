@@ -1,6 +1,7 @@
 //! All integration tests of the crate, in one binary: one module for each room of the source.
 #![expect(clippy::too_many_lines, reason = "the texts that are read count as lines")]
 
+mod authorization_policy;
 mod bad_input;
 mod corpus;
 mod generated;

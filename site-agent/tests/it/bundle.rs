@@ -111,6 +111,7 @@ impl Plan {
                 port: PORT,
                 protocol: v1::Protocol::Http.into(),
                 target: Some(v1::service_port::Target::TargetName("http".into())),
+                server_first: false,
             }],
             tables: vec![v1::RouteTable { port: PORT, client_namespace: String::new(), routes: vec![route] }],
             ..Default::default()

@@ -11,6 +11,7 @@ use skerry_core::workload::Workload;
 use skerry_xds::lower::{LowerOptions, Lowering, lower};
 use skerry_xds::resource::{ResourceKind, ResourceSet};
 
+use crate::authorization::{methods, ports, rule};
 use crate::site::{
     RouteBuilder as _, ServiceBuilder as _, Site, WorkloadBuilder as _, backend, route, service, site,
     workload,
@@ -31,6 +32,10 @@ enum Step {
     Remove(usize),
     /// The mesh gets another CIDR.
     Cidr(u8),
+    /// The mesh gets another trust domain and another default.
+    Mesh(u8, bool),
+    /// A service, if it is there, gets an authorization: closed or not, whom it allows, and what it denies or audits.
+    Authorize(usize, bool, Option<u8>, Option<u8>),
     /// Workloads of the four services come and go; the client's has these ports.
     Workloads(Vec<(usize, u16)>, Vec<u16>),
     /// The proxy cannot bind these of its virtual addresses, and nobody listens yet at this inbound port.
@@ -50,6 +55,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..4_usize, plan).prop_map(|(at, plan)| Step::Put(at, plan)),
         2 => (0..4_usize).prop_map(Step::Remove),
         1 => (0..3_u8).prop_map(Step::Cidr),
+        1 => (0..2_u8, any::<bool>()).prop_map(|(domain, closed)| Step::Mesh(domain, closed)),
+        3 => (0..4_usize, any::<bool>(), prop::option::of(0..3_u8), prop::option::of(0..3_u8))
+            .prop_map(|(at, closed, allow, deny)| Step::Authorize(at, closed, allow, deny)),
         2 => workloads.prop_map(|(workloads, ports)| Step::Workloads(workloads, ports)),
         1 => (prop::collection::vec(2..5_u8, 0..2), prop::option::of(15006..15008_u16))
             .prop_map(|(unbound, silent)| Step::Addresses(unbound, silent)),
@@ -72,6 +80,15 @@ fn to_service(
     }
 }
 
+fn to_authorization(closed: bool, allow: Option<u8>, deny: Option<u8>) -> v1::Authorization {
+    let site = |at: u8| v1::Source { sites: vec![format!("s{at}")], ..v1::Source::default() };
+    let allow = allow.map(|at| rule(&format!("allow/{at}"), vec![site(at)], vec![methods(&["GET"])]));
+    let deny = deny.map(|at| rule(&format!("deny/{at}"), vec![site(at)], vec![ports(&[80])]));
+    let audits = deny.iter().map(|rule| v1::Audit { name: "audit".to_owned(), rules: vec![rule.clone()] });
+    let audits = audits.collect();
+    v1::Authorization { deny: deny.into_iter().collect(), allow: allow.into_iter().collect(), closed, audits }
+}
+
 fn client(ports: &[u16]) -> Workload {
     let client = ports.iter().fold(workload("shop/client-1"), |client, port| client.port("http", *port));
     let mut client = client.proxy("127.65.0.0/16", 15006);
@@ -88,6 +105,16 @@ fn apply(site: &mut Site, options: &mut LowerOptions, step: &Step) {
         Step::Cidr(at) => {
             site.bundle.settings.outbound_cidr =
                 ["127.65.0.0/16", "127.66.0.0/24", ""][usize::from(*at)].to_owned();
+        }
+        Step::Mesh(domain, closed) => {
+            site.bundle.settings.trust_domain = format!("mesh{domain}.local");
+            site.bundle.settings.deny_by_default = *closed;
+        }
+        Step::Authorize(at, closed, allow, deny) => {
+            if let Some(service) = site.bundle.services.get_mut(&NAMES[*at].parse().unwrap()) {
+                let authorization = Some(to_authorization(*closed, *allow, *deny));
+                *service = Arc::new(v1::Service { authorization, ..v1::Service::clone(service) });
+            }
         }
         Step::Workloads(others, ports) => {
             let other = |(at, port): &(usize, u16)| {

@@ -71,7 +71,7 @@ fn each_missing_resource_is_named() {
         (
             ResourceKind::Cluster,
             "inbound/9080",
-            &["listener `inbound/9080`, `` names cluster `inbound/9080`, which does not exist"],
+            &["route `inbound/9080`, `` names cluster `inbound/9080`, which does not exist"],
         ),
     ];
     for (kind, name, expected) in cases {

@@ -11,6 +11,7 @@ use crate::site::{
     workload,
 };
 
+mod authorization;
 mod failures;
 mod headers;
 mod inbound;

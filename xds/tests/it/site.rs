@@ -94,7 +94,9 @@ impl ServiceBuilder for v1::Service {
 
     fn port(mut self, name: &str, port: u32, target: Target, protocol: Protocol) -> Self {
         let name = name.to_owned();
-        self.ports.push(v1::ServicePort { name, port, protocol: protocol.into(), target: Some(target) });
+        let protocol = protocol.into();
+        let target = Some(target);
+        self.ports.push(v1::ServicePort { name, port, protocol, target, ..Default::default() });
         self
     }
 

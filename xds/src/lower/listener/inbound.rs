@@ -1,6 +1,6 @@
 //! Inbound listeners: one for each port of the proxy's own workload, where other proxies reach it.
 //!
-//! They pass everything on as it comes: timeouts and retries are the calling proxy's business.
+//! They pass on as it comes what may come in: timeouts and retries are the calling proxy's business.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -8,10 +8,11 @@ use std::num::NonZeroU16;
 
 use skerry_core::bundle::v1::{Protocol, ServicePort};
 
-use super::http::{self, Idle, Routes};
-use super::{to_listener, to_tcp_proxy};
+use super::http::{self, Idle};
+use super::{Connect, to_listener, to_tcp_proxy};
 use crate::envoy::core::TrafficDirection;
 use crate::envoy::listener::Filter;
+use crate::lower::authorization::{Carries, Guard};
 use crate::lower::cluster::{self, Upstream};
 use crate::lower::{Draft, Scope, name, port, route};
 use crate::resource::Named;
@@ -19,9 +20,20 @@ use crate::resource::Named;
 /// A port of the workload as it was lowered.
 #[derive(Debug)]
 pub(crate) struct Inbound {
-    upstream: Upstream,
+    plan: Plan,
     cluster: Named,
     listener: Named,
+    /// Of a port that carries requests.
+    routes: Option<Named>,
+}
+
+/// All that a port's resources depend on besides the workload.
+#[derive(Debug, Clone, PartialEq)]
+struct Plan {
+    upstream: Upstream,
+    /// Who is let in.
+    guard: Guard,
+    connect: Connect,
 }
 
 /// What the ports became in the bundle before, by their number.
@@ -59,28 +71,31 @@ fn lower_port(
         ));
     }
     draft.claim(at, &name).map_err(|reason| format!("port {port} is not behind the proxy: {reason}"))?;
-    let upstream = upstream(scope, port);
+    let plan = Plan::of(scope, port);
+    let known = memory.remove(&port).filter(|known| known.plan == plan);
     let make = || {
-        let filter = to_filter(&name, upstream);
-        let listener = to_listener(&name, at, TrafficDirection::Inbound, filter);
-        let cluster = Named::cluster(&cluster::to_workload(&name, workload, upstream));
-        Inbound { upstream, cluster, listener: Named::listener(&listener) }
+        let listener = to_listener(&name, at, TrafficDirection::Inbound, plan.to_filters(&name));
+        let cluster = Named::cluster(&cluster::to_workload(&name, workload, plan.upstream));
+        let routes = plan.to_routes(&name);
+        Inbound { plan, cluster, listener: Named::listener(&listener), routes }
     };
-    let known = memory.remove(&port).filter(|known| known.upstream == upstream);
     let inbound = memory.entry(port).or_insert(known.unwrap_or_else(make));
     draft.set.insert(&inbound.cluster);
     draft.set.insert(&inbound.listener);
+    inbound.routes.iter().for_each(|routes| draft.set.insert(routes));
     Ok(())
+}
+
+/// Lists the ports of services that stand for a port of the workload.
+fn ports<'a>(scope: &'a Scope<'_>, at: NonZeroU16) -> impl Iterator<Item = &'a ServicePort> {
+    let services = scope.bundle.services.values().filter(|service| port::selects(service, scope.owner));
+    let ports = services.flat_map(|service| &service.ports);
+    ports.filter(move |service_port| port::resolve(service_port, scope.owner) == Some(at))
 }
 
 /// Services say what a workload's port speaks; bytes if none does or one of them says so.
 fn upstream(scope: &Scope<'_>, at: NonZeroU16) -> Upstream {
-    let services = scope.bundle.services.values().filter(|service| port::selects(service, scope.owner));
-    let ports = services.flat_map(|service| &service.ports);
-    let protocols: BTreeSet<Protocol> = ports
-        .filter(|service_port| port::resolve(service_port, scope.owner) == Some(at))
-        .map(ServicePort::protocol)
-        .collect();
+    let protocols: BTreeSet<Protocol> = ports(scope, at).map(ServicePort::protocol).collect();
     match protocols.into_iter().collect::<Vec<_>>().as_slice() {
         [Protocol::Http] => Upstream::Http1,
         [Protocol::Http2] => Upstream::Http2,
@@ -89,9 +104,32 @@ fn upstream(scope: &Scope<'_>, at: NonZeroU16) -> Upstream {
     }
 }
 
-fn to_filter(name: &str, upstream: Upstream) -> Filter {
-    if upstream == Upstream::Tcp {
-        return to_tcp_proxy(name, name);
+impl Plan {
+    fn of(scope: &Scope<'_>, at: NonZeroU16) -> Self {
+        let upstream = upstream(scope, at);
+        let carries = if upstream == Upstream::Tcp { Carries::Bytes } else { Carries::Requests };
+        let guard = Guard::of(scope, at, carries);
+        let waits = guard.refuses() && ports(scope, at).all(|port| !port.server_first);
+        let connect = if waits { Connect::AfterFirstBytes } else { Connect::AtOnce };
+        Self { upstream, guard, connect }
     }
-    http::to_filter(name, Routes::Inline(Box::new(route::to_everything(name, name))), Idle::Kept)
+
+    fn to_filters(&self, name: &str) -> Vec<Filter> {
+        if self.upstream == Upstream::Tcp {
+            let mut filters = self.guard.to_network_filters(name);
+            filters.push(to_tcp_proxy(name, name, self.connect));
+            return filters;
+        }
+        vec![http::to_filter(name, Idle::Kept, Some(&self.guard))]
+    }
+
+    /// Everything that may come in goes to the workload.
+    fn to_routes(&self, name: &str) -> Option<Named> {
+        if self.upstream == Upstream::Tcp {
+            return None;
+        }
+        let mut routes = route::to_everything(name, name);
+        self.guard.enforce_in(&mut routes);
+        Some(Named::route(&routes))
+    }
 }

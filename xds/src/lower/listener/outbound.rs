@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use skerry_core::bundle::v1::{Protocol, Service, ServicePort};
 
-use super::http::{self, Idle, Routes};
-use super::{to_listener, to_tcp_proxy};
+use super::http::{self, Idle};
+use super::{Connect, to_listener, to_tcp_proxy};
 use crate::envoy::core::TrafficDirection;
 use crate::envoy::listener::Filter;
 use crate::lower::address::{self, AddressError};
@@ -55,7 +55,7 @@ fn lower_port(
     let listening = socket(address, port.port).map(|at| {
         let name = name::outbound(service, port.port);
         let filter = to_filter(service, port, &name);
-        let listener = Named::listener(&to_listener(&name, at, TrafficDirection::Outbound, filter));
+        let listener = Named::listener(&to_listener(&name, at, TrafficDirection::Outbound, vec![filter]));
         let mut problems = Vec::new();
         let is_http = port.protocol() != Protocol::Tcp;
         let routes = is_http.then(|| route::lower(scope, service, port, lookups, &mut problems));
@@ -85,12 +85,14 @@ fn socket(address: IpAddr, port: u32) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, port))
 }
 
-/// Streams on an HTTP/2 port (gRPC) may be silent for as long as both ends want.
+/// Streams on an HTTP/2 port (gRPC) may be silent for as long as both ends want. Who may call is decided where the
+/// call arrives.
 fn to_filter(service: &Service, port: &ServicePort, name: &str) -> Filter {
-    let routes = || Routes::Named(name.to_owned());
+    let cluster = || name::cluster(&service.namespace, &service.name, port.port);
+    let to_http = |idle| http::to_filter(name, idle, None);
     match port.protocol() {
-        Protocol::Tcp => to_tcp_proxy(name, &name::cluster(&service.namespace, &service.name, port.port)),
-        Protocol::Http => http::to_filter(name, routes(), Idle::Ended),
-        Protocol::Http2 => http::to_filter(name, routes(), Idle::Kept),
+        Protocol::Tcp => to_tcp_proxy(name, &cluster(), Connect::AtOnce),
+        Protocol::Http => to_http(Idle::Ended),
+        Protocol::Http2 => to_http(Idle::Kept),
     }
 }

@@ -5,8 +5,8 @@ use skerry_core::bundle::v1::{PathMatch, PathModifier};
 
 use super::header::is_value;
 use super::{Context, matching};
-use crate::envoy::expression;
 use crate::envoy::matcher::RegexMatchAndSubstitute;
+use crate::envoy::{expression, quote};
 
 /// How Envoy shall change the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,26 +81,9 @@ fn absolute(path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
 
-/// Takes the meaning from every character that has one in RE2.
-fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_ascii() && !character.is_ascii_alphanumeric() && character != '_' {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{PathChange, quote};
-
-    #[test]
-    fn quotes_what_re2_would_read() {
-        assert_eq!(quote("/a.b_c+ä"), r"\/a\.b_c\+ä");
-    }
+    use super::PathChange;
 
     #[test]
     fn a_backslash_in_a_new_path_is_no_group() {
