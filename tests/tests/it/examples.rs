@@ -32,6 +32,7 @@ fn every_example_compiles() {
     let expected = [
         ("three-sites", vec!["bergen", "oslo", "tromso"]),
         ("bookinfo-style", vec!["harbour", "lighthouse"]),
+        ("online-boutique", vec!["harbour", "market"]),
     ];
     for (name, sites) in &expected {
         let (diagnostics, found) = compile(&workspace().join("examples").join(name));

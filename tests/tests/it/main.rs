@@ -3,8 +3,10 @@
 //! They need what `cargo xtask test` builds and fetches; without it each says so in one line.
 
 mod asker;
+mod authorization;
 mod bad_commit;
 mod bookinfo;
+mod boutique;
 mod commit_to_socket;
 mod conformance;
 mod corpora;
