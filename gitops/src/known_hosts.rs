@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 
+use crate::pattern::Patterns;
+
 /// What a file says about a host's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostKey {
@@ -60,17 +62,7 @@ fn matches(hosts: &str, name: &str) -> bool {
     if let Some(hashed) = hosts.strip_prefix("|1|") {
         return matches_hashed(hashed, name).unwrap_or(false);
     }
-    let mut found = false;
-    for pattern in hosts.split(',') {
-        match pattern.strip_prefix('!') {
-            Some(pattern) if matches_pattern(pattern.to_ascii_lowercase().as_bytes(), name.as_bytes()) => {
-                return false;
-            }
-            Some(_) => {}
-            None => found |= matches_pattern(pattern.to_ascii_lowercase().as_bytes(), name.as_bytes()),
-        }
-    }
-    found
+    Patterns::parse(&hosts.to_ascii_lowercase()).matches(name)
 }
 
 /// Compares `SALT|HASH`, both base64, where HASH = HMAC-SHA-1(SALT, name).
@@ -79,26 +71,4 @@ fn matches_hashed(hashed: &str, name: &str) -> Option<bool> {
     let mut mac = Hmac::<Sha1>::new_from_slice(&STANDARD.decode(salt).ok()?).ok()?;
     mac.update(name.as_bytes());
     Some(mac.verify_slice(&STANDARD.decode(hash).ok()?).is_ok())
-}
-
-/// Matches `*` (any run) and `?` (any one) in linear space: on a mismatch the last `*` takes one more.
-fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut seen, mut star) = (0, 0, None);
-    while seen < name.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == name[seen] => (at, seen) = (at + 1, seen + 1),
-            _ => match star {
-                Some((star_at, taken)) => {
-                    star = Some((star_at, taken + 1));
-                    (at, seen) = (star_at + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|&byte| byte == b'*')
 }

@@ -15,6 +15,7 @@ pub mod known_hosts;
 pub mod limits;
 pub mod mirror;
 pub mod oid;
+pub mod pattern;
 pub mod poll;
 pub mod read_error;
 pub mod reference;
