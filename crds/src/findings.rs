@@ -3,7 +3,7 @@
 //! Must not decide what an error costs; that is the part of whoever decodes.
 
 use serde_json::Value;
-use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Location, Severity};
 use skerry_core::document::{Document, field_path};
 use skerry_core::id::ObjectKey;
 
@@ -68,6 +68,11 @@ impl<'d> Findings<'d> {
     /// Ends the gathering: sorted by place, each finding once.
     pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.found.into_iter().collect()
+    }
+
+    /// Finds the place of a field.
+    pub(crate) fn locate(&self, pointer: &str) -> Location {
+        self.document.locate(pointer)
     }
 
     /// Finds a value of the document.

@@ -18,6 +18,11 @@ use crate::decode::{duration, metadata, spec};
 use crate::findings::{Findings, below};
 use crate::shape::Shape;
 
+mod verify;
+
+pub use crate::api::policy_source::VerifyMode;
+pub use verify::{Signer, SignerKey, Verify};
+
 static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::policy_source::PolicySource>);
 
 /// What is followed when nothing is named.
@@ -49,6 +54,8 @@ pub struct PolicySource {
     pub credentials: Credentials,
     /// File with the shared secret of the webhook, if there is one.
     pub webhook_secret_file: Option<PathBuf>,
+    /// Whose signatures commits must have; `None`: nobody looks at signatures.
+    pub verify: Option<Verify>,
 }
 
 /// What of a repository is followed.
@@ -106,6 +113,7 @@ fn convert(findings: &mut Findings<'_>) -> Option<PolicySource> {
     let interval = time(spec.interval.as_ref(), DEFAULT_INTERVAL, "/spec/interval", findings);
     let timeout = time(spec.timeout.as_ref(), DEFAULT_TIMEOUT, "/spec/timeout", findings);
     let credentials = credentials(spec.credentials.unwrap_or_default(), findings);
+    let verify = spec.verify.map(|verify| verify::convert(verify, findings));
     let Name { namespace, name } = name?;
     Some(PolicySource {
         name: NamespacedName::new(namespace, name),
@@ -117,6 +125,7 @@ fn convert(findings: &mut Findings<'_>) -> Option<PolicySource> {
         suspend: spec.suspend.unwrap_or_default(),
         credentials,
         webhook_secret_file: spec.webhook.map(|webhook| webhook.secret_file.into()),
+        verify,
     })
 }
 

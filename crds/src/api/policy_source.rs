@@ -58,6 +58,9 @@ pub struct PolicySourceSpec {
     /// A webhook of the Git host that asks for news at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// Whose signatures its commits must have; left out, nobody looks at signatures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
 }
 
 /// What is followed: at most one of these.
@@ -119,4 +122,87 @@ pub struct Webhook {
     /// Path of the file with the shared secret of the HMAC-SHA256 signature.
     #[schemars(length(min = 1, max = 4096))]
     pub secret_file: String,
+}
+
+/// Whose signatures commits must have. The commit at the head is the one that is checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.allowedSignersFile) || (has(self.signers) && self.signers.size() > 0)")
+    .message("name signers or an allowedSignersFile"))]
+pub struct Verify {
+    /// `Enforce`: a head that is not signed by an allowed signer is held, whoever confirms it, and what is in force
+    /// stays. `Audit`: it is taken, and what was found about its signature is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "Enforce"))]
+    pub mode: Option<VerifyMode>,
+    /// Who may sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub signers: Option<Vec<Signer>>,
+    /// A file with more signers in the form of OpenSSH's `allowed_signers` (ssh-keygen(1)), read anew at each poll. A
+    /// relative path is below the folder of this file. Certificate authorities are not supported; times are UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub allowed_signers_file: Option<String>,
+    /// A file with SSH public keys that are not trusted any more, one on each line, read anew at each poll.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub revoked_keys_file: Option<String>,
+}
+
+/// What comes of a head that is not signed by an allowed signer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(
+    missing_docs,
+    reason = "described where the field is, since a schema lists values without descriptions"
+)]
+pub enum VerifyMode {
+    Enforce,
+    Audit,
+}
+
+/// Somebody who may sign: one key, by one of `sshKey`, `openPGPKey` and `openPGPKeyFile`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.sshKey), has(self.openPGPKey), has(self.openPGPKeyFile)].filter(given, given).size() == 1")
+        .message("give exactly one of sshKey, openPGPKey and openPGPKeyFile"),
+    validation = Rule::new("!has(self.namespaces) || has(self.sshKey)").message("only an sshKey has namespaces")
+)]
+pub struct Signer {
+    /// Committers' e-mail addresses with which the key may be used, in the case in which they are written: `*` is any
+    /// run of characters, `?` any one, and `!` before a pattern excludes what it matches.
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 254)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub principals: Vec<String>,
+    /// An SSH public key: a line of a `.pub` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub ssh_key: Option<String>,
+    /// OpenPGP public keys, armored.
+    #[serde(rename = "openPGPKey", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 65536))]
+    pub openpgp_key: Option<String>,
+    /// A file with them, read anew at each poll. A relative path is below the folder of this file.
+    #[serde(rename = "openPGPKeyFile", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub openpgp_key_file: Option<String>,
+    /// What an SSH key may sign, as patterns; left out, anything. Commits are `git`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 254)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub namespaces: Option<Vec<String>>,
+    /// From when on the key is trusted, as `2026-01-31T12:00:00Z` (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), extend("format" = "date-time"))]
+    pub valid_after: Option<String>,
+    /// Until when the key is trusted, in the same form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), extend("format" = "date-time"))]
+    pub valid_before: Option<String>,
+    /// The key is not trusted any more, also where it is listed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = false))]
+    pub revoked: Option<bool>,
 }
