@@ -9,6 +9,7 @@ use skerry_core::id::{Digest, Epoch, Generation, Revision, SiteId, Timestamp};
 use skerry_core::index::compile;
 use skerry_core::ledger::{Ledger, Row, Rows, Terms};
 use skerry_core::policy::Decoded;
+use skerry_core::provenance::Provenance;
 use skerry_core::world::World as Objects;
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
 use skerry_proto::v1::Hello;
@@ -63,6 +64,7 @@ pub(crate) fn row(contents: &Contents, generation: u64) -> Row {
         revision: Revision::commit("main", &format!("{generation:040x}")),
         issued_at: Timestamp(generation * 1000),
         removals: 0,
+        provenance: Provenance::Unchecked,
     }
 }
 

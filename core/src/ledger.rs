@@ -17,9 +17,12 @@ use crate::bundle::{Contents, EncodedFragment, MAX_FRAGMENTS, SCHEMA, v1};
 use crate::delta;
 use crate::id::{Digest, Epoch, Generation, Revision, SiteId, Timestamp};
 use crate::index::{ClassId, Compiled};
+use crate::provenance::Provenance;
 
+mod origin;
 mod rows;
 
+pub use origin::Origin;
 use rows::RowId;
 pub use rows::Rows;
 
@@ -36,6 +39,9 @@ pub struct Row {
     pub issued_at: Timestamp,
     /// How many services were taken from it on purpose since the epoch began (see [`Declared`]).
     pub removals: u32,
+    /// Who vouches for the revision.
+    #[serde(default)]
+    pub provenance: Provenance,
 }
 
 /// Terms that are equal for all manifests of a fleet.
@@ -58,6 +64,8 @@ impl Row {
             issued_at_ms: self.issued_at.0,
             accept_until_ms: 0,
             removals: self.removals,
+            signature: self.provenance.check().into(),
+            signer: self.provenance.signer().to_owned(),
         }
     }
 }
@@ -126,7 +134,7 @@ enum Home {
     Class(ClassId),
 }
 
-/// What tells two rows of a ledger apart: revision and time are those of the generation.
+/// What tells two rows of a ledger apart: revision, provenance and time are those of the generation.
 type RowKey = (Generation, Digest, u32);
 
 /// Sites that share a row.
@@ -161,7 +169,7 @@ type Told = Option<(Digest, u32)>;
 /// The numbers of one publication, and the rows that it made so far.
 struct Issue<'a, F> {
     generation: Generation,
-    revision: &'a Revision,
+    origin: Origin<'a>,
     issued_at: Timestamp,
     previous: F,
     declared: Declared<'a>,
@@ -180,9 +188,10 @@ impl<F: Fn(&Digest) -> Option<Arc<Contents>>> Issue<'_, F> {
         let row = Arc::new(Row {
             list: contents.digest,
             generation: self.generation,
-            revision: self.revision.clone(),
+            revision: self.origin.revision.clone(),
             issued_at: self.issued_at,
             removals: before.map_or(0, |before| before.removals).saturating_add(step),
+            provenance: self.origin.provenance.clone(),
         });
         self.made.insert(key, Arc::clone(&row));
         row
@@ -226,17 +235,17 @@ impl Ledger {
 
     /// Numbers what changed. `previous` finds the contents that a list digest stood for, if they are
     /// still known: the removals are counted against them. All worlds must be of one index.
-    pub fn publish(
+    pub fn publish<'a>(
         &mut self,
         compiled: &Compiled,
         previous: impl Fn(&Digest) -> Option<Arc<Contents>>,
         declared: Declared<'_>,
-        revision: &Revision,
+        origin: impl Into<Origin<'a>>,
         now: Timestamp,
     ) -> Publication {
         let generation = Generation(self.generation.0 + 1);
-        let mut issue =
-            Issue { generation, revision, issued_at: now, previous, declared, made: BTreeMap::new() };
+        let (origin, made) = (origin.into(), BTreeMap::new());
+        let mut issue = Issue { generation, origin, issued_at: now, previous, declared, made };
         // Sites that move leave first: what becomes of the class that they were in is not for them.
         let moved = self.moved(compiled);
         let moved: Vec<_> = moved.into_iter().map(|site| (self.leave(&site), site)).collect();

@@ -16,6 +16,7 @@ pub mod index;
 pub mod ledger;
 pub mod overrides;
 pub mod policy;
+pub mod provenance;
 pub mod removal;
 pub mod selector;
 pub mod verify;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use prost::Message as _;
 use serde_json::{Value, json};
-use skerry_core::bundle::v1::Manifest;
+use skerry_core::bundle::v1::{Manifest, SignatureCheck};
 
 use crate::args::{Output, ShowArgs};
 use crate::launcher::{LauncherState, holder};
@@ -73,8 +73,19 @@ fn of_slot(slot: &Slot) -> Value {
         "epoch": manifest.epoch,
         "generation": manifest.generation,
         "revision": manifest.revision,
+        "signature": signature(&manifest),
         "fragments": slot.fragment_ids().len(),
     })
+}
+
+/// Who vouched for the revision, by the core's word.
+fn signature(manifest: &Manifest) -> Value {
+    match manifest.signature() {
+        SignatureCheck::None => Value::Null,
+        SignatureCheck::Verified => json!(format!("verified, signed by {}", manifest.signer)),
+        SignatureCheck::Unsigned => json!("not signed"),
+        SignatureCheck::Untrusted => json!("not trusted"),
+    }
 }
 
 fn proxies(folder: &Path) -> Value {
@@ -147,6 +158,20 @@ mod tests {
         assert_eq!((&view["site"], &view["outbox"]["reports"]), (&json!("store-1"), &json!(0)));
         assert!(to_text(&view).contains("site: store-1\n"), "{}", to_text(&view));
         assert!(to_text(&view).contains("current: none\n"));
+    }
+
+    #[test]
+    fn says_who_vouched_for_a_revision() {
+        let manifest = |check: SignatureCheck| {
+            signature(&Manifest {
+                signature: check.into(),
+                signer: "ada@example.org".to_owned(),
+                ..Manifest::default()
+            })
+        };
+        assert_eq!(manifest(SignatureCheck::None), Value::Null);
+        assert_eq!(manifest(SignatureCheck::Verified), "verified, signed by ada@example.org");
+        assert_eq!(manifest(SignatureCheck::Untrusted), "not trusted");
     }
 
     #[test]

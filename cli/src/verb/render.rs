@@ -5,6 +5,7 @@ use skerry_core::bundle::Bundle;
 use skerry_core::diagnostic::Severity;
 use skerry_core::id::{Generation, Timestamp};
 use skerry_core::ledger::{Row, Terms, encode};
+use skerry_core::provenance::Provenance;
 use skerry_core::verify::verify;
 
 use crate::args::source::RevisionArgs;
@@ -94,6 +95,7 @@ fn render(policy: &Policy, chosen: &Chosen) -> Result<Rendered, CliError> {
         revision: policy.loaded.revision.clone(),
         issued_at: Timestamp(0),
         removals: 0,
+        provenance: Provenance::Unchecked,
     };
     let (manifest, _) = encode(&row.manifest(&chosen.site, Terms::default()));
     let fragments = &chosen.contents.fragments;

@@ -3,8 +3,10 @@
 //! Protobuf, so that a later version may add fields. Tags are never reused.
 
 use prost::Message;
+use skerry_core::bundle::v1::SignatureCheck;
 use skerry_core::id::{Digest, Generation, Kind, ObjectKey, Revision, Timestamp};
 use skerry_core::ledger::Row;
+use skerry_core::provenance::Provenance;
 use skerry_gitops::age::FirstSeen;
 use skerry_proto::v1::{SiteEvent, SiteState};
 
@@ -24,6 +26,10 @@ struct RowRecord {
     issued_at_ms: u64,
     #[prost(uint32, tag = "5")]
     removals: u32,
+    #[prost(enumeration = "SignatureCheck", tag = "6")]
+    signature: i32,
+    #[prost(string, tag = "7")]
+    signer: String,
 }
 
 /// A [`ReportRow`]. Tags 3 and 4 are not used any more.
@@ -107,6 +113,8 @@ pub(super) fn encode_row(row: &Row) -> Vec<u8> {
         revision: row.revision.to_string(),
         issued_at_ms: row.issued_at.0,
         removals: row.removals,
+        signature: row.provenance.check().into(),
+        signer: row.provenance.signer().to_owned(),
     };
     record.encode_to_vec()
 }
@@ -114,6 +122,7 @@ pub(super) fn encode_row(row: &Row) -> Vec<u8> {
 pub(super) fn decode_row(bytes: &[u8]) -> Result<Row, StoreError> {
     let record = decode::<RowRecord>("a site's row", bytes)?;
     Ok(Row {
+        provenance: Provenance::from_wire(record.signature(), record.signer),
         list: digest(&record.list)?,
         generation: Generation(record.generation),
         revision: Revision::from_text(record.revision),
@@ -186,4 +195,65 @@ fn decode<M: Message + Default>(what: &str, bytes: &[u8]) -> Result<M, StoreErro
 
 fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
     Digest::from_slice(bytes).map_err(|error| StoreError::damaged("a digest", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A [`Row`] as it was kept before revisions had signatures.
+    #[derive(Clone, PartialEq, Message)]
+    struct OldRow {
+        #[prost(bytes = "vec", tag = "1")]
+        list: Vec<u8>,
+        #[prost(uint64, tag = "2")]
+        generation: u64,
+        #[prost(string, tag = "3")]
+        revision: String,
+        #[prost(uint64, tag = "4")]
+        issued_at_ms: u64,
+        #[prost(uint32, tag = "5")]
+        removals: u32,
+    }
+
+    #[test]
+    fn a_row_without_a_signature_is_one_that_nobody_looked_at() {
+        let list = Digest::of(b"list");
+        let old = OldRow {
+            list: list.as_bytes().to_vec(),
+            generation: 7,
+            revision: "main@sha1:a".to_owned(),
+            issued_at_ms: 5,
+            removals: 2,
+        };
+
+        let row = decode_row(&old.encode_to_vec()).unwrap();
+
+        let expected = Row {
+            list,
+            generation: Generation(7),
+            revision: Revision::from_text("main@sha1:a"),
+            issued_at: Timestamp(5),
+            removals: 2,
+            provenance: Provenance::Unchecked,
+        };
+        assert_eq!(row, expected);
+        assert_eq!(encode_row(&row), old.encode_to_vec(), "and is kept as it was");
+    }
+
+    #[test]
+    fn a_signature_comes_back() {
+        let verified = Provenance::Verified { signer: "ada@example.org".to_owned() };
+        for provenance in [verified, Provenance::Unsigned, Provenance::Untrusted] {
+            let row = Row {
+                list: Digest::of(b"list"),
+                generation: Generation(7),
+                revision: Revision::from_text("main@sha1:a"),
+                issued_at: Timestamp(5),
+                removals: 0,
+                provenance,
+            };
+            assert_eq!(decode_row(&encode_row(&row)).unwrap(), row);
+        }
+    }
 }

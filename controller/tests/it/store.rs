@@ -10,6 +10,7 @@ use skerry_controller::store::{
 };
 use skerry_core::id::{Digest, Epoch, Generation, Kind, ObjectKey, Revision, SiteId, Timestamp};
 use skerry_core::ledger::Row;
+use skerry_core::provenance::Provenance;
 use skerry_core::world::ServiceIndexes;
 use skerry_gitops::age::{Ages, FirstSeen};
 use skerry_gitops::oid::{BlobId, CommitId};
@@ -36,6 +37,7 @@ fn row(generation: u64) -> Row {
         revision: Revision::commit("main", &commit('a').to_string()),
         issued_at: Timestamp(5),
         removals: 2,
+        provenance: Provenance::Verified { signer: "ada@example.org".to_owned() },
     }
 }
 

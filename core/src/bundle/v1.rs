@@ -30,6 +30,12 @@ pub struct Manifest {
     /// confirmed. Never falls within an epoch. A site compares it with that of the manifest it runs.
     #[prost(uint32, tag = "9")]
     pub removals: u32,
+    /// Whether somebody who may has signed the commit of that revision, as the core found when it took it.
+    #[prost(enumeration = "SignatureCheck", tag = "10")]
+    pub signature: i32,
+    /// The signer's e-mail address; empty if there is none who is trusted.
+    #[prost(string, tag = "11")]
+    pub signer: ::prost::alloc::string::String,
 }
 /// The fragments of a site, sorted by key, each key once.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -469,6 +475,43 @@ pub struct Operation {
     /// Exact or prefix. Empty: every path. On a port that carries bytes no call has one.
     #[prost(message, repeated, tag = "3")]
     pub paths: ::prost::alloc::vec::Vec<PathMatch>,
+}
+/// What was found about the signature of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SignatureCheck {
+    /// Nobody looked: the source asks for no signatures.
+    None = 0,
+    /// It is signed by an allowed signer.
+    Verified = 1,
+    /// It is not signed.
+    Unsigned = 2,
+    /// It is signed, and that is not trusted.
+    Untrusted = 3,
+}
+impl SignatureCheck {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::None => "SIGNATURE_CHECK_NONE",
+            Self::Verified => "SIGNATURE_CHECK_VERIFIED",
+            Self::Unsigned => "SIGNATURE_CHECK_UNSIGNED",
+            Self::Untrusted => "SIGNATURE_CHECK_UNTRUSTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SIGNATURE_CHECK_NONE" => Some(Self::None),
+            "SIGNATURE_CHECK_VERIFIED" => Some(Self::Verified),
+            "SIGNATURE_CHECK_UNSIGNED" => Some(Self::Unsigned),
+            "SIGNATURE_CHECK_UNTRUSTED" => Some(Self::Untrusted),
+            _ => None,
+        }
+    }
 }
 /// Who starts the site's Envoys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

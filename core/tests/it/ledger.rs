@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use prost::Message as _;
-use skerry_core::bundle::v1::{self, FragmentList};
+use skerry_core::bundle::v1::{self, FragmentList, SignatureCheck};
 use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_core::delta::diff;
 use skerry_core::id::{Generation, Revision, Timestamp};
-use skerry_core::ledger::{Declared, Ledger, Terms, encode};
+use skerry_core::ledger::{Declared, Ledger, Origin, Terms, encode};
+use skerry_core::provenance::Provenance;
 
 use crate::builder::{index, objects, service_yaml, site, site_yaml, upsert};
 
@@ -34,6 +35,59 @@ fn a_site_keeps_its_row_until_its_contents_change_whatever_the_revision() {
 
     let third = ledger.publish(&index.compile(), |_| None, NONE, &revision("3"), Timestamp(30));
     assert_eq!((third.generation, third.changed), (Generation(2), 0));
+}
+
+/// The manifest of a site has the signer of the revision that it names: who signs what changes nothing for the site does
+/// not give it another.
+#[test]
+fn who_vouches_for_a_revision_goes_with_it() {
+    let mut index = index(&(site_yaml("s1", "tier: retail") + &site_yaml("s2", "") + &service_yaml("cart")));
+    let mut ledger = Ledger::default();
+    let ada = Provenance::Verified { signer: "ada@example.org".to_owned() };
+    let (first, second) = (revision("1"), revision("2"));
+    let origin = Origin { revision: &first, provenance: &ada };
+    ledger.publish(&index.compile(), |_| None, NONE, origin, Timestamp(10));
+    let local = service_yaml("till").replace("shop}", "shop, annotations: {skerry.dev/sites: tier=retail}}");
+    upsert(&mut index, &local, 0);
+    let origin = Origin { revision: &second, provenance: &Provenance::Untrusted };
+    ledger.publish(&index.compile(), |_| None, NONE, origin, Timestamp(20));
+
+    let manifest = |name| ledger.row(&site(name)).unwrap().manifest(&site(name), Terms::default());
+    let found = ["s1", "s2"].map(|name| {
+        let manifest = manifest(name);
+        (manifest.signature(), manifest.signer, manifest.revision)
+    });
+    let ada = "ada@example.org".to_owned();
+    assert_eq!(
+        found,
+        [
+            (SignatureCheck::Untrusted, String::new(), second.to_string()),
+            (SignatureCheck::Verified, ada, first.to_string()),
+        ]
+    );
+}
+
+/// A manifest of a source that asks for no signatures has the bytes that it had before there were any.
+#[test]
+fn a_revision_that_nobody_looked_at_adds_nothing_to_a_manifest() {
+    let mut index = index(&(site_yaml("s1", "") + &service_yaml("cart")));
+    let mut ledger = Ledger::default();
+    ledger.publish(&index.compile(), |_| None, NONE, &revision("1"), Timestamp(10));
+    let (bytes, _) = encode(&ledger.row(&site("s1")).unwrap().manifest(&site("s1"), Terms::default()));
+    // The tag of field 9 is the last that such a manifest can have.
+    let manifest = v1::Manifest::decode(&*bytes).unwrap();
+    assert_eq!((manifest.signature, manifest.signer.as_str()), (0, ""));
+    assert_eq!(v1::Manifest { signature: 1, ..manifest }.encode_to_vec().len(), bytes.len() + 2);
+}
+
+#[test]
+fn every_provenance_is_on_the_wire_what_it_is() {
+    let ada = Provenance::Verified { signer: "ada@example.org".to_owned() };
+    for provenance in [Provenance::Unchecked, ada, Provenance::Unsigned, Provenance::Untrusted] {
+        let (check, signer) = (provenance.check(), provenance.signer().to_owned());
+        assert_eq!(Provenance::from_wire(check, signer), provenance);
+    }
+    assert_eq!(SignatureCheck::try_from(99).unwrap_or_default(), SignatureCheck::None, "of a newer version");
 }
 
 #[test]
