@@ -3,7 +3,7 @@
 //!
 //! Blocking and quiet: no async, no printing, no environment. The controller runs it on a thread of its own; the CLI
 //! calls [`snapshot::load`]. Decisions are pure functions beside thin readers: [`snapshot::catalog`], [`guard`], [`removal`],
-//! [`poll`], [`webhook`], [`known_hosts`].
+//! [`provenance`], [`poll`], [`webhook`], [`known_hosts`].
 
 pub mod age;
 pub mod blame;
@@ -17,6 +17,7 @@ pub mod mirror;
 pub mod oid;
 pub mod pattern;
 pub mod poll;
+pub mod provenance;
 pub mod read_error;
 pub mod reference;
 pub mod remote;

@@ -21,3 +21,9 @@ pub const STUCK_FETCHES: usize = 32;
 
 /// Names that an error lists before it says "and N more".
 pub const NAMES_IN_ERROR: usize = 10;
+
+/// Bytes of a commit object whose signature is checked: 1 MiB. Messages are a few KiB, signatures at most 10 KiB.
+pub const COMMIT_BYTES: usize = 1 << 20;
+
+/// Bytes of a file with signers: 1 MiB, some 10,000 lines of `allowed_signers`.
+pub const SIGNERS_BYTES: usize = 1 << 20;

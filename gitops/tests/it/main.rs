@@ -13,6 +13,7 @@ mod http_remote;
 mod known_hosts;
 mod poll;
 mod properties;
+mod provenance;
 mod remote;
 mod removal;
 mod repository;

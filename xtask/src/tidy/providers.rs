@@ -8,7 +8,7 @@ use super::violation::Violation;
 
 const LOCK: &str = "Cargo.lock";
 
-/// Packages that bring a TLS or crypto provider other than aws-lc-rs.
+/// Packages that bring a TLS or crypto provider other than aws-lc-rs. `pgp` and `ssh-key` check signatures of commits.
 const OTHERS: &[&str] = &[
     "boring",
     "boring-sys",
@@ -18,9 +18,11 @@ const OTHERS: &[&str] = &[
     "openssl",
     "openssl-src",
     "openssl-sys",
+    "pgp",
     "ring",
     "rustls-graviola",
     "rustls-openssl",
+    "ssh-key",
     "wolfssl",
 ];
 
@@ -30,6 +32,8 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("openssl-sys", &["git2", "libgit2-sys", "libssh2-sys"]),
     ("openssl-src", &["openssl-sys"]),
     ("ring", &["rustls-webpki"]),
+    ("pgp", &["skerry-gitops"]),
+    ("ssh-key", &["skerry-gitops"]),
 ];
 
 /// Finds other providers, and other users of those that are known.
