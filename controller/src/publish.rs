@@ -18,6 +18,7 @@ use skerry_proto::codec::list::Step;
 use tokio::sync::watch;
 
 use crate::epoch::Place;
+use crate::store::Signature;
 
 pub mod cache;
 pub mod delta;
@@ -38,6 +39,8 @@ pub struct World {
     pub compiled: Arc<Compiled>,
     /// The revision.
     pub revision: Revision,
+    /// Who vouches for it.
+    pub signature: Signature,
     /// When it was compiled.
     pub compiled_at: Timestamp,
     /// Everything that is wrong with it: the source's and the compiler's.

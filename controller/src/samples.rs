@@ -16,6 +16,7 @@ use skerry_proto::v1::Hello;
 
 use crate::epoch::Place;
 use crate::publish::{Edition, Entry, Published, World};
+use crate::store::Signature;
 
 pub(crate) mod store;
 
@@ -89,6 +90,7 @@ pub(crate) fn publish(published: &Published, name: &str, generation: u64, conten
     let world = World {
         compiled: Arc::new(compile(&Objects::default(), decode)),
         revision: Revision::from_text("main@sha1:0"),
+        signature: Signature::default(),
         compiled_at: Timestamp(1),
         diagnostics: Diagnostics::new(),
         foreign: BTreeMap::new(),

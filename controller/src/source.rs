@@ -23,6 +23,7 @@ mod folder;
 pub mod follower;
 pub mod login;
 mod objection;
+mod signature;
 pub mod status;
 
 use event::SourceEvent;
@@ -41,6 +42,14 @@ pub enum NotConfirmed {
     /// Another head waits.
     #[error("`{0}` waits for a confirmation, and that is not what was named")]
     OtherHeld(Revision),
+    /// The head waits for a signature that is trusted.
+    #[error("its signature is not trusted, and a confirmation does not change that: {reason} (help: {help})")]
+    Untrusted {
+        /// Why it is not.
+        reason: String,
+        /// What would help.
+        help: String,
+    },
     /// The head is confirmed, and could not be read.
     #[error("confirmed, but it cannot be read: {0}")]
     Unreadable(Failure),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use prost::Message as _;
 use skerry_core::bundle::{FragmentKey, v1};
-use skerry_core::diagnostic::Severity;
+use skerry_core::diagnostic::{Diagnostic, Severity};
 use skerry_core::id::{SiteId, Timestamp};
 use skerry_core::selector::Labels;
 use skerry_proto::diagnostic::to_wire;
@@ -20,6 +20,7 @@ use crate::presence::claim::Claim;
 use crate::publish::{Entry, Published, World};
 use crate::report::{Event, ReportRow};
 use crate::source::status::SourceView;
+use crate::store::Until;
 
 /// How long the sites of one page may be together: three quarters of a message, so that diagnostics
 /// of the source fit beside them.
@@ -69,6 +70,8 @@ pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> Sit
         summary.desired = published.manifest(site, &entry.row).1.as_bytes().to_vec();
         summary.desired_generation = entry.row.generation.0;
         summary.desired_revision = entry.row.revision.to_string();
+        summary.desired_signature = entry.row.provenance.check().into();
+        summary.desired_signer = entry.row.provenance.signer().to_owned();
         summary.stale_after_seconds = stale_after_seconds(&entry);
     }
     let Some(report) = facts.report else { return summary };
@@ -96,7 +99,12 @@ fn stale_after_seconds(entry: &Entry) -> u32 {
 /// Describes the source. Without a world nothing was compiled since the core started.
 pub fn to_source_status(view: SourceView, world: Option<&World>) -> SourceStatus {
     let (error, error_help) = view.failure.map(|failure| (failure.error, failure.help)).unwrap_or_default();
-    let held = view.held.map(|held| (held.revision.to_string(), held.reason)).unwrap_or_default();
+    let held = view.held.map(|held| (held.revision.to_string(), held.reason, held.until));
+    let (held_revision, held_reason, until) = held.unwrap_or_default();
+    let held_help = match until {
+        Until::Confirmed => String::new(),
+        Until::Trusted { help } => help,
+    };
     let mut status = SourceStatus {
         url: view.url,
         reference: view.reference,
@@ -104,26 +112,32 @@ pub fn to_source_status(view: SourceView, world: Option<&World>) -> SourceStatus
         fetched_at_ms: view.fetched_at.0,
         error,
         error_help,
-        held_revision: held.0,
-        held_reason: held.1,
+        held_revision,
+        held_reason,
+        held_help,
         ..SourceStatus::default()
     };
     if let Some(world) = world {
-        let count = |severity| world.diagnostics.iter().filter(|one| one.severity == severity).count();
         status.revision = world.revision.to_string();
         status.compiled_at_ms = world.compiled_at.0;
-        status.diagnostics = first_diagnostics(world);
-        status.errors = u32::try_from(count(Severity::Error)).unwrap_or(u32::MAX);
-        status.warnings = u32::try_from(count(Severity::Warning)).unwrap_or(u32::MAX);
         status.foreign = most_frequent(&world.foreign);
+        status.signature = world.signature.provenance.check().into();
+        status.signer = world.signature.provenance.signer().to_owned();
+        status.signature_detail.clone_from(&world.signature.reason);
     }
+    // Those of the signers come first: there are few, and as long as there are, nothing new may come into force.
+    let all = view.signers.iter().chain(world.iter().flat_map(|world| &world.diagnostics));
+    let count = |severity| all.clone().filter(|one| one.severity == severity).count();
+    status.errors = u32::try_from(count(Severity::Error)).unwrap_or(u32::MAX);
+    status.warnings = u32::try_from(count(Severity::Warning)).unwrap_or(u32::MAX);
+    status.diagnostics = first_diagnostics(all.clone());
     status
 }
 
-/// The first diagnostics by place, as many as may be and fit.
-fn first_diagnostics(world: &World) -> Vec<WireDiagnostic> {
+/// The first diagnostics, as many as may be and fit.
+fn first_diagnostics<'a>(all: impl Iterator<Item = &'a Diagnostic>) -> Vec<WireDiagnostic> {
     let mut room = MAX_DIAGNOSTICS_BYTES;
-    let all = world.diagnostics.iter().take(MAX_DIAGNOSTICS).map(to_wire);
+    let all = all.take(MAX_DIAGNOSTICS).map(to_wire);
     all.take_while(|diagnostic| {
         let length = diagnostic.encoded_len();
         room = room.saturating_sub(length);

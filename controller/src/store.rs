@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use skerry_core::id::{Epoch, Generation, ObjectKey, Revision, SiteId, Timestamp};
 use skerry_core::ledger::Row;
+use skerry_core::provenance::Provenance;
 use skerry_core::world::ServiceIndexes;
 use skerry_gitops::age::{Ages, FirstSeen};
 use skerry_gitops::oid::CommitId;
@@ -58,26 +59,54 @@ pub struct Accepted {
     /// What went unconfirmed a short time ago: it counts with what the next head removes.
     #[serde(default)]
     pub recent: Recent,
+    /// Who vouches for the commit.
+    #[serde(default)]
+    pub signature: Signature,
+}
+
+/// What was found about the signature of a commit when it was taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// What goes to sites.
+    pub provenance: Provenance,
+    /// Why it is not trusted, in one sentence; empty if it is, or if nobody looked.
+    pub reason: String,
 }
 
 /// A head that is not carried out, and what was said about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// The head that waits for a confirmation.
+    /// The head that waits.
     pub held: Option<HeldHead>,
     /// The head that was confirmed last; a confirmation is for that commit only.
     pub confirmed: Option<CommitId>,
 }
 
-/// A head that waits for a confirmation.
+/// A head that waits, for a confirmation or for a signature that is trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldHead {
     /// The commit.
     pub commit: CommitId,
     /// The commit under the reference's name.
     pub revision: Revision,
-    /// Why it is held, and what would help: two sentences.
+    /// Why it is held. If a confirmation ends that, also what would help: two sentences.
     pub reason: String,
+    /// What ends the hold.
+    #[serde(default)]
+    pub until: Until,
+}
+
+/// What ends a hold, besides another head.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Until {
+    /// Somebody confirms it.
+    #[default]
+    Confirmed,
+    /// Its signature is trusted; nobody can confirm that.
+    Trusted {
+        /// What would help, in one sentence.
+        help: String,
+    },
 }
 
 /// What a publication changed: kept before anybody is told.

@@ -6,6 +6,7 @@ use skerry_core::diagnostic::{Code, Diagnostic, Location, has_errors};
 use skerry_core::document::Document;
 use skerry_crds::policy_source::{Credentials, PolicySource, Reference as Named};
 use skerry_crds::{decode_policy_source, parse};
+use skerry_gitops::provenance::signers::Loaded;
 use skerry_gitops::reference::Reference;
 use skerry_gitops::remote::Remote;
 
@@ -51,6 +52,11 @@ fn convert(
         let message = "a key is given, but no host key that is trusted".to_owned();
         invalid("/spec/credentials/sshKeyFile", message, "name a known_hosts file in `sshKnownHostsFile`")
     })?;
+    let verify = source.verify.map(|verify| verify.with_files_below(folder));
+    let problems: Vec<_> = verify.iter().flat_map(Loaded::check_inline).collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     Ok(SourceConfig {
         remote,
         reference,
@@ -60,6 +66,7 @@ fn convert(
         mode: if source.suspend { Mode::Suspended } else { Mode::Follow },
         login,
         webhook_secret: source.webhook_secret_file.map(|path| folder.join(path)),
+        verify,
     })
 }
 

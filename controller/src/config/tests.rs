@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use skerry_crds::policy_source::{SignerKey, VerifyMode};
 use skerry_gitops::reference::Reference;
 
 use super::*;
@@ -67,6 +68,26 @@ fn an_ssh_key_comes_with_known_hosts() {
     let bad = resolve(&format!("{HEAD}{url}  credentials: {{sshKeyFile: key}}\n")).unwrap_err().to_string();
     assert!(bad.starts_with("conf/source.yaml:6:"), "{bad}");
     assert!(bad.contains("sshKnownHostsFile"), "{bad}");
+}
+
+/// Keys in the document are read when the core starts, files of keys at each poll.
+#[test]
+fn signers_are_checked_with_their_places_and_their_files_are_beside_the_source_file() {
+    let verify = |key: &str| {
+        format!(
+            "  url: /a\n  verify:\n    allowedSignersFile: allowed\n    signers:\n    - principals: [ada@example.org]\n      {key}\n"
+        )
+    };
+    let good = source(&verify("openPGPKeyFile: keys/ada.asc")).verify.unwrap();
+    assert_eq!(good.mode, VerifyMode::Enforce);
+    assert_eq!(good.allowed_signers_file, Some("conf/allowed".into()));
+    assert_eq!(good.signers[0].key, SignerKey::OpenPgpFile("conf/keys/ada.asc".into()));
+
+    for key in ["sshKey: ssh-ed25519 AAAA", "openPGPKey: none", "sshKey: ssh-dss AAAA"] {
+        let bad = resolve(&format!("{HEAD}{}", verify(key))).unwrap_err().to_string();
+        assert!(bad.starts_with("conf/source.yaml:10:"), "{bad}");
+        assert!(bad.contains(": error[") && bad.contains("spec.verify.signers[0]."), "{bad}");
+    }
 }
 
 #[test]

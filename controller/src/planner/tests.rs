@@ -52,6 +52,7 @@ fn event(scope: Scope, number: u8, text: &str) -> SourceEvent {
         path: String::new(),
         holds: Vec::new(),
         recent: skerry_gitops::removal::Recent::default(),
+        signature: crate::store::Signature::default(),
     };
     SourceEvent {
         scope,

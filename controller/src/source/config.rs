@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use skerry_crds::policy_source::Verify;
 use skerry_gitops::reference::Reference;
 use skerry_gitops::remote::Remote;
 
@@ -34,6 +35,8 @@ pub struct SourceConfig {
     pub login: Login,
     /// The file with the webhook's secret, if there is a webhook.
     pub webhook_secret: Option<PathBuf>,
+    /// Whose signatures commits must have; `None`: nobody looks at signatures. Its files are read anew at each poll.
+    pub verify: Option<Verify>,
 }
 
 /// Files with credentials. They are read anew for each fetch, so that they can be replaced.

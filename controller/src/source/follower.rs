@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use skerry_core::id::{Kind, ObjectKey, Revision};
+use skerry_core::id::{Kind, ObjectKey};
 use skerry_gitops::age::{Ages, FirstSeen};
 use skerry_gitops::guard::{self, Decision, HeadChange};
 use skerry_gitops::mirror::{Head, Mirror};
@@ -16,19 +16,18 @@ use skerry_gitops::removal::{self, Recent, Standing};
 use skerry_gitops::snapshot::{Advance, SourceTree};
 use tracing::warn;
 
-use super::NotConfirmed;
 use super::config::{Mode, SourceConfig};
 use super::event::{Confirmed, Scope, SourceEvent};
 use super::failure::{Failure, Remedy};
 use super::objection::{emptied, moved, taken, unknown};
+use super::signature::{self, Checked};
 use super::status::SourceBoard;
 use super::{folder, login};
 use crate::clock::Clock;
 use crate::step::step;
-use crate::store::{Accepted, HeldHead, LearnedAges, Pending, Restored, StateStore};
+use crate::store::{Accepted, HeldHead, LearnedAges, Pending, Restored, Signature, StateStore, Until};
 
-/// The shortest abbreviation of a commit that confirms it.
-const SHORTEST_ABBREVIATION: usize = 7;
+mod confirm;
 
 /// The state of following one repository.
 pub struct Follower<S> {
@@ -165,34 +164,6 @@ impl<S: StateStore> Follower<S> {
         polled
     }
 
-    /// Confirms the head that is held and carries it out, for [`Self::take_events`]. Of the revision in force it confirms
-    /// what sites may have refused of it.
-    ///
-    /// # Errors
-    /// It is neither, or it cannot be read.
-    pub fn confirm(&mut self, revision: &str) -> Result<(), NotConfirmed> {
-        let held = self.pending.held.clone().filter(|held| is_meant(revision, held.commit, &held.revision));
-        let Some(held) = held else { return self.confirm_in_force(revision) };
-        let pending = Pending { confirmed: Some(held.commit), ..self.pending.clone() };
-        let head = Head { commit: held.commit, revision: held.revision, received_bytes: 0 };
-        let carried_out = self.set_pending(pending).and_then(|()| self.consider(&head));
-        self.repair(carried_out).map_err(NotConfirmed::Unreadable)
-    }
-
-    fn confirm_in_force(&mut self, revision: &str) -> Result<(), NotConfirmed> {
-        let accepted = self.accepted.clone();
-        let accepted = accepted.filter(|known| is_meant(revision, known.commit, &known.revision));
-        let advance = self.tree.as_ref().and_then(SourceTree::standing);
-        let Some((accepted, advance)) = accepted.zip(advance) else {
-            return Err(match &self.pending.held {
-                Some(held) => NotConfirmed::OtherHeld(held.revision.clone()),
-                None => NotConfirmed::NothingHeld,
-            });
-        };
-        self.events.push(SourceEvent::new(Scope::Changes, advance, accepted, None, Confirmed::InForce));
-        Ok(())
-    }
-
     /// Throws a damaged mirror away, fetches, and tries again, once until a poll goes well.
     fn repair(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
         let is_damaged = outcome.as_ref().is_err_and(|failure| failure.remedy == Remedy::Rebuild);
@@ -224,14 +195,22 @@ impl<S: StateStore> Follower<S> {
         if self.tree.is_none() {
             self.restore();
         }
+        let signers = signature::signers(self.config.verify.as_ref(), &self.board);
         let last = self.accepted.as_ref().map(|accepted| accepted.commit);
         let change = guard::classify(self.mirror.history(), last, head.commit)?;
-        if change == HeadChange::Same && self.tree.is_some() && self.is_same_path() {
-            return self.settle(head);
-        }
+        // What is in force stays in force, whatever has become of the signer's key since.
+        let in_force = self.accepted.as_ref().filter(|_| change == HeadChange::Same && self.is_same_path());
+        let signature = match in_force {
+            Some(_) if self.tree.is_some() => return self.settle(head),
+            Some(accepted) => accepted.signature.clone(),
+            None => match signature::check(self.mirror.history(), head, signers.as_ref(), self.now())? {
+                Checked::Admitted(signature) => signature,
+                Checked::Held(held) => return self.hold(held),
+            },
+        };
         match guard::decide(change, head.commit, self.pending.confirmed) {
             Decision::Hold(reason) => self.hold(to_held(head, format!("{reason}; {}", reason.help()))),
-            Decision::Apply => self.advance(head),
+            Decision::Apply => self.advance(head, signature),
         }
     }
 
@@ -240,7 +219,7 @@ impl<S: StateStore> Follower<S> {
     }
 
     /// Goes to a head, unless there is an objection that nobody has overruled.
-    fn advance(&mut self, head: &Head) -> Result<(), Failure> {
+    fn advance(&mut self, head: &Head, signature: Signature) -> Result<(), Failure> {
         let is_confirmed = self.pending.confirmed == Some(head.commit);
         if let Some(held) = self.examined.clone().filter(|held| held.commit == head.commit && !is_confirmed) {
             return self.hold(held);
@@ -252,7 +231,7 @@ impl<S: StateStore> Follower<S> {
         self.learned.extend(advance.ages.learned.clone());
         let tree = anew.as_ref().or(self.tree.as_ref()).expect("a head that was read leaves its tree");
         let objection = self.objection(head, tree, before.as_ref(), &advance).filter(|_| !is_confirmed);
-        let Some(objection) = objection else { return self.accept(head, anew, advance) };
+        let Some(objection) = objection else { return self.accept(head, signature, anew, advance) };
         if anew.is_none() {
             // The holds are those of the revision in force, and the planner has that one already.
             self.read_accepted();
@@ -304,7 +283,13 @@ impl<S: StateStore> Follower<S> {
     }
 
     /// Puts a head into force that was read: into a new tree, or else into the one that is there.
-    fn accept(&mut self, head: &Head, anew: Option<SourceTree>, advance: Advance) -> Result<(), Failure> {
+    fn accept(
+        &mut self,
+        head: &Head,
+        signature: Signature,
+        anew: Option<SourceTree>,
+        advance: Advance,
+    ) -> Result<(), Failure> {
         let scope = if anew.is_some() { Scope::Whole } else { Scope::Changes };
         if anew.is_some() {
             (self.tree, self.ages) = (anew, None);
@@ -316,6 +301,7 @@ impl<S: StateStore> Follower<S> {
             path: self.config.path.clone(),
             holds: tree.holds().iter().map(|(key, hold)| (key.clone(), hold.clone())).collect(),
             recent: self.recent(tree, scope, &advance),
+            signature,
         };
         let is_confirmed = self.pending.confirmed == Some(head.commit);
         let confirmed = if is_confirmed { Confirmed::Change } else { Confirmed::No };
@@ -358,10 +344,12 @@ impl<S: StateStore> Follower<S> {
         }
     }
 
-    /// Notes that a head waits for a confirmation.
+    /// Notes that a head waits.
     fn hold(&mut self, held: HeldHead) -> Result<(), Failure> {
         if self.pending.held.as_ref() != Some(&held) {
-            warn!(revision = %held.revision, reason = held.reason, "held until confirmed");
+            let until =
+                if held.until == Until::Confirmed { "it is confirmed" } else { "its signature is trusted" };
+            warn!(revision = %held.revision, reason = held.reason, until, "held");
         }
         self.set_pending(Pending { held: Some(held), ..self.pending.clone() })
     }
@@ -391,13 +379,7 @@ fn has_objects(tree: &SourceTree) -> bool {
 }
 
 fn to_held(head: &Head, reason: String) -> HeldHead {
-    HeldHead { commit: head.commit, revision: head.revision.clone(), reason }
-}
-
-/// Says whether a person means a commit: by its revision, or the first digits of its hash.
-fn is_meant(given: &str, commit: CommitId, revision: &Revision) -> bool {
-    let is_abbreviation = given.len() >= SHORTEST_ABBREVIATION && commit.to_string().starts_with(given);
-    given == revision.as_str() || is_abbreviation
+    HeldHead { commit: head.commit, revision: head.revision.clone(), reason, until: Until::Confirmed }
 }
 
 fn warn_of_rewritten(advance: &Advance) {

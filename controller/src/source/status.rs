@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
+use skerry_core::diagnostic::Diagnostics;
 use skerry_core::id::Timestamp;
 
 use super::failure::Failure;
@@ -21,8 +22,10 @@ pub struct SourceView {
     pub fetched_at: Timestamp,
     /// Why what is there is not in force: the remote, its content, or the store.
     pub failure: Option<Failure>,
-    /// The head that waits for a confirmation.
+    /// The head that waits.
     pub held: Option<HeldHead>,
+    /// What is wrong with the signers that it allows.
+    pub signers: Diagnostics,
 }
 
 /// A [`SourceView`] that several threads share.
@@ -68,7 +71,12 @@ impl SourceBoard {
         self.0.lock().view.failure = failure;
     }
 
-    /// Notes what waits for a confirmation.
+    /// Notes what is wrong with the signers.
+    pub fn set_signers(&self, diagnostics: Diagnostics) {
+        self.0.lock().view.signers = diagnostics;
+    }
+
+    /// Notes which head waits.
     pub fn set_held(&self, held: Option<HeldHead>) {
         self.0.lock().view.held = held;
     }

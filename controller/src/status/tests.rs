@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use skerry_core::bundle::v1::SignatureCheck;
 use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Location};
 use skerry_core::id::Revision;
 use skerry_core::index::compile;
 use skerry_core::policy::Decoded;
+use skerry_core::provenance::Provenance;
 use skerry_proto::v1::{SiteEvent, SiteState};
 
 use super::*;
 use crate::report::Observed;
 use crate::samples::{contents, nothing, publish, service, site};
 use crate::source::failure::Failure;
-use crate::store::HeldHead;
+use crate::store::{HeldHead, Signature, Until};
 
 /// Invariant 10: nothing is said about a site that was never heard from.
 #[test]
@@ -73,26 +75,34 @@ fn the_source_is_shown_with_what_is_wrong_and_how_much_of_it() {
     let world = World {
         compiled: Arc::new(compile(&Default::default(), decode)),
         revision: Revision::from_text("main@sha1:1"),
+        signature: Signature { provenance: Provenance::Untrusted, reason: "a stranger".to_owned() },
         compiled_at: Timestamp(5),
         diagnostics,
         foreign: BTreeMap::from([("Deployment".to_owned(), 2)]),
     };
     let commit = "a".repeat(40).parse().unwrap();
     let view = SourceView {
+        signers: [Diagnostic::warning(Code::Unsupported, Location::file("/etc/allowed"), "no")].into(),
         fetched_at: Timestamp(4),
         failure: Some(Failure { error: "no".to_owned(), help: "do".to_owned(), ..Failure::default() }),
         held: Some(HeldHead {
             commit,
             revision: Revision::from_text("main@sha1:2"),
             reason: "why".to_owned(),
+            until: Until::Trusted { help: "sign".to_owned() },
         }),
         ..SourceView::default()
     };
 
     let status = to_source_status(view, Some(&world));
 
-    assert_eq!((status.errors, status.warnings, status.diagnostics.len()), (205, 1, MAX_DIAGNOSTICS));
-    assert_eq!(status.diagnostics[0].line, 1);
+    assert_eq!((status.errors, status.warnings, status.diagnostics.len()), (205, 2, MAX_DIAGNOSTICS));
+    assert_eq!((status.diagnostics[0].file.as_str(), status.diagnostics[1].line), ("/etc/allowed", 1));
+    assert_eq!(
+        (status.signature(), status.signature_detail.as_str()),
+        (SignatureCheck::Untrusted, "a stranger")
+    );
+    assert_eq!(status.held_help, "sign");
     assert_eq!((status.compiled_at_ms, status.fetched_at_ms), (5, 4));
     assert_eq!((status.error.as_str(), status.error_help.as_str()), ("no", "do"));
     assert_eq!((status.held_revision.as_str(), status.held_reason.as_str()), ("main@sha1:2", "why"));

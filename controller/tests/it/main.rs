@@ -10,5 +10,6 @@ mod program;
 mod report;
 mod rig;
 mod setback;
+mod signature;
 mod store;
 mod webhook;

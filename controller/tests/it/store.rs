@@ -6,7 +6,8 @@ use std::sync::Arc;
 use skerry_controller::report::Arrival;
 use skerry_controller::store::redb::RedbStore;
 use skerry_controller::store::{
-    Accepted, HeldHead, LearnedAges, Pending, Plan, ReportBatch, StateStore as _, StoreError,
+    Accepted, HeldHead, LearnedAges, Pending, Plan, ReportBatch, Signature, StateStore as _, StoreError,
+    Until,
 };
 use skerry_core::id::{Digest, Epoch, Generation, Kind, ObjectKey, Revision, SiteId, Timestamp};
 use skerry_core::ledger::Row;
@@ -56,6 +57,10 @@ fn accepted() -> Accepted {
         path: "policies".to_owned(),
         holds: vec![(ObjectKey::new(Kind::HttpRoute, "shop", "cart"), hold)],
         recent: skerry_gitops::removal::Recent::default(),
+        signature: Signature {
+            provenance: Provenance::Untrusted,
+            reason: "the commit is signed by …".to_owned(),
+        },
     }
 }
 
@@ -124,7 +129,8 @@ fn a_plan_comes_back_whole() {
         held: Some(HeldHead {
             commit: commit('d'),
             revision: Revision::from_text("main@sha1:d"),
-            reason: "rewritten".to_owned(),
+            reason: "not signed".to_owned(),
+            until: Until::Trusted { help: "sign".to_owned() },
         }),
         confirmed: Some(commit('e')),
     };
@@ -144,6 +150,22 @@ fn a_plan_comes_back_whole() {
     assert_eq!(restored.rows, [(site("s1"), row(4)), (site("s2"), row(5))]);
     assert_eq!((restored.indexes, restored.accepted), (indexes, Some(accepted)));
     assert_eq!((restored.ages, restored.pending), (Some(ages), pending));
+}
+
+/// What a core kept before there were signatures is read as what nobody looked at.
+#[test]
+fn what_was_kept_without_signatures_is_read() {
+    let mut old = serde_json::to_value(accepted()).unwrap();
+    old.as_object_mut().unwrap().remove("signature").unwrap();
+    let read: Accepted = serde_json::from_value(old).unwrap();
+    assert_eq!(read, Accepted { signature: Signature::default(), ..accepted() });
+    let held = serde_json::json!({"commit": commit('d'), "revision": "main@sha1:d", "reason": "rewritten"});
+    let held: HeldHead = serde_json::from_value(held).unwrap();
+    assert_eq!(held.until, Until::Confirmed);
+    let mut row_before = serde_json::to_value(row(4)).unwrap();
+    row_before.as_object_mut().unwrap().remove("provenance").unwrap();
+    let read: Row = serde_json::from_value(row_before).unwrap();
+    assert_eq!(read, Row { provenance: Provenance::Unchecked, ..row(4) });
 }
 
 #[test]

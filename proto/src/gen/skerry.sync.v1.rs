@@ -823,7 +823,7 @@ pub struct SourceStatus {
     pub error: ::prost::alloc::string::String,
     #[prost(string, tag = "8")]
     pub error_help: ::prost::alloc::string::String,
-    /// A head that waits for a confirmation; empty: none.
+    /// A head that waits; empty: none.
     #[prost(string, tag = "9")]
     pub held_revision: ::prost::alloc::string::String,
     #[prost(string, tag = "10")]
@@ -839,6 +839,17 @@ pub struct SourceStatus {
     /// Objects of other systems, by kind.
     #[prost(btree_map = "string, uint32", tag = "14")]
     pub foreign: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, u32>,
+    /// What ends the hold, when a confirmation does not; empty: `ConfirmSource` does.
+    #[prost(string, tag = "15")]
+    pub held_help: ::prost::alloc::string::String,
+    /// What was found about the signature of the compiled revision's commit, as in its manifests.
+    #[prost(enumeration = "::skerry_core::bundle::v1::SignatureCheck", tag = "16")]
+    pub signature: i32,
+    #[prost(string, tag = "17")]
+    pub signer: ::prost::alloc::string::String,
+    /// Why it is not trusted; empty if it is, or if nobody looked.
+    #[prost(string, tag = "18")]
+    pub signature_detail: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Diagnostic {
@@ -910,6 +921,11 @@ pub struct SiteSummary {
     /// Another agent that claimed the same site, while this one was there; of the last hour.
     #[prost(message, optional, tag = "17")]
     pub rival: ::core::option::Option<Claimant>,
+    /// As in the manifest that it shall run.
+    #[prost(enumeration = "::skerry_core::bundle::v1::SignatureCheck", tag = "18")]
+    pub desired_signature: i32,
+    #[prost(string, tag = "19")]
+    pub desired_signer: ::prost::alloc::string::String,
 }
 /// An agent, as it showed itself to the core.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1074,7 +1090,7 @@ pub mod fleet_client {
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "GetSite"));
             self.inner.unary(req, path, codec).await
         }
-        /// Accepts a head that is held (force-push, rollback).
+        /// Accepts a head that is held (force-push, rollback). One that is held for its signature it cannot accept.
         pub async fn confirm_source(
             &mut self,
             request: impl tonic::IntoRequest<super::ConfirmSourceRequest>,
@@ -1106,7 +1122,7 @@ pub mod fleet_server {
             &self,
             request: tonic::Request<super::GetSiteRequest>,
         ) -> std::result::Result<tonic::Response<super::SiteDetail>, tonic::Status>;
-        /// Accepts a head that is held (force-push, rollback).
+        /// Accepts a head that is held (force-push, rollback). One that is held for its signature it cannot accept.
         async fn confirm_source(
             &self,
             request: tonic::Request<super::ConfirmSourceRequest>,

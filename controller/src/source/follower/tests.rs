@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use skerry_core::world::Age;
+use skerry_crds::policy_source::Verify;
 use skerry_gitops::reference::Reference;
 use skerry_gitops::remote::Remote;
 use tempfile::TempDir;
@@ -11,12 +12,13 @@ use tempfile::TempDir;
 use self::repository::Repository;
 use self::store::PendingStore;
 use super::*;
+use crate::source::NotConfirmed;
 use crate::source::config::Login;
-use crate::source::status::SourceView;
 
 #[path = "../../../tests/it/rig/repository.rs"]
 #[allow(dead_code, reason = "the integration tests use all of it")]
 mod repository;
+mod signature;
 mod store;
 
 const SITE: &str = "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: s1}\n";
@@ -31,13 +33,15 @@ struct Rig {
     folder: TempDir,
     store: Arc<PendingStore>,
     path: &'static str,
+    verify: Option<Verify>,
+    board: Arc<SourceBoard>,
     accepted: Option<(Accepted, Option<Ages>)>,
 }
 
 impl Rig {
     fn with(path: &'static str, files: &[(&str, &str)]) -> Self {
-        let (folder, store) = (tempfile::tempdir().unwrap(), Arc::default());
-        Self { repository: Repository::with(files), folder, store, path, accepted: None }
+        let (folder, store, board) = (tempfile::tempdir().unwrap(), Arc::default(), Arc::default());
+        Self { repository: Repository::with(files), folder, store, path, verify: None, board, accepted: None }
     }
 
     /// Starts where the last follower left off.
@@ -53,11 +57,12 @@ impl Rig {
             mode: Mode::Follow,
             login: Login::Anonymous,
             webhook_secret: None,
+            verify: self.verify.clone(),
         };
         let (accepted, ages) = self.accepted.clone().unzip();
         let pending = self.store.pending.lock().clone();
         let restored = Restored { accepted, ages: ages.flatten(), pending, ..Restored::default() };
-        let board = Arc::new(SourceBoard::new(SourceView::default()));
+        let board = Arc::clone(&self.board);
         Follower::new(config, mirror, (Arc::clone(&self.store), restored), board, Clock::system())
     }
 
@@ -148,7 +153,7 @@ fn an_emptied_head_is_not_applied_when_the_way_back_fails() {
 
     // The revision in force cannot be read any more.
     follower.accepted.as_mut().unwrap().commit = "a".repeat(40).parse().unwrap();
-    follower.advance(&head).unwrap();
+    follower.advance(&head, Signature::default()).unwrap();
 
     assert_eq!(follower.tree, None);
     assert!(held(&follower).contains("has no object of ours"));

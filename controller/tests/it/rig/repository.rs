@@ -31,6 +31,22 @@ impl Repository {
 
     /// Writes files (an empty text removes one) and commits; returns the commit.
     pub(crate) fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
+        self.write(files);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Does the same, signed.
+    pub(crate) fn commit_signed(&self, message: &str, files: &[(&str, &str)], key: &SshKey) -> String {
+        self.write(files);
+        let signing_key = format!("user.signingKey={}", key.path().display());
+        let settings = ["-c", "gpg.format=ssh", "-c", &signing_key];
+        let commit = ["commit", "--quiet", "--allow-empty", "--gpg-sign", "--message", message];
+        self.git(&[&settings[..], &commit].concat());
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    fn write(&self, files: &[(&str, &str)]) {
         for (name, text) in files {
             let path = self.path().join(name);
             if text.is_empty() {
@@ -41,8 +57,6 @@ impl Repository {
             fs_err::write(path, text).expect("a file can be written");
         }
         self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
-        self.git(&["rev-parse", "HEAD"])
     }
 
     /// Runs `git` in the repository; returns what it prints.
@@ -71,5 +85,32 @@ impl Repository {
     /// Puts it back.
     pub(crate) fn show(&self, hidden: &Path) {
         fs_err::rename(hidden, self.path()).expect("a folder can be moved");
+    }
+}
+
+/// The address of all committers here.
+pub(crate) const COMMITTER: &str = "test@localhost";
+
+/// A key with which commits are signed, made by `ssh-keygen`.
+pub(crate) struct SshKey {
+    folder: TempDir,
+}
+
+impl SshKey {
+    pub(crate) fn new() -> Self {
+        let key = Self { folder: tempfile::tempdir().expect("a temporary folder can be made") };
+        let made =
+            Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(key.path()).status();
+        assert!(made.expect("ssh-keygen can be started").success());
+        key
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("key")
+    }
+
+    /// Its public key, as a line of a `.pub` file.
+    pub(crate) fn public(&self) -> String {
+        fs_err::read_to_string(self.path().with_extension("pub")).expect("the key was made").trim().to_owned()
     }
 }
