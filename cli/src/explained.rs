@@ -12,6 +12,7 @@ use skerry_core::index::Explanation;
 
 use crate::output::age;
 use crate::source::commit::{Lookup, Provenance};
+use crate::source::signature::Vouched;
 
 /// An explanation with the commit of each line.
 #[derive(Debug, Clone, Serialize)]
@@ -20,6 +21,9 @@ use crate::source::commit::{Lookup, Provenance};
 pub struct Explained {
     pub site: SiteId,
     pub object: ObjectKey,
+    /// The commit that it is explained at, and who vouches for it; `None` for a plain folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Vouched>,
     pub selected: bool,
     pub overrides: Vec<ObjectKey>,
     pub fields: Vec<Field>,
@@ -78,7 +82,13 @@ pub struct Commit {
 
 impl Explained {
     /// Takes the core's answer, cut down to a field and what is below it.
-    pub fn of(found: Explanation, site: &SiteId, asked: &str, lookup: &Lookup) -> Self {
+    pub fn of(
+        found: Explanation,
+        revision: Option<Vouched>,
+        site: &SiteId,
+        asked: &str,
+        lookup: &Lookup,
+    ) -> Self {
         let mut origins = Origins { lookup, known: BTreeMap::new() };
         let fields = found.fields.into_iter().filter(|field| is_below(&field.field, asked));
         let fields = fields.map(|field| {
@@ -95,6 +105,7 @@ impl Explained {
         Self {
             site: site.clone(),
             object: found.object,
+            revision,
             selected: found.selected,
             overrides: found.overrides,
             settings: settings.collect(),

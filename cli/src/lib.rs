@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub mod args;
+pub mod clock;
 pub mod diff;
 pub mod error;
 pub mod explained;
@@ -17,6 +18,7 @@ pub mod fleet;
 pub mod nearest;
 pub mod outcome;
 pub mod output;
+pub mod signature;
 pub mod source;
 pub mod verb;
 

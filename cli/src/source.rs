@@ -18,6 +18,7 @@ use crate::error::{CliError, ErrorKind};
 
 pub mod commit;
 pub mod policy;
+pub mod signature;
 mod work_tree;
 
 /// How many of the things are named that were passed over where there is nothing else.

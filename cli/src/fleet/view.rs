@@ -12,6 +12,7 @@ use skerry_proto::v1::{Claimant, EventRow, FleetStatus, SiteDetail, SiteSummary,
 use super::problem::{Problem, problems, reason};
 use super::state::{State, is_ready, phase, runs_from};
 use crate::output::age::{Moment, rfc3339};
+use crate::signature::SignatureView;
 
 /// The whole fleet.
 #[derive(Debug, Clone, Serialize)]
@@ -34,6 +35,8 @@ pub struct SourceView {
     pub reference: String,
     pub path: String,
     pub revision: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureView>,
     pub compiled: Option<Moment>,
     pub fetched: Option<Moment>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,12 +57,14 @@ pub struct ErrorView {
     pub help: String,
 }
 
-/// A head that waits for a confirmation.
+/// A head that waits: for a confirmation, or else for what `help` says.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "named as in fleet.proto")]
 pub struct HeldView {
     pub revision: String,
     pub reason: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub help: String,
 }
 
 /// A diagnostic of the compiled revision. Kept as the core wrote it: it may be of a newer release.
@@ -132,6 +137,9 @@ pub struct ManifestView {
     pub generation: u64,
     /// Its revision.
     pub revision: String,
+    /// What was found about the signature of that revision; `None` if nobody looked, or if it is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureView>,
 }
 
 /// What a site said that it runs.
@@ -220,9 +228,12 @@ impl FleetView {
 
 impl SourceView {
     fn of(source: SourceStatus, now: u64) -> Self {
+        let check = source.signature();
         let error = ErrorView { message: source.error, help: source.error_help };
-        let held = HeldView { revision: source.held_revision, reason: source.held_reason };
+        let (revision, reason, help) = (source.held_revision, source.held_reason, source.held_help);
+        let held = HeldView { revision, reason, help };
         Self {
+            signature: SignatureView::of_wire(check, source.signer, source.signature_detail),
             compiled: Moment::at(source.compiled_at_ms, now),
             fetched: Moment::at(source.fetched_at_ms, now),
             error: Some(error).filter(|error| !error.message.is_empty()),
@@ -259,7 +270,11 @@ impl SiteView {
     fn of(site: SiteSummary, now: u64) -> Self {
         let state = State::of(&site, now);
         let (reason, problems) = (reason(&site, now), problems(&site, now));
-        let desired = ManifestView::of(&site.desired, site.desired_generation, site.desired_revision);
+        let check = site.desired_signature();
+        let desired = ManifestView {
+            signature: SignatureView::of_wire(check, site.desired_signer, String::new()),
+            ..ManifestView::of(&site.desired, site.desired_generation, site.desired_revision)
+        };
         let observed = if site.observed_at_ms == 0 { site.received_at_ms } else { site.observed_at_ms };
         let (received, observed) = (site.received_at_ms, observed.min(site.received_at_ms));
         let running = site.state.map(|state| RunningView {
@@ -304,7 +319,7 @@ impl AgentView {
 
 impl ManifestView {
     fn of(digest: &[u8], generation: u64, revision: String) -> Self {
-        Self { digest: hex(digest), generation, revision }
+        Self { digest: hex(digest), generation, revision, signature: None }
     }
 
     /// Returns the revision for a table: the hash cut, `-` when there is none.

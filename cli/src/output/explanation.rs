@@ -1,10 +1,12 @@
 //! An explanation as tables for people.
 
 use serde_json::Value;
+use skerry_core::id::Revision;
 
 use crate::explained::{Explained, Origin};
 
 use super::paint::Paint;
+use super::printable::on_one_line;
 use super::table::{Cell, Tone, table};
 
 /// The most characters of a value; JSON has all of them.
@@ -13,6 +15,10 @@ const VALUE: usize = 60;
 /// Renders an explanation.
 pub fn render(explained: &Explained, paint: Paint) -> String {
     let mut text = format!("{} at site {}\n", paint.bold(&explained.object.to_string()), explained.site);
+    if let Some(revision) = &explained.revision {
+        let name = Revision::from_text(&revision.name).short();
+        text.push_str(&format!("at commit {name}: {}\n", on_one_line(&revision.signature.words())));
+    }
     if !explained.selected {
         text.push_str(
             &paint.warning("it is not for this site: `spec.sites` does not match the site's labels"),

@@ -1,6 +1,7 @@
 //! `skerry explain`: why a site has the values that it has: file, line, commit, override. Needs no server.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use skerry_core::diagnostic::Severity;
 use skerry_core::id::{Kind, ObjectKey};
@@ -8,6 +9,7 @@ use skerry_core::index::Explanation;
 
 use crate::args::TableFormat;
 use crate::args::source::RevisionArgs;
+use crate::clock;
 use crate::error::{CliError, ErrorKind};
 use crate::explained::{Explained, is_below};
 use crate::nearest;
@@ -16,13 +18,15 @@ use crate::output::{Output, diagnostics, explanation, serialized};
 use crate::source::commit::Lookup;
 use crate::source::count;
 use crate::source::policy::Policy;
+use crate::source::signature::{self, Vouched};
 
 const EXAMPLES: &str = "\
 Examples:
   skerry explain HTTPRoute shop/reviews --site store-1
   skerry explain httproute shop/reviews 'spec.rules[0].backendRefs' --site store-1 --rev HEAD~1
   skerry explain service shop/reviews --site store-1      # with effective timeouts and retries, and who may call it
-  skerry explain mesh fleet --site store-1 -o json";
+  skerry explain mesh fleet --site store-1 -o json
+  skerry explain mesh fleet --site store-1 --policy-source source.yaml   # who signed it";
 
 /// Explain an object at a site: every field with the file, line, override and commit that it comes from
 #[derive(Debug, clap::Args)]
@@ -40,6 +44,9 @@ pub struct Args {
     /// Where policies are read from.
     #[command(flatten)]
     pub source: RevisionArgs,
+    /// A file with the PolicySource: its `spec.verify` says who may sign the commit that is explained
+    #[arg(long, value_name = "FILE")]
+    pub policy_source: Option<PathBuf>,
     /// The site; if the policy declares none, any name stands for a site without labels
     #[arg(long, value_name = "SITE")]
     pub site: String,
@@ -55,9 +62,11 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let key = key(args)?;
     let found = policy.index.explain(&site, &key).ok_or_else(|| not_found(&policy, &key))?;
     check_field(&args.field, &found)?;
+    let vouched = vouched(args, &policy, output)?;
     let lookup = Lookup::open(&policy.loaded.origin);
-    let found =
-        output.progress().during("looking for commits", || Explained::of(found, &site, &args.field, &lookup));
+    let found = output
+        .progress()
+        .during("looking for commits", || Explained::of(found, vouched, &site, &args.field, &lookup));
     let text = match args.output {
         TableFormat::Table => explanation::render(&found, output.paint()),
         TableFormat::Json => serialized::json(&found)?,
@@ -77,6 +86,16 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     }
     output.result(&text)?;
     Ok(Outcome::Done)
+}
+
+/// Finds out who vouches for the commit, and says what is wrong with the signers.
+fn vouched(args: &Args, policy: &Policy, output: &mut Output) -> Result<Option<Vouched>, CliError> {
+    let loaded = args.policy_source.as_deref().map(signature::load).transpose()?;
+    for diagnostic in loaded.iter().flat_map(|loaded| &loaded.diagnostics) {
+        output.say(&format!("{}\n", diagnostics::line(diagnostic, "", output.paint_stderr())));
+    }
+    let signers = loaded.as_ref().map(|loaded| &loaded.signers);
+    signature::vouched(&policy.loaded.origin, signers, clock::now())
 }
 
 fn key(args: &Args) -> Result<ObjectKey, CliError> {

@@ -17,6 +17,7 @@ mod policy;
 mod readme;
 mod render;
 mod run;
+mod signature;
 mod site;
 mod sources;
 mod status;

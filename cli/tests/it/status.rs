@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use skerry_core::bundle::v1::SignatureCheck;
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{
@@ -60,6 +61,50 @@ fn diagnostic(line: u32) -> Diagnostic {
         message: "Service shop/reviews-v9 is not in the policy".to_owned(),
         help: "add the Service".to_owned(),
     }
+}
+
+/// A source that asks for signatures, and holds a head for one.
+fn signed_fleet() -> FleetStatus {
+    let source = SourceStatus {
+        held_revision: revision('c'),
+        held_reason: "the commit is signed by SSH key SHA256:x\x1b[2J, which is no allowed signer's"
+            .to_owned(),
+        held_help: "add the key to `spec.verify`".to_owned(),
+        signature: SignatureCheck::Verified.into(),
+        signer: "ada@example.org".to_owned(),
+        ..source()
+    };
+    let signed = |name, check: SignatureCheck, signer: &str| {
+        let desired_signer = signer.to_owned();
+        SiteSummary { desired_signature: check.into(), desired_signer, ..site(name, &[Phase::Ready]) }
+    };
+    let sites = vec![
+        signed("a-verified", SignatureCheck::Verified, "ada@example.org"),
+        signed("b-unsigned", SignatureCheck::Unsigned, ""),
+        signed("c-untrusted", SignatureCheck::Untrusted, ""),
+        signed("d-unchecked", SignatureCheck::None, ""),
+    ];
+    FleetStatus { source: Some(source), sites, more: false, now_ms: NOW }
+}
+
+/// A confirmation is not offered where none helps.
+#[test]
+fn who_vouches_for_what_and_what_a_head_waits_for() {
+    let core = Core::knowing(Known { fleet: signed_fleet(), ..Known::default() });
+    let status = ask(&core, &["status"]);
+    assert!(!status.stdout.contains("source confirm"), "{status}");
+    insta::assert_snapshot!(status);
+    insta::assert_snapshot!("who_vouches_for_what_json", ask(&core, &["status", "-o", "json"]));
+    let untrusted = SourceStatus {
+        signature: SignatureCheck::Untrusted.into(),
+        signature_detail: "the commit is signed by a stranger".to_owned(),
+        ..source()
+    };
+    let fleet = FleetStatus { source: Some(untrusted), now_ms: NOW, ..FleetStatus::default() };
+    insta::assert_snapshot!(
+        "an_untrusted_revision_in_force",
+        ask(&Core::knowing(Known { fleet, ..Known::default() }), &["source", "get"])
+    );
 }
 
 /// One site for each state.

@@ -38,6 +38,8 @@ fn head(site: &SiteView) -> Vec<(&'static str, String)> {
         ("Revision", revision),
         ("Generation", generation),
     ];
+    let signature = site.desired.signature.as_ref();
+    rows.extend(signature.map(|signature| ("Signature", on_one_line(&signature.words()))));
     if let Some(running) = &site.running {
         rows.push(("Reported", ago(running.observed.as_ref())));
         rows.push(("Received", ago(running.received.as_ref())));

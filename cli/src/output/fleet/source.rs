@@ -1,9 +1,10 @@
 //! The source of a fleet: where from, how fresh, and what is wrong.
 
-use crate::fleet::view::{DiagnosticView, SourceView};
+use crate::fleet::view::{DiagnosticView, HeldView, SourceView};
 use crate::output::age::age_or_never;
 use crate::output::paint::Paint;
 use crate::output::printable::{on_one_line, printable};
+use crate::signature::{Check, SignatureView};
 
 use super::fields;
 
@@ -23,6 +24,7 @@ pub enum Extent {
 pub fn source(source: &SourceView, extent: Extent, paint: Paint) -> String {
     let mut rows =
         vec![("Source", place(source)), ("Revision", revision(source)), ("Fetched", fetched(source))];
+    rows.extend(source.signature.as_ref().map(|found| ("Signature", signature(found, paint))));
     rows.extend(source.error.as_ref().map(|error| {
         let help = if error.help.is_empty() {
             String::new()
@@ -31,14 +33,7 @@ pub fn source(source: &SourceView, extent: Extent, paint: Paint) -> String {
         };
         ("Error", format!("{}{help}", paint.error(&printable(&error.message))))
     }));
-    rows.extend(source.held.as_ref().map(|held| {
-        let what = paint.warning(&format!(
-            "{} waits for a confirmation: {}",
-            held.revision,
-            printable(&held.reason)
-        ));
-        ("Held", format!("{what}\n{} skerry source confirm {}", paint.help("help:"), held.revision))
-    }));
+    rows.extend(source.held.as_ref().map(|held| ("Held", held_head(held, paint))));
     rows.push(("Policy", policy(source, paint)));
     let mut text = fields(&rows, paint);
     let shown = if extent == Extent::Glance { FIRST_DIAGNOSTICS } else { usize::MAX };
@@ -47,6 +42,21 @@ pub fn source(source: &SourceView, extent: Extent, paint: Paint) -> String {
         text.push_str("  … all of them: skerry source get\n");
     }
     text
+}
+
+fn signature(found: &SignatureView, paint: Paint) -> String {
+    let words = on_one_line(&found.words());
+    if found.check == Check::Verified { words } else { paint.warning(&words) }
+}
+
+/// A confirmation ends a hold, unless the core says what else does.
+fn held_head(held: &HeldView, paint: Paint) -> String {
+    let (waits, help) = match held.help.as_str() {
+        "" => ("waits for a confirmation", format!("skerry source confirm {}", held.revision)),
+        help => ("waits for a signature that is trusted", printable(help)),
+    };
+    let what = paint.warning(&format!("{} {waits}: {}", held.revision, printable(&held.reason)));
+    format!("{what}\n{} {help}", paint.help("help:"))
 }
 
 fn place(source: &SourceView) -> String {
