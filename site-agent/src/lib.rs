@@ -8,6 +8,7 @@ pub mod app;
 pub mod args;
 pub mod config;
 pub mod layout;
+pub mod link;
 pub mod step;
 
 mod ads;
@@ -15,7 +16,6 @@ mod bind;
 mod clock;
 mod fetch;
 mod launcher;
-mod link;
 mod machine;
 mod mailbox;
 mod report;

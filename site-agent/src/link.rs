@@ -20,7 +20,7 @@ use crate::clock::share;
 use crate::mailbox;
 use crate::store::Store;
 
-mod backoff;
+pub mod backoff;
 mod early;
 mod events;
 mod pull;

@@ -14,6 +14,8 @@ mod identity;
 mod latency;
 mod machine;
 mod size;
+mod storm;
+mod usage;
 mod wire;
 mod world;
 
@@ -109,6 +111,7 @@ const MEASUREMENTS: &[(&str, Measurement)] = &[
     ("wire", wire::measure),
     ("latency", latency::measure),
     ("identity", identity::measure),
+    ("storm", storm::measure),
 ];
 
 /// The name of the plot of all that grows.

@@ -5,6 +5,7 @@
 //! and in `demo`.
 
 pub mod bench;
+pub mod crowd;
 pub mod demo;
 pub mod fleet;
 pub mod git_http;

@@ -11,18 +11,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Exponential with full jitter: between nothing and a ceiling that doubles. Many agents that lose
 /// one core come back spread evenly.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// The core said something of use: the next failure is the first one.
-    pub(super) fn handle_success(&mut self) {
+    pub fn handle_success(&mut self) {
         self.failures = 0;
     }
 
     /// Returns the next pause; `share` is 0 to 1.
-    pub(super) fn next_pause(&mut self, share: f64) -> Duration {
+    pub fn next_pause(&mut self, share: f64) -> Duration {
         let ceiling = CEILINGS.1.min(CEILINGS.0 * 2_u32.saturating_pow(self.failures.min(16)));
         self.failures = self.failures.saturating_add(1);
         ceiling.mul_f64(share.clamp(0.0, 1.0))
@@ -30,7 +30,7 @@ impl Backoff {
 
     /// Spreads a pause that was asked for: up to a fifth longer, so that those who were sent away
     /// together do not come back together.
-    pub(super) fn spread(&self, pause: Duration, share: f64) -> Duration {
+    pub fn spread(&self, pause: Duration, share: f64) -> Duration {
         pause.min(LONGEST_PAUSE).mul_f64(1.0 + share.clamp(0.0, 1.0) / 5.0)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::usage::Memory;
 use super::{Args, Row, world};
 use crate::fleet::{Agent, Core, Workload, XdsMode};
 use crate::repo::PolicyRepo;
@@ -94,41 +95,4 @@ fn rows(core: &Core, agent: &Agent, when: &str) -> Result<Vec<Row>> {
         Ok(Row::new(format!("{what}, resident {when} ({own:.1} MB its own)"), figure).wanted(wanted))
     };
     processes.into_iter().map(row).collect()
-}
-
-/// What a process holds in memory: bytes.
-#[derive(Debug, PartialEq, Eq)]
-struct Memory {
-    /// Everything, its program's pages among it.
-    resident: u64,
-    /// What no file stands behind.
-    own: u64,
-}
-
-impl Memory {
-    fn of(id: u32) -> Result<Self> {
-        let text = fs_err::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
-        Self::from_text(&text).with_context(|| format!("/proc/{id}/smaps_rollup has no `Rss`"))
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        let read = |name: &str| {
-            let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-            Some(value.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
-        };
-        Some(Self { resident: read("Rss")?, own: read("Anonymous")? })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_what_the_kernel_says() {
-        let text =
-            "55d0-7ffc ---p 0 00:00 0    [rollup]\nRss:      12 kB\nPss_Anon:  1 kB\nAnonymous:   3 kB\n";
-        assert_eq!(Memory::from_text(text), Some(Memory { resident: 12 * 1024, own: 3 * 1024 }));
-        assert!(Memory::of(std::process::id()).unwrap().resident > 1 << 20);
-    }
 }

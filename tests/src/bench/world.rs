@@ -18,13 +18,13 @@ pub(super) const PORT: u16 = 8080;
 
 /// All changes that make the world.
 pub(super) fn world(sites: usize) -> Vec<Change> {
-    let values = (0..SERVICES)
-        .map(service)
-        .chain((0..ROUTES).map(|at| route(at, 0)))
-        .chain((0..POLICIES).map(policy))
-        .chain((0..OVERRIDES).map(over))
-        .chain((0..sites).map(site));
-    values.map(|value| upsert(&value)).collect()
+    policies().chain((0..sites).map(site)).map(|value| upsert(&value)).collect()
+}
+
+/// All objects but sites.
+pub(super) fn policies() -> impl Iterator<Item = Value> {
+    let routes = (0..ROUTES).map(|at| route(at, 0));
+    (0..SERVICES).map(service).chain(routes).chain((0..POLICIES).map(policy)).chain((0..OVERRIDES).map(over))
 }
 
 /// A value as a change.

@@ -36,13 +36,18 @@ pub struct Core {
 }
 
 impl Core {
-    /// Prepares a core that reads the branch `main` of a repository.
+    /// Prepares a core that reads the branch `main` of a repository, and looks for commits every second.
     pub fn new(run: &Arc<Run>, name: &str, url: &str) -> Result<Self> {
+        Self::that_looks_every("1s", run, name, url)
+    }
+
+    /// Prepares a core that looks for commits as often as it is told, as `60s`, and when it is notified.
+    pub fn that_looks_every(interval: &str, run: &Arc<Run>, name: &str, url: &str) -> Result<Self> {
         let data = run.make_folder(name)?;
         let source = run.folder().join(format!("{name}.yaml"));
         let secret = run.folder().join(format!("{name}.secret"));
         fs_err::write(&secret, SECRET)?;
-        fs_err::write(&source, to_source(url, Some(&secret)))?;
+        fs_err::write(&source, to_source(url, interval, Some(&secret)))?;
         let (listen, webhook) = (run.net().socket(7600), run.net().socket(7601));
         let (run, name, environment) = (Arc::clone(run), name.to_owned(), Vec::new());
         Ok(Self { run, name, data, source, listen, webhook, environment, process: None })
@@ -50,7 +55,7 @@ impl Core {
 
     /// Takes the webhook out of the source: its repository is asked for news, and nobody tells.
     pub fn without_webhook(self, url: &str) -> Result<Self> {
-        fs_err::write(&self.source, to_source(url, None))?;
+        fs_err::write(&self.source, to_source(url, "1s", None))?;
         Ok(self)
     }
 
@@ -183,7 +188,7 @@ impl Core {
     }
 }
 
-fn to_source(url: &str, secret: Option<&Path>) -> String {
+fn to_source(url: &str, interval: &str, secret: Option<&Path>) -> String {
     let mut object = serde_json::json!({
         "apiVersion": "skerry.dev/v1alpha1",
         "kind": "PolicySource",
@@ -191,7 +196,7 @@ fn to_source(url: &str, secret: Option<&Path>) -> String {
         "spec": {
             "url": url,
             "ref": {"branch": crate::repo::BRANCH},
-            "interval": "1s",
+            "interval": interval,
         },
     });
     if let Some(secret) = secret {

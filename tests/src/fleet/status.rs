@@ -30,6 +30,26 @@ impl FleetView {
         Ok(Self(answer.into_inner()))
     }
 
+    /// Asks a core for the first sites, so many at most.
+    pub async fn ask_for(sites: u32, core: SocketAddr) -> Result<Self> {
+        let request = GetFleetRequest { limit: sites, ..GetFleetRequest::default() };
+        Ok(Self(connect(core).await?.get_fleet(request).await?.into_inner()))
+    }
+
+    /// Asks a core for all sites, page by page.
+    pub async fn ask_all(core: SocketAddr) -> Result<Self> {
+        let mut client = connect(core).await?;
+        let mut all = client.get_fleet(GetFleetRequest::default()).await?.into_inner();
+        while all.more {
+            let after = all.sites.last().map(|site| site.site.clone()).unwrap_or_default();
+            let request = GetFleetRequest { after, ..GetFleetRequest::default() };
+            let page = client.get_fleet(request).await?.into_inner();
+            all.sites.extend(page.sites);
+            all.more = page.more;
+        }
+        Ok(Self(all))
+    }
+
     /// Asks a core for the events of a site, oldest first: at most the 100 newest.
     pub async fn events(core: SocketAddr, site: &str) -> Result<Vec<EventRow>> {
         let request = GetSiteRequest { site: site.to_owned() };
@@ -64,14 +84,25 @@ impl FleetView {
     /// Fails unless the site's own report says that it runs what it shall run, that its workloads could be
     /// read, and that its proxies have acknowledged everything.
     pub fn must_be_current(&self, name: &str) -> Result<()> {
-        let site = self.site(name)?;
-        let state = self.state(name)?;
-        anyhow::ensure!(site.connected, "{name} is not connected");
-        anyhow::ensure!(state.workload_problems.is_empty(), "{name} has {:?}", state.workload_problems);
-        let (has, shall) = (state.generation, site.desired_generation);
-        anyhow::ensure!(state.manifest == site.desired, "{name} runs generation {has}, not {shall}");
-        let late = state.proxies.iter().find(|proxy| proxy.phase() != Phase::Ready);
-        anyhow::ensure!(late.is_none(), "{name} has a proxy that is not ready: {late:?}");
-        Ok(())
+        must_be_current(self.site(name)?)
     }
+
+    /// Fails unless there are so many sites, and [`Self::must_be_current`] holds for each.
+    pub fn must_all_be_current(&self, sites: usize) -> Result<()> {
+        let shown = self.0.sites.len();
+        anyhow::ensure!(shown == sites, "the core shows {shown} sites, not {sites}");
+        self.0.sites.iter().try_for_each(must_be_current)
+    }
+}
+
+fn must_be_current(site: &SiteSummary) -> Result<()> {
+    let name = &site.site;
+    let state = site.state.as_ref().with_context(|| format!("{name} has not said anything yet"))?;
+    anyhow::ensure!(site.connected, "{name} is not connected");
+    anyhow::ensure!(state.workload_problems.is_empty(), "{name} has {:?}", state.workload_problems);
+    let (has, shall) = (state.generation, site.desired_generation);
+    anyhow::ensure!(state.manifest == site.desired, "{name} runs generation {has}, not {shall}");
+    let late = state.proxies.iter().find(|proxy| proxy.phase() != Phase::Ready);
+    anyhow::ensure!(late.is_none(), "{name} has a proxy that is not ready: {late:?}");
+    Ok(())
 }

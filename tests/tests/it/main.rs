@@ -21,4 +21,5 @@ mod place;
 mod question;
 mod refused;
 mod removal;
+mod storm;
 mod transports;

@@ -1,0 +1,247 @@
+//! The loop around one simulated agent: connects, talks, reports, and comes back by the agent's own rules.
+//!
+//! Settings of the connection and deadlines are those of `skerry-agent`'s link. Must not know what messages mean.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skerry_agent::link::backoff::Backoff;
+use skerry_proto::limits::{MAX_MESSAGE_BYTES, REPORT_INTERVAL_SECONDS};
+use skerry_proto::v1::site_sync_client::SiteSyncClient;
+use skerry_proto::v1::{SyncRequest, SyncResponse};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, sleep_until, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Status, Streaming};
+
+use super::agent::{Agent, Heard};
+use super::pool::Pool;
+use super::tally::Tally;
+
+/// As the agent has them.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+const CALL_DEADLINE: Duration = Duration::from_secs(20);
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+const SETTLE: Duration = Duration::from_millis(300);
+const HEARTBEAT: Duration = Duration::from_secs(REPORT_INTERVAL_SECONDS as u64);
+const REQUESTS: usize = 16;
+const WINDOW: u32 = 65_535;
+
+/// What all agents share.
+#[derive(Debug)]
+pub(super) struct Ground {
+    core: SocketAddr,
+    pool: Pool,
+    pub(super) tally: Tally,
+}
+
+impl Ground {
+    pub(super) fn new(core: SocketAddr, agents: usize) -> Self {
+        Self { core, pool: Pool::default(), tally: Tally::new(agents) }
+    }
+}
+
+/// One agent with its place among the others.
+#[derive(Debug)]
+pub(super) struct Member {
+    agent: Agent,
+    place: usize,
+    ground: Arc<Ground>,
+    /// When the next state is due.
+    state_due: Instant,
+    /// When reports are sent again that the core said nothing about.
+    report_again: Instant,
+}
+
+/// Why a connection ended, by a word to count by.
+#[derive(Debug)]
+enum End {
+    Lost(String),
+    ComeBack(Duration, String),
+    /// The core said what no core may say.
+    Fault(String),
+}
+
+impl From<Status> for End {
+    fn from(status: Status) -> Self {
+        Self::Lost(format!("{:?}", status.code()))
+    }
+}
+
+type Client = SiteSyncClient<Channel>;
+
+impl Member {
+    pub(super) fn new(agent: Agent, place: usize, ground: Arc<Ground>) -> Self {
+        let now = Instant::now();
+        Self { agent, place, ground, state_due: now, report_again: now + HEARTBEAT }
+    }
+
+    /// Runs until it is to leave; `after` this time.
+    pub(super) async fn run(mut self, after: Duration, leave: CancellationToken) -> Self {
+        let life = async {
+            sleep(after).await;
+            let now = Instant::now();
+            self.ground.tally.mark(self.place, |mark| mark.arrived = Some(now));
+            self.state_due = now + SETTLE;
+            self.keep_up().await;
+        };
+        leave.run_until_cancelled(life).await;
+        self.agent.handle_link_down();
+        self
+    }
+
+    async fn keep_up(&mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let end = self.connect(&mut backoff).await;
+            self.agent.handle_link_down();
+            let pause = match &end {
+                End::ComeBack(pause, _) => backoff.spread(*pause, rand::random()),
+                End::Lost(_) | End::Fault(_) => backoff.next_pause(rand::random()),
+            };
+            self.count(end);
+            sleep(pause).await;
+        }
+    }
+
+    fn count(&self, end: End) {
+        let mut counts = self.ground.tally.count();
+        match end {
+            End::Lost(what) => *counts.lost.entry(what).or_default() += 1,
+            End::ComeBack(_, reason) => *counts.come_back.entry(reason).or_default() += 1,
+            End::Fault(what) if counts.faults.len() < 10 => counts.faults.push(what),
+            End::Fault(_) => {}
+        }
+    }
+
+    async fn connect(&mut self, backoff: &mut Backoff) -> End {
+        let Ok(mut client) = self.open().await else { return End::Lost("no connection".to_owned()) };
+        let (requests, queue) = mpsc::channel(REQUESTS);
+        let hello = self.agent.hello();
+        let opened = async {
+            requests.send(hello).await.map_err(|_| End::Lost("closed".to_owned()))?;
+            let mut stream = client.sync(ReceiverStream::new(queue)).await?.into_inner();
+            let first = stream.message().await?;
+            Ok::<_, End>((stream, first))
+        };
+        let (mut stream, first) = match timeout(CALL_DEADLINE, opened).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(end)) => return end,
+            Err(_) => return End::Lost("silence".to_owned()),
+        };
+        self.ground.tally.count().greeted += 1;
+        if let Err(end) = self.hear(first, &requests, backoff).await {
+            return end;
+        }
+        self.converse(&requests, &mut stream, backoff).await
+    }
+
+    async fn open(&self) -> Result<Client, tonic::transport::Error> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.ground.core))?
+            .connect_timeout(CONNECT_DEADLINE)
+            .http2_keep_alive_interval(KEEPALIVE.0)
+            .keep_alive_timeout(KEEPALIVE.1)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .tcp_nodelay(true);
+        let client = SiteSyncClient::new(endpoint.connect().await?);
+        Ok(client.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    /// Takes what the core says, and says what waits, until the stream ends.
+    async fn converse(
+        &mut self,
+        requests: &mpsc::Sender<SyncRequest>,
+        stream: &mut Streaming<SyncResponse>,
+        backoff: &mut Backoff,
+    ) -> End {
+        loop {
+            if let Some(reports) = self.agent.poll_reports() {
+                self.report_again = Instant::now() + CALL_DEADLINE;
+                if requests.send(reports).await.is_err() {
+                    return End::Lost("closed".to_owned());
+                }
+            }
+            let due = self.state_due.min(self.report_again);
+            tokio::select! {
+                heard = stream.message() => {
+                    let outcome = match heard {
+                        Ok(message) => self.hear(message, requests, backoff).await,
+                        Err(status) => Err(status.into()),
+                    };
+                    if let Err(end) = outcome {
+                        return end;
+                    }
+                }
+                () = sleep_until(due.into()) => self.handle_due(Instant::now()),
+            }
+        }
+    }
+
+    /// All reports are with the core. A state that is due soon belongs to what was just applied.
+    fn handle_kept(&mut self, now: Instant) {
+        self.report_again = now + HEARTBEAT;
+        if !self.agent.has_reports() && self.state_due > now + SETTLE {
+            self.ground.tally.mark(self.place, |mark| mark.reported = Some(now));
+        }
+    }
+
+    fn handle_due(&mut self, now: Instant) {
+        if self.state_due <= now {
+            self.agent.handle_state_due();
+            self.state_due = now + HEARTBEAT;
+        }
+        if self.report_again <= now {
+            self.report_again = now + HEARTBEAT;
+            if self.agent.has_reports() {
+                self.ground.tally.count().reports_lost += 1;
+                self.agent.handle_report_again();
+            }
+        }
+    }
+
+    async fn hear(
+        &mut self,
+        response: Option<SyncResponse>,
+        requests: &mpsc::Sender<SyncRequest>,
+        backoff: &mut Backoff,
+    ) -> Result<(), End> {
+        let Some(response) = response else { return Err(End::Lost("hung up".to_owned())) };
+        let heard = self.agent.handle_response(response, &self.ground.pool);
+        let now = Instant::now();
+        let answer = match heard.map_err(|error| End::Fault(format!("{error:#}")))? {
+            Heard::ComeBack(pause, reason) => return Err(End::ComeBack(pause, reason)),
+            Heard::Nothing => None,
+            Heard::Kept => {
+                self.handle_kept(now);
+                None
+            }
+            Heard::NotKept(pause) => {
+                self.report_again = now + backoff.spread(pause, rand::random());
+                None
+            }
+            Heard::Current => {
+                self.ground.tally.mark(self.place, |mark| mark.current = Some(now));
+                None
+            }
+            Heard::Say(request) => Some(request),
+            Heard::Runs(request) => {
+                (self.state_due, self.report_again) = (now + HEARTBEAT, now + CALL_DEADLINE);
+                let revision = self.agent.revision().into();
+                self.ground.tally.mark(self.place, |mark| {
+                    (mark.current, mark.revision, mark.reported) = (Some(now), revision, None);
+                });
+                Some(request)
+            }
+        };
+        backoff.handle_success();
+        match answer {
+            Some(request) => requests.send(request).await.map_err(|_| End::Lost("closed".to_owned())),
+            None => Ok(()),
+        }
+    }
+}
