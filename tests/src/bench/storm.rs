@@ -70,7 +70,7 @@ async fn restarts(fleet: &mut Fleet, sites: usize) -> Result<Vec<Row>> {
     let start = Instant::now();
     fleet.core.start().await?;
     let killed = fleet.storm(seen, &Goal::Current, start).await?;
-    let curves = ["reconnect storm, nothing changed, s", "the same, processor of the core, s"];
+    let curves = ["reconnect storm, nothing changed, s", "reconnect storm, nothing changed, s of processor"];
     let mut rows = stopped.rows("core restarted, nothing changed", sites);
     rows.extend(killed.points("core killed and restarted, nothing changed", sites, curves));
     Ok(rows)
@@ -90,10 +90,10 @@ async fn changes(fleet: &mut Fleet, sites: usize) -> Result<Vec<Row>> {
     fleet.core.notify().await?;
     let connected = fleet.storm(seen, &Goal::Reported(revision), start).await?;
     let curves =
-        ["reconnect storm, one route changed, s", "the same with one route, processor of the core, s"];
+        ["reconnect storm, one route changed, s", "reconnect storm, one route changed, s of processor"];
     let what = "core killed and restarted, one route changed, applied and reported";
     let mut rows = away.points(what, sites, curves);
-    let curves = ["one route pushed to all, s", "one route pushed to all, processor of the core, s"];
+    let curves = ["one route pushed to all, s", "one route pushed to all, s of processor"];
     let what = "one route pushed to connected agents, applied and reported";
     rows.extend(connected.points(what, sites, curves));
     Ok(rows)
