@@ -1,7 +1,7 @@
 //! Who calls → Envoy's principals: matches of the URI in the caller's certificate.
 //!
 //! Only a URI name counts, and only of a certificate that was validated. Envoy's `authenticated` principal would take a
-//! DNS name too, and the name constraint of a site's CA binds URIs: a site could name another one in a DNS name.
+//! DNS name too: whom a peer is taken for would hang on every authority excluding those.
 //! A TLS session that is resumed counts as not validated, so whoever calls with one is refused: listeners that ask for
 //! certificates must not resume sessions.
 
