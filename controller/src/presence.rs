@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use skerry_core::id::{SiteId, Timestamp};
@@ -24,6 +25,8 @@ struct Line {
     wake: Notify,
     /// A newer stream of the same site took its place.
     is_replaced: AtomicBool,
+    /// Nothing was heard over it for too long.
+    is_silent: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ struct Contact {
     last_seen: Timestamp,
     /// `last_seen` was not handed out by `take_seen` yet.
     is_new: bool,
+    /// How long its stream has been silent, as far as it was counted.
+    silent_for: Duration,
 }
 
 /// When a site was heard from, and whether it is there.
@@ -69,6 +74,8 @@ pub enum Wake {
     Published,
     /// A newer stream of its site took its place: it is to end.
     Replaced,
+    /// Nothing was heard of its site for too long: it hangs half-open, and is to end.
+    Silent,
 }
 
 /// A registered stream; the site is no longer connected when it is dropped.
@@ -147,6 +154,23 @@ impl Presence {
         })
     }
 
+    /// Ends the streams that were silent for too long: their agents are gone, or hang at another connection. To be
+    /// called before `take_seen`, each time so long after the time before. Counts what has passed, and does not
+    /// compare times: a clock that jumps ends nothing.
+    pub fn end_silent(&self, passed: Duration) {
+        for shard in &self.0 {
+            for contact in shard.lock().values_mut() {
+                contact.silent_for =
+                    if contact.is_new { Duration::ZERO } else { contact.silent_for + passed };
+                let allowed = contact.claims.holder().unwrap_or_default().by.absence();
+                if let Some(line) = contact.line.as_ref().filter(|_| contact.silent_for > allowed) {
+                    line.is_silent.store(true, Ordering::Release);
+                    line.wake.notify_one();
+                }
+            }
+        }
+    }
+
     /// Returns the sites that were heard from since the last call, to be stored.
     pub fn take_seen(&self) -> Vec<(SiteId, Timestamp)> {
         let mut taken = Vec::new();
@@ -181,7 +205,11 @@ impl Connection {
     /// Waits until there is something to look at.
     pub async fn woken(&self) -> Wake {
         self.line.wake.notified().await;
-        if self.line.is_replaced.load(Ordering::Acquire) { Wake::Replaced } else { Wake::Published }
+        match () {
+            () if self.line.is_replaced.load(Ordering::Acquire) => Wake::Replaced,
+            () if self.line.is_silent.load(Ordering::Acquire) => Wake::Silent,
+            () => Wake::Published,
+        }
     }
 
     /// Notes that the site was heard from.

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use skerry_core::bundle::{Contents, EncodedFragment};
+use prost::Message as _;
+use skerry_core::bundle::{Contents, EncodedFragment, FragmentKey, v1};
 use skerry_core::diagnostic::Diagnostics;
 use skerry_core::id::{Digest, DigestPrefix, Epoch, Generation, Revision, SiteId, Timestamp};
 use skerry_core::index::Compiled;
 use skerry_core::ledger::{self, Row, Rows, Terms};
+use skerry_core::pace::Pace;
 use skerry_proto::codec::compress_fragment;
 use skerry_proto::codec::list::Step;
 use tokio::sync::watch;
@@ -179,6 +181,12 @@ impl Published {
         self.shown.load().entry(site)
     }
 
+    /// Returns how a site treats its link; the default as long as nothing was compiled.
+    pub fn pace(&self, site: &SiteId) -> Pace {
+        let settings = self.entry(site).and_then(|entry| entry.settings());
+        settings.map_or_else(Pace::default, |settings| Pace::of_settings(&settings))
+    }
+
     /// Lists the sites that are shown, in order.
     pub fn sites(&self) -> Vec<SiteId> {
         self.shown.load().rows.sites().cloned().collect()
@@ -231,6 +239,18 @@ impl Published {
             encoded.into()
         };
         self.encoded.get(fragment.id, encode, |encoded| encoded.len())
+    }
+}
+
+impl Entry {
+    /// Reads the site's settings; `None` as long as nothing was compiled since the core started.
+    pub fn settings(&self) -> Option<v1::Settings> {
+        let mut fragments = self.contents.iter().flat_map(|contents| &contents.fragments);
+        let settings = fragments.rfind(|fragment| fragment.key == FragmentKey::Settings)?;
+        match v1::Fragment::decode(&*settings.bytes).ok()?.kind? {
+            v1::fragment::Kind::Settings(settings) => Some(settings),
+            v1::fragment::Kind::Service(_) => None,
+        }
     }
 }
 

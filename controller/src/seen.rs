@@ -1,4 +1,5 @@
-//! Stores when sites were last heard from, all of them in one write now and then.
+//! Looks now and then at when sites were last heard from: ends the streams of those that are silent for too long,
+//! and stores the rest, all of them in one write.
 //!
 //! What a crash loses is at most one interval, and what is shown then is older than the truth, never newer.
 
@@ -23,6 +24,7 @@ pub async fn run<S: StateStore>(
 ) -> Result<()> {
     loop {
         let is_over = cancel.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none();
+        presence.end_silent(INTERVAL);
         let (seen, store) = (presence.take_seen(), Arc::clone(&store));
         if !seen.is_empty() {
             let kept = tokio::task::spawn_blocking(move || store.keep_seen(&seen)).await?;

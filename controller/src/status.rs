@@ -7,12 +7,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use prost::Message as _;
-use skerry_core::bundle::{FragmentKey, v1};
 use skerry_core::diagnostic::{Diagnostic, Severity};
 use skerry_core::id::{SiteId, Timestamp};
+use skerry_core::pace::Pace;
 use skerry_core::selector::Labels;
 use skerry_proto::diagnostic::to_wire;
-use skerry_proto::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_BYTES};
+use skerry_proto::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_BYTES, REPORT_SLACK_SECONDS};
 use skerry_proto::v1::{Diagnostic as WireDiagnostic, EventRow, FragmentRow, SiteSummary, SourceStatus};
 
 use crate::presence::Seen;
@@ -86,14 +86,11 @@ pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> Sit
     summary
 }
 
-/// What the site's settings say; 0 as long as nothing was compiled since the core started.
+/// What the site's settings say, and never less than its uplink lets it be silent; 0 as long as nothing was
+/// compiled since the core started.
 fn stale_after_seconds(entry: &Entry) -> u32 {
-    let mut fragments = entry.contents.iter().flat_map(|contents| &contents.fragments);
-    let settings = fragments.find(|fragment| fragment.key == FragmentKey::Settings);
-    match settings.and_then(|fragment| v1::Fragment::decode(&*fragment.bytes).ok()?.kind) {
-        Some(v1::fragment::Kind::Settings(settings)) => settings.stale_after_seconds,
-        Some(v1::fragment::Kind::Service(_)) | None => 0,
-    }
+    let Some(settings) = entry.settings() else { return 0 };
+    settings.stale_after_seconds.max(Pace::of_settings(&settings).report_seconds + REPORT_SLACK_SECONDS)
 }
 
 /// Describes the source. Without a world nothing was compiled since the core started.

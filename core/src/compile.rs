@@ -8,6 +8,7 @@ use crate::bundle::{EncodedFragment, MAX_FRAGMENT_BYTES, v1};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::form::Input;
 use crate::id::{NamespacedName, ObjectKey};
+use crate::pace::Pace;
 use crate::policy::authorization_policy::Access;
 use crate::policy::mesh::DEFAULT_MAX_REMOVAL_PERCENT;
 use crate::policy::{AuthorizationPolicy, HttpRoute, Mesh, Service, TrafficPolicy, site::DataPlane};
@@ -123,7 +124,7 @@ fn encode_bounded(
 }
 
 /// Compiles what holds for a whole site.
-pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane) -> EncodedFragment {
+pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane, pace: Pace) -> EncodedFragment {
     EncodedFragment::settings(v1::Settings {
         trust_domain: mesh.trust_domain.clone(),
         supervision: data_plane.supervision.into(),
@@ -135,5 +136,6 @@ pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane) -> EncodedFragment 
             percent => percent.into(),
         },
         deny_by_default: mesh.default_access == Access::Deny,
+        link: pace.to_settings(),
     })
 }

@@ -255,7 +255,7 @@ impl Index {
     fn apply_site(&mut self, key: ObjectKey, site: &SiteId, next: Option<Aged>) {
         match next.as_ref().map(|next| (&*next.object, &next.object.spec)) {
             Some((object, Spec::Site(spec))) => {
-                self.classes.set_site(site, &object.labels, &spec.data_plane);
+                self.classes.set_site(site, &object.labels, spec);
             }
             _ => self.classes.remove_site(site),
         }

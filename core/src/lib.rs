@@ -15,6 +15,7 @@ pub mod id;
 pub mod index;
 pub mod ledger;
 pub mod overrides;
+pub mod pace;
 pub mod policy;
 pub mod provenance;
 pub mod removal;

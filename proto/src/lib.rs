@@ -26,5 +26,9 @@ pub mod r#gen {
     pub mod v1;
 }
 
+/// How the core says beside an error when to try again: metadata of the answer, milliseconds (gRFC A6, server
+/// pushback).
+pub const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
+
 /// The messages of `skerry.sync.v1`.
 pub use r#gen::v1;

@@ -55,6 +55,7 @@ pub const MAX_DETAIL_BYTES: usize = 1 << 10;
 
 /// How often a site says something at least, while it has a link: seconds. A site that is silent for longer, and
 /// [`REPORT_SLACK_SECONDS`], is not well.
+/// A site whose uplink is metered takes longer: see [`skerry_core::pace`].
 pub const REPORT_INTERVAL_SECONDS: u32 = 300;
 
 /// How late a report may be: two tries of 20 s over a link that is bad.

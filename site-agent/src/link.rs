@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skerry_core::id::{Digest, SiteId};
-use skerry_proto::limits::{BOOT_BYTES, MAX_MESSAGE_BYTES, PROTOCOL};
-use skerry_proto::v1::site_sync_client::SiteSyncClient;
+use skerry_core::pace::Pace;
+use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
 use skerry_proto::v1::{Chunk, Hello, Need, Offer};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint, Uri};
 use tracing::info;
 
 use crate::args::LinkMode;
@@ -21,32 +20,25 @@ use crate::mailbox;
 use crate::store::Store;
 
 pub mod backoff;
+mod dial;
 mod early;
 mod events;
+mod failure;
 mod pull;
 mod reports;
 mod spool;
 mod stream;
 
 use backoff::Backoff;
+use dial::{Client, dial};
 use events::Alarm;
-
-/// How long a TCP and HTTP/2 connection may take to come up.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the core may take to answer a call, or to say the first word on a stream.
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
 
-/// A ping after so long without a word, and how long its answer may take: a dead connection is
-/// noticed in 80 s, at 60 B a minute.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
-
-/// How many bytes of chunks the core may send before they are taken, on a stream and on its connection: the default of
-/// HTTP/2, so nothing is said of it (RFC 9113 §6.9.2). A link of 0.7 s round trip carries 90 kB/s with it.
-const WINDOW: u32 = 65_535;
-
-/// What requests say whom they are for. The connection says it already, and an address has some 20 bytes.
-const ORIGIN: &str = "http://core";
+/// How long a connection goes on after a bundle has given the link another pace: what was said of that bundle goes
+/// first.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How many commands wait for the link: `site` sends one for an offer or a batch of fragments.
 pub(crate) const COMMANDS: usize = 64;
@@ -82,7 +74,7 @@ pub(crate) enum Command {
     Restart(Duration),
 }
 
-/// What the site runs, for the hello.
+/// What the site runs, for the hello and for the connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// Digest of its manifest.
@@ -91,6 +83,8 @@ pub(crate) struct Identity {
     pub(crate) list: Option<Digest>,
     /// Digest of the manifest that it refused last.
     pub(crate) refused: Option<Digest>,
+    /// How it treats its link.
+    pub(crate) pace: Pace,
 }
 
 /// What the link works with.
@@ -132,12 +126,6 @@ enum End {
     Closed,
 }
 
-impl From<tonic::Status> for End {
-    fn from(status: tonic::Status) -> Self {
-        Self::Lost(format!("{}: {}", status.code(), status.message()))
-    }
-}
-
 /// Whether a link event ends a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rest {
@@ -146,8 +134,6 @@ enum Rest {
     /// It does not: somebody asked for the whole of it.
     Sound,
 }
-
-type Client = SiteSyncClient<Channel>;
 
 impl Link {
     /// Keeps the link up until the process ends.
@@ -178,41 +164,32 @@ impl Link {
     }
 
     async fn connect(&mut self, backoff: &mut Backoff, alarm: &mut Alarm) -> End {
-        let client = match self.open(alarm).await {
+        let pace = self.identity.borrow().pace;
+        let client = match self.open(pace, alarm).await {
             Ok(client) => client,
-            Err(error) => return End::Lost(with_causes(&error)),
+            Err(words) => return End::Lost(words),
         };
         while self.commands.try_recv().is_ok() {}
+        let identity = self.identity.clone();
         match self.mode {
-            LinkMode::Stream => self.stream(client, backoff).await,
+            LinkMode::Stream => tokio::select! {
+                end = self.stream(client, backoff) => end,
+                end = pace_changes(identity, pace) => end,
+            },
             LinkMode::Pull => self.pull(client, backoff).await,
         }
     }
 
     /// Dials; begins anew when a link comes up meanwhile, since the kernel asks a far end that it could not
     /// reach at longer and longer intervals.
-    async fn open(&self, alarm: &mut Alarm) -> Result<Client, tonic::transport::Error> {
+    async fn open(&self, pace: Pace, alarm: &mut Alarm) -> Result<Client, String> {
         loop {
             alarm.handle_try();
             tokio::select! {
-                opened = self.dial() => return opened,
+                opened = dial(&self.core, pace) => return opened,
                 () = alarm.due() => info!("a link came up: dials anew"),
             }
         }
-    }
-
-    async fn dial(&self) -> Result<Client, tonic::transport::Error> {
-        let endpoint = Endpoint::from_shared(self.core.clone())?
-            .origin(Uri::from_static(ORIGIN))
-            .connect_timeout(CONNECT_DEADLINE)
-            .http2_keep_alive_interval(KEEPALIVE.0)
-            .keep_alive_timeout(KEEPALIVE.1)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
-            .tcp_nodelay(true);
-        let client = SiteSyncClient::new(endpoint.connect().await?);
-        Ok(client.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
     }
 
     /// Waits; what `site` says meanwhile goes nowhere, and it says it again after the next hello.
@@ -231,7 +208,7 @@ impl Link {
     fn hello(&mut self) -> Hello {
         // A store that cannot be read says so elsewhere; the core learns of the floor another time.
         let floor = self.store.floors().ok().and_then(|floors| floors.floor);
-        let Identity { manifest, list, refused } = *self.identity.borrow();
+        let Identity { manifest, list, refused, .. } = *self.identity.borrow();
         let bytes = |digest: Option<Digest>| {
             digest.map(|digest| digest.prefix().as_bytes().to_vec()).unwrap_or_default()
         };
@@ -263,13 +240,13 @@ fn retry_after(seconds: u32, reason: &str) -> End {
     )
 }
 
-/// An error with its causes: tonic says "transport error" and hides the rest.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        words = format!("{words}: {inner}");
-        cause = inner.source();
+/// Waits until the bundle that runs gives the link another pace than its connection has.
+async fn pace_changes(mut identity: watch::Receiver<Identity>, pace: Pace) -> End {
+    while identity.wait_for(|identity| identity.pace != pace).await.is_ok() {
+        tokio::time::sleep(LAST_WORDS).await;
+        if identity.borrow().pace != pace {
+            return End::Pause(Duration::ZERO, "the link has another pace from now on".to_owned());
+        }
     }
-    words
+    End::Closed
 }

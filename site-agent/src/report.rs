@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use prost::Message as _;
 use skerry_core::bundle::v1::Manifest;
-use skerry_proto::limits::{MAX_DETAIL_BYTES, MAX_PROXIES, MAX_REPORT_BYTES, REPORT_INTERVAL_SECONDS};
+use skerry_core::pace::Pace;
+use skerry_proto::limits::{MAX_DETAIL_BYTES, MAX_PROXIES, MAX_REPORT_BYTES};
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{Report, SiteEvent, SiteState, report};
 
@@ -13,18 +14,26 @@ use crate::clock::Now;
 /// How long to wait for more changes: an apply makes several within a few milliseconds.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// How often a connected site says that nothing changed.
-const HEARTBEAT: Duration = Duration::from_secs(REPORT_INTERVAL_SECONDS as u64);
-
 /// Decides when a state is due.
 #[derive(Debug, Default)]
 pub(crate) struct Reporter {
     last: Option<(Now, SiteState)>,
     due: Option<Now>,
     connected: bool,
+    /// Says how often a connected site says that nothing changed.
+    pace: Pace,
 }
 
 impl Reporter {
+    /// Takes the pace of the bundle that runs.
+    pub(crate) fn handle_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    fn heartbeat(&self) -> Duration {
+        Duration::from_secs(self.pace.report_seconds.into())
+    }
+
     /// Something changed, perhaps.
     pub(crate) fn handle_change(&mut self, now: Now) {
         self.due.get_or_insert(now + SETTLE);
@@ -38,7 +47,7 @@ impl Reporter {
 
     /// Returns when `poll_state` is to be asked.
     pub(crate) fn poll_timeout(&self) -> Option<Now> {
-        let heartbeat = self.last.as_ref().filter(|_| self.connected).map(|(at, _)| *at + HEARTBEAT);
+        let heartbeat = self.last.as_ref().filter(|_| self.connected).map(|(at, _)| *at + self.heartbeat());
         [self.due, heartbeat].into_iter().flatten().min()
     }
 
@@ -49,7 +58,7 @@ impl Reporter {
         }
         self.due = None;
         let state = bound(state());
-        let is_old = |at: Now| self.connected && now >= at + HEARTBEAT;
+        let is_old = |at: Now| self.connected && now >= at + self.heartbeat();
         if self.last.as_ref().is_some_and(|(at, last)| *last == state && !is_old(*at)) {
             return None;
         }
@@ -108,7 +117,10 @@ pub(crate) fn of_event(kind: Kind, manifest: &Manifest, detail: &str, observed_a
 
 #[cfg(test)]
 mod tests {
-    use skerry_proto::v1::ProxyState;
+    use skerry_core::pace::REPORT_BYTES;
+    use skerry_core::policy::site::{Uplink, UplinkClass};
+    use skerry_proto::codec::reports::Context;
+    use skerry_proto::v1::{ProxyState, Reports};
 
     use super::*;
 
@@ -140,14 +152,67 @@ mod tests {
     #[test]
     fn a_connected_site_says_now_and_then_that_nothing_changed() {
         let mut reporter = Reporter::default();
+        let heartbeat = reporter.heartbeat();
         reporter.handle_link(Now::ZERO, true);
         reporter.poll_state(SECOND, || state(1));
-        assert_eq!(reporter.poll_timeout(), Some(SECOND + HEARTBEAT));
-        assert_eq!(reporter.poll_state(SECOND + HEARTBEAT, || state(1)), Some(state(1)));
+        assert_eq!(reporter.poll_timeout(), Some(SECOND + heartbeat));
+        assert_eq!(reporter.poll_state(SECOND + heartbeat, || state(1)), Some(state(1)));
 
         reporter.handle_link(SECOND, false);
-        reporter.poll_state(2 * HEARTBEAT, || state(1));
+        reporter.poll_state(2 * heartbeat, || state(1));
         assert_eq!(reporter.poll_timeout(), None);
+    }
+
+    /// Says how many reports of which nothing changed a connected site makes in a day.
+    fn reports_a_day(uplink: &Uplink) -> u64 {
+        let mut reporter = Reporter::default();
+        reporter.handle_pace(Pace::of(uplink));
+        reporter.handle_link(Now::ZERO, true);
+        let mut made = 0;
+        while let Some(at) = reporter.poll_timeout().filter(|at| *at < 86_400 * SECOND) {
+            made += u64::from(reporter.poll_state(at, || state(1)).is_some());
+        }
+        made
+    }
+
+    #[test]
+    fn a_metered_site_says_less_often_that_nothing_changed() {
+        let uplink = |class, bytes_per_day| Uplink { class, bytes_per_day };
+        assert_eq!(reports_a_day(&uplink(UplinkClass::Broadband, None)), 288);
+        assert_eq!(reports_a_day(&uplink(UplinkClass::Metered, None)), 48);
+        let budget = 1_000_000;
+        assert!(reports_a_day(&uplink(UplinkClass::Satellite, Some(budget))) * REPORT_BYTES <= budget / 50);
+    }
+
+    #[test]
+    fn a_report_of_which_nothing_changed_costs_what_the_budget_of_a_link_counts_with() {
+        let proxy = ProxyState {
+            workload: "shop/checkout-7f9c4d-abcde".into(),
+            phase: 3,
+            config_hash: vec![7; 8],
+            ..Default::default()
+        };
+        let state = SiteState {
+            manifest: vec![1; 32],
+            epoch: 1,
+            generation: 1 << 20,
+            revision: format!("main@sha1:{}", "f".repeat(40)),
+            proxies: vec![proxy; 2],
+            agent_version: "0.1.0".into(),
+            workloads: 2,
+            ..Default::default()
+        };
+        let mut context = Context::default();
+        let mut pack = |minute: u64| {
+            let sent_at_ms = 1_700_000_000_000 + minute * 60_000;
+            let reports = vec![Report { seq: minute, ..of_state(state.clone(), sent_at_ms) }];
+            context.pack(&Reports { sent_at_ms, reports }, None).unwrap().len() as u64
+        };
+        let (first, next) = (pack(1), pack(2));
+        assert!(next < first / 2, "{next} of {first}");
+        // Beside it: frames and messages, the acknowledgement 20 B, and 2 packets of TCP and TLS with one's acknowledgement.
+        let bytes = next + 40 + 20 + 2 * (52 + 22) + 52;
+        assert!(bytes <= REPORT_BYTES, "{bytes}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use skerry_core::bundle::{Bundle, v1};
 use skerry_core::id::{NamespacedName, SiteId};
+use skerry_core::pace::Pace;
 use skerry_core::workload::Workload;
 use skerry_proto::v1::Report;
 use skerry_proto::v1::site_event::Kind;
@@ -263,12 +264,15 @@ impl Site {
         }
     }
 
-    fn publish_identity(&self) {
-        let slot = self.current.as_ref().map(|held| &held.slot);
+    fn publish_identity(&mut self) {
+        let current = self.current.as_ref();
+        let pace = current.map(|held| Pace::of_settings(&held.bundle.settings)).unwrap_or_default();
+        self.reporter.handle_pace(pace);
         self.out.identity.send_replace(link::Identity {
-            manifest: slot.map(Slot::digest),
-            list: slot.map(Slot::list_digest),
+            manifest: current.map(|held| held.slot.digest()),
+            list: current.map(|held| held.slot.list_digest()),
             refused: self.refused.as_ref().map(|refused| refused.digest),
+            pace,
         });
     }
 

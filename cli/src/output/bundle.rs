@@ -14,6 +14,15 @@ pub fn settings(settings: &v1::Settings) -> Value {
         ("outboundCidr", text(&settings.outbound_cidr)),
         ("staleAfterSeconds", number(settings.stale_after_seconds)),
         ("denyByDefault", if settings.deny_by_default { json!(true) } else { Value::Null }),
+        ("link", settings.link.as_ref().map_or(Value::Null, link)),
+    ])
+}
+
+fn link(link: &v1::Link) -> Value {
+    object([
+        ("keepaliveSeconds", json!(link.keepalive_seconds)),
+        ("keepaliveTimeoutSeconds", json!(link.keepalive_timeout_seconds)),
+        ("reportSeconds", json!(link.report_seconds)),
     ])
 }
 

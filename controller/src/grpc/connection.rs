@@ -32,9 +32,10 @@ const STREAMS: u32 = 16;
 /// How many bytes of a stream's answer wait for the socket: the longest chunk comes in two parts.
 const SEND_BUFFER: usize = 128 << 10;
 
-/// How often an idle connection is asked whether it lives: a ping, its answer and their TCP
-/// acknowledgements are some 250 B, so 36 kB a day. The agent asks more often where its link is cheap.
-const KEEPALIVE: Duration = Duration::from_secs(600);
+/// How often an idle connection is asked whether it lives: 12 times 250 B a day. A site asks for itself, as often as
+/// its uplink allows, and the stream of one that is silent for too long is ended; this is for people and for what only
+/// pulls.
+const KEEPALIVE: Duration = Duration::from_secs(7_200);
 
 /// How long it may take to answer; a satellite link with a full queue takes seconds.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);

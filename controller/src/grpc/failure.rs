@@ -1,13 +1,24 @@
 //! The one place where a `tonic::Status` is made.
 
 use skerry_core::id::InvalidId;
+use skerry_proto::RETRY_PUSHBACK;
 use tonic::Status;
+use tonic::metadata::MetadataValue;
 use tracing::error;
 
-use crate::session::Refusal;
+use crate::session::{Refusal, STARTING_RETRY, UNKNOWN_SITE_RETRY};
 use crate::source::NotConfirmed;
 use crate::store::StoreError;
 use crate::writer::NotKept;
+
+/// When an agent may come back that cannot be talked to: seconds. Somebody has to put another one in its place.
+const REFUSED_RETRY: u32 = 300;
+
+/// When to try again what the store did not take: seconds. A full disk is seldom made free sooner.
+const STORE_RETRY: u32 = 10;
+
+/// When reports may come again for which there was no place: seconds. The writer keeps thousands in one.
+const REPORTS_RETRY: u32 = 2;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -36,32 +47,60 @@ pub(super) enum Failure {
     Stopping,
 }
 
+impl Failure {
+    /// When to try again: seconds; `None` where that changes nothing.
+    fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Refused(_) => Some(REFUSED_RETRY),
+            Self::UnknownSite(_) => Some(UNKNOWN_SITE_RETRY),
+            Self::Store(_) => Some(STORE_RETRY),
+            Self::TooManyReports => Some(REPORTS_RETRY),
+            Self::Starting | Self::Stopping => Some(STARTING_RETRY),
+            Self::InvalidId(_)
+            | Self::Invalid(_)
+            | Self::NotFound(_)
+            | Self::NotConfirmed(_)
+            | Self::Silent => None,
+        }
+    }
+}
+
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused(refusal @ (Refusal::OldProtocol { .. } | Refusal::OldSchema { .. })) => {
-                Self::failed_precondition(refusal.to_string())
-            }
-            Failure::Refused(refusal) => Self::invalid_argument(refusal.to_string()),
-            Failure::InvalidId(error) => Self::invalid_argument(error.to_string()),
-            Failure::Invalid(message) => Self::invalid_argument(message),
-            Failure::NotFound(message) => Self::not_found(message),
-            Failure::UnknownSite(site) => {
-                Self::failed_precondition(format!("site {site} is not in the policy repository"))
-            }
-            Failure::Starting => Self::unavailable("the core has not read its policy source yet"),
-            Failure::Store(error) => {
-                error!(%error, help = error.help(), "a request fails");
-                Self::unavailable(error.to_string())
-            }
-            Failure::NotConfirmed(why @ NotConfirmed::Stopping) => Self::unavailable(why.to_string()),
-            Failure::NotConfirmed(why) => Self::failed_precondition(why.to_string()),
-            Failure::Silent => Self::deadline_exceeded("no hello came"),
-            Failure::TooManyReports => Self::resource_exhausted(
-                "too many reports wait to be written: keep these and come back later",
-            ),
-            Failure::Stopping => Self::unavailable("the core is stopping"),
+        let retry_after = failure.retry_after();
+        let mut status = to_status(failure);
+        if let Some(seconds) = retry_after {
+            let milliseconds = MetadataValue::from(u64::from(seconds) * 1000);
+            status.metadata_mut().insert(RETRY_PUSHBACK, milliseconds);
         }
+        status
+    }
+}
+
+fn to_status(failure: Failure) -> Status {
+    match failure {
+        Failure::Refused(refusal @ (Refusal::OldProtocol { .. } | Refusal::OldSchema { .. })) => {
+            Status::failed_precondition(refusal.to_string())
+        }
+        Failure::Refused(refusal) => Status::invalid_argument(refusal.to_string()),
+        Failure::InvalidId(error) => Status::invalid_argument(error.to_string()),
+        Failure::Invalid(message) => Status::invalid_argument(message),
+        Failure::NotFound(message) => Status::not_found(message),
+        Failure::UnknownSite(site) => {
+            Status::failed_precondition(format!("site {site} is not in the policy repository"))
+        }
+        Failure::Starting => Status::unavailable("the core has not read its policy source yet"),
+        Failure::Store(error) => {
+            error!(%error, help = error.help(), "a request fails");
+            Status::unavailable(error.to_string())
+        }
+        Failure::NotConfirmed(why @ NotConfirmed::Stopping) => Status::unavailable(why.to_string()),
+        Failure::NotConfirmed(why) => Status::failed_precondition(why.to_string()),
+        Failure::Silent => Status::deadline_exceeded("no hello came"),
+        Failure::TooManyReports => {
+            Status::resource_exhausted("too many reports wait to be written: keep these and come back later")
+        }
+        Failure::Stopping => Status::unavailable("the core is stopping"),
     }
 }
 
@@ -90,5 +129,27 @@ impl From<NotKept> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Invariant 9: the core says when to come back, also where an answer is an error.
+    #[test]
+    fn invariant_9_who_is_sent_away_is_told_when_to_come_back() {
+        for (failure, expected) in [
+            (Failure::TooManyReports, Some("2000")),
+            (Failure::Stopping, Some("1000")),
+            (Failure::Refused(Refusal::OldProtocol { protocol: 0 }), Some("300000")),
+            (Failure::UnknownSite("s9".to_owned()), Some("30000")),
+            (Failure::NotFound("s9".to_owned()), None),
+        ] {
+            let words = format!("{failure:?}");
+            let status = Status::from(failure);
+            let pushback = status.metadata().get(RETRY_PUSHBACK).map(|value| value.to_str().unwrap());
+            assert_eq!(pushback, expected, "{words}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skerry_core::id::{Digest, Epoch, Generation, SiteId, Timestamp};
+use skerry_core::pace::Pace;
 use skerry_proto::v1::site_sync_server::SiteSync;
 use skerry_proto::v1::{
     Hello, PullRequest, PullResponse, ReportRequest, ReportResponse, RetryAfter, SyncRequest,
@@ -52,8 +53,8 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
             Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
         };
         core.await_source(&hello).await?;
-        let greeted =
-            greet(&hello, claimant(&hello, peer), &core.published, &core.presence, core.clock.now());
+        let by = claimant(&hello, peer, &core.published);
+        let greeted = greet(&hello, by, &core.published, &core.presence, core.clock.now());
         let (mut session, connection) = greeted.map_err(Failure::from)?;
         let Some(connection) = connection else {
             return Ok(Response::new(stream::once(session.poll_response(&core.published, 0))));
@@ -78,7 +79,8 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         if let Some(hello) = request.hello
             && let Ok(site) = SiteId::new(&*hello.site)
             && is_known(&site, &self.0.published)
-            && let Err(fenced) = self.0.presence.pull(&site, claimant(&hello, peer), self.0.clock.now())
+            && let by = claimant(&hello, peer, &self.0.published)
+            && let Err(fenced) = self.0.presence.pull(&site, by, self.0.clock.now())
         {
             let retry = RetryAfter { seconds: fenced.seconds, reason: fenced.reason };
             response = PullResponse { outcome: Some(Outcome::RetryAfter(retry)), chunks: Vec::new() };
@@ -167,8 +169,9 @@ fn greet(
     }
 }
 
-fn claimant(hello: &Hello, peer: Option<SocketAddr>) -> Claimant {
-    Claimant { boot: Boot::of(&hello.boot), peer }
+fn claimant(hello: &Hello, peer: Option<SocketAddr>, published: &Published) -> Claimant {
+    let pace = SiteId::new(&*hello.site).map_or_else(|_| Pace::default(), |site| published.pace(&site));
+    Claimant { boot: Boot::of(&hello.boot), peer, pace }
 }
 
 /// Says whether a site is one of the repository: anybody may claim a name.

@@ -26,6 +26,9 @@ const STOPPING_RETRY: u32 = 1;
 /// When the older one of two streams of one site may come back: seconds.
 const REPLACED_RETRY: u32 = 30;
 
+/// When a site may come back whose stream was taken for half-open: seconds. If it hears this, it was not.
+const SILENT_RETRY: u32 = 1;
+
 /// What `Sync` answers with.
 pub(super) type SyncStream = Pin<Box<dyn Stream<Item = Result<SyncResponse, Status>> + Send>>;
 
@@ -123,6 +126,10 @@ impl<S: StateStore> Line<S> {
                 warn!(site = %self.session.site(), "a newer stream of the same site takes the place of this one");
                 self.session
                     .handle_stop(REPLACED_RETRY, "a newer stream of this site took the place of this one");
+            }
+            Wake::Silent => {
+                info!(site = %self.session.site(), "nothing was heard of this site for too long: its stream ends");
+                self.session.handle_stop(SILENT_RETRY, "nothing was heard of this site for too long");
             }
         }
     }

@@ -6,17 +6,16 @@
 //! followed by another one of its folder: the folder was copied.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use skerry_core::id::Timestamp;
-use skerry_proto::limits::{BOOT_BYTES, BOOT_FOLDER_BYTES, REPORT_INTERVAL_SECONDS, REPORT_SLACK_SECONDS};
+use skerry_core::pace::Pace;
+use skerry_proto::limits::{BOOT_BYTES, BOOT_FOLDER_BYTES, REPORT_SLACK_SECONDS};
 use skerry_proto::v1;
 
-/// How long an agent may be silent that has a stream or comes by pull, before another takes its place: it says
-/// something at least every interval. Milliseconds.
-const SILENCE_MS: u64 = (REPORT_INTERVAL_SECONDS as u64 + REPORT_SLACK_SECONDS as u64) * 1000;
-
-/// The same when its stream has ended: an agent that lost its link is back within 30 s. Milliseconds.
-const ABSENCE_MS: u64 = 30_000;
+/// How long an agent may be away whose stream has ended, before another takes its place: one that lost its link is
+/// back within 30 s.
+const ABSENCE: Duration = Duration::from_secs(30);
 
 /// When an agent that is not served may ask again: seconds. Another agent has to go first.
 const FENCED_RETRY: u32 = 30;
@@ -51,6 +50,21 @@ pub struct Claimant {
     pub boot: Boot,
     /// Where it came from.
     pub peer: Option<SocketAddr>,
+    /// How often it says something.
+    pub pace: Pace,
+}
+
+impl Claimant {
+    /// How long it may be silent that has a stream or comes by pull, before another takes its place: it says
+    /// something at least as often as its uplink lets it report.
+    fn silence(&self) -> Duration {
+        Duration::from_secs(u64::from(self.pace.report_seconds) + u64::from(REPORT_SLACK_SECONDS))
+    }
+
+    /// After how long a silence its stream is taken for half-open: two reports are missing.
+    pub(super) fn absence(&self) -> Duration {
+        self.silence() + Duration::from_secs(self.pace.report_seconds.into())
+    }
 }
 
 /// An agent with the times at which it came.
@@ -114,13 +128,13 @@ impl Claims {
             return Ok(());
         };
         if holder.by.boot == by.boot {
-            (holder.by.peer, holder.last) = (by.peer, now);
+            (holder.by, holder.last) = (by, now);
             return Ok(());
         }
         let is_restarted = holder.by.boot.folder() == by.boot.folder() && !self.former.contains(&by.boot);
-        let budget = if place == Place::Held { SILENCE_MS } else { ABSENCE_MS };
+        let budget = if place == Place::Held { holder.by.silence() } else { ABSENCE };
         // A clock that was set back makes nobody look gone.
-        let is_gone = now.0.saturating_sub(holder.last.0) > budget;
+        let is_gone = Duration::from_millis(now.0.saturating_sub(holder.last.0)) > budget;
         if !is_restarted && !is_gone {
             return Err(self.fence(by, now));
         }

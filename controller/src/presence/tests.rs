@@ -2,6 +2,9 @@
 
 use futures::FutureExt as _;
 
+use skerry_core::pace::Pace;
+use skerry_core::policy::site::{Uplink, UplinkClass};
+
 use super::*;
 
 fn site() -> SiteId {
@@ -51,6 +54,39 @@ fn the_newest_stream_of_a_site_takes_the_place_of_the_older() {
 }
 
 #[test]
+fn a_stream_that_is_silent_for_too_long_is_woken_to_end() {
+    let presence = Arc::new(Presence::default());
+    let connection = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
+    // Two reports of 300 s, and 45 s.
+    for minute in 0..12 {
+        if minute == 1 {
+            connection.touch(Timestamp(u64::MAX));
+        }
+        assert_eq!(connection.woken().now_or_never(), None, "minute {minute}");
+        presence.end_silent(Duration::from_secs(60));
+        presence.take_seen();
+    }
+    presence.end_silent(Duration::from_secs(60));
+    assert_eq!(connection.woken().now_or_never(), Some(Wake::Silent));
+}
+
+/// Its uplink lets it report every half hour.
+#[test]
+fn a_metered_site_may_be_silent_for_longer() {
+    let presence = Arc::new(Presence::default());
+    let pace = Pace::of(&Uplink { class: UplinkClass::Metered, bytes_per_day: None });
+    let by = Claimant { pace, ..Claimant::default() };
+    let connection = presence.connect(&site(), by, Timestamp(5)).unwrap();
+    presence.end_silent(Duration::from_secs(60));
+    presence.take_seen();
+
+    presence.end_silent(Duration::from_secs(2 * 1_800 + 45));
+    assert_eq!(connection.woken().now_or_never(), None);
+    presence.end_silent(Duration::from_secs(1));
+    assert_eq!(connection.woken().now_or_never(), Some(Wake::Silent));
+}
+
+#[test]
 fn what_was_seen_is_handed_out_once() {
     let presence = Arc::new(Presence::default());
     presence.touch(&site(), Timestamp(5));
@@ -62,7 +98,7 @@ fn what_was_seen_is_handed_out_once() {
 #[test]
 fn a_second_agent_does_not_take_the_place_of_the_first() {
     let presence = Arc::new(Presence::default());
-    let other = Claimant { boot: claim::Boot::of(&[9; 16]), peer: None };
+    let other = Claimant { boot: claim::Boot::of(&[9; 16]), ..Claimant::default() };
     let first = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
 
     assert!(presence.connect(&site(), other, Timestamp(6)).is_err());

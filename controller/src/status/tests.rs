@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skerry_core::bundle::v1::SignatureCheck;
+use skerry_core::bundle::{EncodedFragment, v1};
 use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Location};
 use skerry_core::id::Revision;
 use skerry_core::index::compile;
 use skerry_core::policy::Decoded;
+use skerry_core::policy::site::{Uplink, UplinkClass};
 use skerry_core::provenance::Provenance;
 use skerry_proto::v1::{SiteEvent, SiteState};
 
@@ -62,6 +64,22 @@ fn a_site_is_shown_with_what_it_shall_run_what_it_said_and_when() {
         summary.open.iter().map(|row| (row.seq, row.observed_at_ms, row.received_at_ms)).collect();
     assert_eq!((open, summary.open_older), (vec![(2, 11, 20), (1, 11, 20)], 3), "newest first");
     assert_eq!(summary.clock_ahead_ms, -4);
+}
+
+/// Invariant 10: how long a silence means that nothing is known depends on how often the site's uplink lets it speak.
+#[test]
+fn invariant_10_a_metered_site_is_unknown_later() {
+    let stale_after = |mesh: u32, class| {
+        let link = Pace::of(&Uplink { class, bytes_per_day: None }).to_settings();
+        let settings = v1::Settings { stale_after_seconds: mesh, link, ..v1::Settings::default() };
+        let published = nothing();
+        publish(&published, "s1", 1, Some(&contents(&[Arc::new(EncodedFragment::settings(settings))])));
+        let entry = published.entry(&site("s1"));
+        to_summary(&site("s1"), SiteFacts { entry, ..SiteFacts::default() }, &published).stale_after_seconds
+    };
+    assert_eq!(stale_after(300, UplinkClass::Broadband), 345);
+    assert_eq!(stale_after(300, UplinkClass::Metered), 1_845);
+    assert_eq!(stale_after(7_200, UplinkClass::Metered), 7_200);
 }
 
 #[test]

@@ -96,6 +96,22 @@ pub struct Settings {
     /// Whether a call that no policy speaks of is refused.
     #[prost(bool, tag = "7")]
     pub deny_by_default: bool,
+    /// How both ends treat the link; not set: as one that is always on and not metered.
+    #[prost(message, optional, tag = "16")]
+    pub link: ::core::option::Option<Link>,
+}
+/// What both ends of a link keep to while neither has anything to say. All in seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Link {
+    /// After so long without a word from the core the agent asks whether it is there.
+    #[prost(uint32, tag = "1")]
+    pub keepalive_seconds: u32,
+    /// How long the answer may take.
+    #[prost(uint32, tag = "2")]
+    pub keepalive_timeout_seconds: u32,
+    /// The agent reports at least this often.
+    #[prost(uint32, tag = "3")]
+    pub report_seconds: u32,
 }
 /// One service as a class of sites sees it.
 #[derive(Clone, PartialEq, ::prost::Message)]

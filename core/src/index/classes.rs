@@ -8,6 +8,8 @@ use rpds::RedBlackTreeMapSync;
 
 use crate::bundle::v1::Supervision;
 use crate::id::{ObjectKey, SiteId};
+use crate::pace::Pace;
+use crate::policy::Site;
 use crate::policy::site::DataPlane;
 use crate::selector::{Labels, Selector};
 
@@ -25,17 +27,24 @@ pub(super) struct ClassKey {
     matched: BTreeSet<SelectorId>,
     supervision: i32,
     drain_seconds: u32,
+    pace: Pace,
 }
 
 impl ClassKey {
-    fn new(matched: BTreeSet<SelectorId>, data_plane: &DataPlane) -> Self {
-        Self { matched, supervision: data_plane.supervision.into(), drain_seconds: data_plane.drain_seconds }
+    fn new(matched: BTreeSet<SelectorId>, site: &Site) -> Self {
+        let DataPlane { supervision, drain_seconds } = site.data_plane;
+        Self { matched, supervision: supervision.into(), drain_seconds, pace: Pace::of(&site.uplink) }
     }
 
     /// Returns the settings that are part of the key.
     pub(super) fn data_plane(&self) -> DataPlane {
         let supervision = Supervision::try_from(self.supervision).unwrap_or_default();
         DataPlane { supervision, drain_seconds: self.drain_seconds }
+    }
+
+    /// Returns how its sites treat their links.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// Says whether an object with this selector is for the class; without one it is for all.
@@ -109,7 +118,7 @@ const BASE: ClassId = ClassId(0);
 impl Classes {
     /// Makes the base class.
     pub(super) fn new() -> Self {
-        let key = ClassKey::new(BTreeSet::new(), &DataPlane::default());
+        let key = ClassKey::new(BTreeSet::new(), &Site::default());
         let base = ClassRow { key: key.clone(), members: BTreeSet::new(), origin: None };
         Self {
             sites: Sites::new_sync(),
@@ -147,7 +156,7 @@ impl Classes {
     /// Returns the key of a site's class; of a site that there is not, that of the base class.
     pub(super) fn key_of(&self, site: &SiteId) -> ClassKey {
         let row = self.sites.get(site).and_then(|row| self.rows.get(&row.class));
-        row.map_or_else(|| ClassKey::new(BTreeSet::new(), &DataPlane::default()), |row| row.key.clone())
+        row.map_or_else(|| ClassKey::new(BTreeSet::new(), &Site::default()), |row| row.key.clone())
     }
 
     /// Lists the classes that a class came from, the nearest first.
@@ -187,10 +196,10 @@ impl Classes {
     }
 
     /// Adds a site, or gives it other labels or settings.
-    pub(super) fn set_site(&mut self, site: &SiteId, labels: &Labels, data_plane: &DataPlane) {
+    pub(super) fn set_site(&mut self, site: &SiteId, labels: &Labels, spec: &Site) {
         let before = self.forget_labels(site);
         let matches = |(id, row): (&SelectorId, &SelectorRow)| row.selector.matches(labels).then_some(*id);
-        let key = ClassKey::new(self.selectors.iter().filter_map(matches).collect(), data_plane);
+        let key = ClassKey::new(self.selectors.iter().filter_map(matches).collect(), spec);
         let class = self.join(site.clone(), key, before);
         before.into_iter().for_each(|before| self.leave_unless(site, before, class));
         for (label, value) in labels {

@@ -61,7 +61,8 @@ impl Index {
             self.update_service(&mut cell, service, &mut changed);
         }
         if is_new || dirty.mesh {
-            let settings = compile_settings(&self.mesh(&cell.key, mesh), &cell.key.data_plane());
+            let settings =
+                compile_settings(&self.mesh(&cell.key, mesh), &cell.key.data_plane(), cell.key.pace());
             changed.otherwise |= cell.settings.as_ref().is_none_or(|before| before.id != settings.id);
             cell.settings = Some(Arc::new(settings));
         }

@@ -1,9 +1,10 @@
 //! What services and routes compile to, and what is said of those that cannot be compiled whole.
 
+use prost::Message as _;
 use skerry_core::bundle::v1;
 use skerry_core::bundle::v1::route::Action;
 
-use crate::builder::{compile, route_yaml, service, service_yaml, services, site_yaml, text};
+use crate::builder::{compile, contents, route_yaml, service, service_yaml, services, site_yaml, text};
 
 fn only_action(compiled: &skerry_core::index::Compiled) -> Action {
     let service = service(compiled, "s1", "shop/cart");
@@ -29,6 +30,37 @@ fn backends_keep_their_weights_and_those_of_weight_0_are_left_out() {
         forward.backends.iter().map(|backend| (backend.name.as_str(), backend.weight)).collect();
     assert_eq!(shares, [("cart", 9), ("cart-v2", 1)]);
     assert_eq!(text(&compiled.diagnostics), "");
+}
+
+fn link(compiled: &skerry_core::index::Compiled, site: &str) -> Option<v1::Link> {
+    let settings = contents(compiled, site).fragments.iter().find(|fragment| &*fragment.name == "settings");
+    match v1::Fragment::decode(&*settings.unwrap().bytes).unwrap().kind {
+        Some(v1::fragment::Kind::Settings(settings)) => settings.link,
+        other => panic!("no settings: {other:?}"),
+    }
+}
+
+/// Invariant 2: the uplink of one site is in its own bundle, and in nobody else's.
+#[test]
+fn invariant_2_a_site_s_uplink_paces_its_own_link() {
+    let plain = site_yaml("s1", "") + &site_yaml("s2", "") + &site_yaml("s3", "") + &service_yaml("cart");
+    let uplink = |site, uplink| {
+        let kind = "apiVersion: skerry.dev/v1alpha1\nkind: Site\n";
+        format!("{kind}metadata: {{name: {site}}}\nspec: {{uplink: {uplink}}}\n---\n")
+    };
+    let metered =
+        uplink("s2", "{class: Metered}") + &uplink("s3", "{class: Satellite, bytesPerDay: 1000000}");
+    let (before, after) =
+        (compile(&plain), compile(&(site_yaml("s1", "") + &metered + &service_yaml("cart"))));
+
+    assert_eq!((link(&after, "s1"), link(&before, "s2")), (None, None));
+    assert_eq!(contents(&after, "s1").digest, contents(&before, "s1").digest);
+    let paced = |keepalive_seconds, keepalive_timeout_seconds, report_seconds| {
+        Some(v1::Link { keepalive_seconds, keepalive_timeout_seconds, report_seconds })
+    };
+    assert_eq!(link(&after, "s2"), paced(900, 30, 1_800));
+    assert_eq!(link(&after, "s3"), paced(3_600, 60, 3_600));
+    assert_eq!(services(contents(&after, "s2")), services(contents(&after, "s1")), "services are shared");
 }
 
 #[test]
@@ -97,7 +129,7 @@ fn objects_for_selected_sites_are_at_those_sites_alone() {
     let only_retail = service_yaml("cart")
         .replace("namespace: shop}", "namespace: shop, annotations: {skerry.dev/sites: tier=retail}}");
     let compiled = compile(&(site_yaml("s1", "tier: retail") + &site_yaml("s2", "tier: lab") + &only_retail));
-    let names = |site: &str| services(crate::builder::contents(&compiled, site)).len();
+    let names = |site: &str| services(contents(&compiled, site)).len();
     assert_eq!((names("s1"), names("s2")), (1, 0));
 }
 
@@ -159,7 +191,7 @@ fn an_address_that_two_services_declare_is_the_older_ones() {
 fn address_indexes_are_given_once_and_never_to_another_service() {
     let mut index = crate::builder::index(&(site_yaml("s1", "") + &service_yaml("b") + &service_yaml("d")));
     let indexes = |compiled: &skerry_core::index::Compiled| -> Vec<(String, u32)> {
-        services(crate::builder::contents(compiled, "s1"))
+        services(contents(compiled, "s1"))
             .into_values()
             .map(|service| (service.name, service.index))
             .collect()

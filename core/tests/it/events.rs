@@ -100,13 +100,14 @@ fn access() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&["Allow", "Deny"][..])
 }
 
-/// A site, which may ask for supervision.
+/// A site, which may ask for supervision and may be metered.
 pub fn site() -> impl Strategy<Value = Value> {
-    (name(), tier(), any::<bool>()).prop_map(|(name, tier, supervised)| {
+    let uplink = prop::sample::select(&["Broadband", "Metered"][..]);
+    (name(), tier(), any::<bool>(), uplink).prop_map(|(name, tier, supervised, uplink)| {
         let supervision = if supervised { "Agent" } else { "External" };
         json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "Site",
                "metadata": {"name": name, "labels": {"tier": tier, "site": name}},
-               "spec": {"dataPlane": {"supervision": supervision}}})
+               "spec": {"dataPlane": {"supervision": supervision}, "uplink": {"class": uplink}}})
     })
 }
 

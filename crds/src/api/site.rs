@@ -73,11 +73,15 @@ pub struct Coordinates {
 #[serde(rename_all = "camelCase")]
 pub struct Uplink {
     /// `Broadband`: always on, not metered. `Metered`: paid by the byte. `Satellite`: long delay, metered.
-    /// `Intermittent`: up for moments. Recorded; the agent's own `--link` decides how it talks for now.
+    /// `Intermittent`: up for moments. Decides how often the two ends speak while there is nothing to say, and so how
+    /// soon a dead connection is noticed and how long a silence is no alarm (see the guide). Whether the agent holds a
+    /// stream or pulls is its own `--link`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "Broadband"))]
     pub class: Option<UplinkClass>,
-    /// Budget of the link, both ways: bytes each day. Without it there is no limit. Recorded; nothing is held back by it yet.
+    /// Budget of the link, both ways: bytes each day. Without it there is no limit. Asking whether the other end is
+    /// there takes at most 1 % of it, reports of which nothing changed at most 2 %; bundles and other reports are not
+    /// held back by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub bytes_per_day: Option<i64>,

@@ -906,7 +906,8 @@ pub struct SiteSummary {
     /// How many older ones of those are not in `open` any more.
     #[prost(uint32, tag = "12")]
     pub open_older: u32,
-    /// `Mesh.spec.staleAfter` as the site has it: seconds; 0: never, or not compiled yet.
+    /// `Mesh.spec.staleAfter` as the site has it, and never less than its uplink lets it be silent: seconds; 0: not
+    /// compiled yet.
     #[prost(uint32, tag = "13")]
     pub stale_after_seconds: u32,
     /// How far the site's clock was ahead of the core's when it last reported: milliseconds, behind is negative.

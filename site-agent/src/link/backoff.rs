@@ -28,10 +28,11 @@ impl Backoff {
         ceiling.mul_f64(share.clamp(0.0, 1.0))
     }
 
-    /// Spreads a pause that was asked for: up to a fifth longer, so that those who were sent away
-    /// together do not come back together.
+    /// Spreads a pause that was asked for: up to a fifth longer, and up to half a second at least, so that those who
+    /// were sent away together do not come back together.
     pub fn spread(&self, pause: Duration, share: f64) -> Duration {
-        pause.min(LONGEST_PAUSE).mul_f64(1.0 + share.clamp(0.0, 1.0) / 5.0)
+        let pause = pause.min(LONGEST_PAUSE);
+        pause + (pause / 5).max(CEILINGS.0).mul_f64(share.clamp(0.0, 1.0))
     }
 }
 
@@ -55,6 +56,11 @@ mod tests {
         let backoff = Backoff::default();
         assert_eq!(backoff.spread(Duration::from_secs(10), 0.0), Duration::from_secs(10));
         assert_eq!(backoff.spread(Duration::from_secs(10), 1.0), Duration::from_secs(12));
+        assert_eq!(
+            backoff.spread(Duration::ZERO, 0.5),
+            Duration::from_millis(250),
+            "nobody comes back at once"
+        );
         assert_eq!(backoff.spread(Duration::from_secs(86_400), 0.0), LONGEST_PAUSE);
     }
 }

@@ -3,6 +3,7 @@
 //! What is to be said at one time is said in one message: each costs a packet and its acknowledgement.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use skerry_core::id::Digest;
 use skerry_proto::v1::sync_request::Message as Request;
@@ -20,6 +21,9 @@ use crate::clock::{share, wall_ms};
 
 /// How many requests wait for the connection to take them.
 const REQUESTS: usize = 16;
+
+/// How long the queue may be full: the longest request, 20 KiB, takes 17 s at 9.6 kbit/s.
+const SAY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A stream that is up.
 struct Talk {
@@ -150,7 +154,10 @@ impl Talk {
             return Ok(());
         }
         let request = SyncRequest { message, reports };
-        self.requests.send(request).await.map_err(|_| End::Lost("the core takes no more".to_owned()))
+        match tokio::time::timeout(SAY_DEADLINE, self.requests.send(request)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Lost("the core takes no more".to_owned())),
+        }
     }
 
     /// Takes what a response says of reports; then the next ones may follow.

@@ -190,10 +190,9 @@ fn an_offer_becomes_current_and_is_answered() {
     assert_eq!(bench.answers(), [(first.digest(), String::new())]);
     assert_eq!((bench.generation(), bench.events()), (1, vec!["Applied: ".to_owned()]));
     let identity = *bench.identity.as_ref().unwrap().borrow();
-    assert_eq!(
-        identity,
-        Identity { manifest: Some(first.digest()), list: Some(first.contents.digest), refused: None }
-    );
+    let expected =
+        Identity { manifest: Some(first.digest()), list: Some(first.contents.digest), ..Identity::default() };
+    assert_eq!(identity, expected);
     let folder = Layout::new(bench.folder.path()).proxy(&proxy("a"));
     assert!(folder.static_bootstrap().is_file() && folder.ads_bootstrap().is_file());
     assert_eq!(bench.store.floors().unwrap().trusted_ms / 1_000, 1);
@@ -374,7 +373,8 @@ fn a_list_that_is_not_here_is_asked_for_whole() {
     let command = bench.commands.as_mut().unwrap().try_recv().unwrap();
     assert!(matches!(command, Command::Restart(Duration::ZERO)), "{command:?}");
     let identity = *bench.identity.as_ref().unwrap().borrow();
-    assert_eq!(identity, Identity { manifest: Some(publish(1).digest()), list: None, refused: None });
+    let manifest = Some(publish(1).digest());
+    assert_eq!(identity, Identity { manifest, ..Identity::default() });
 }
 
 /// A bundle that no proxy can be given is refused; one that merely leaves a broken workload as it is

@@ -15,6 +15,7 @@ mod demo;
 mod examples;
 mod fault_table;
 mod filler;
+mod half_open;
 mod killed;
 mod link_events;
 mod place;

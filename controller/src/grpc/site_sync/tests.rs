@@ -61,8 +61,9 @@ fn a_known_site_is_registered_for_as_long_as_it_stays() {
 fn an_agent_whose_site_is_another_ones_is_told_why_and_when_to_come_back() {
     let (published, presence) = (nothing(), Arc::new(Presence::default()));
     publish(&published, "s1", 1, Some(&contents(&[])));
-    let greet =
-        |hello: &Hello| greet(hello, claimant(hello, None), &published, &presence, Timestamp(5)).unwrap();
+    let greet = |hello: &Hello| {
+        greet(hello, claimant(hello, None, &published), &published, &presence, Timestamp(5)).unwrap()
+    };
     let first = greet(&hello("s1"));
 
     let (mut session, connection) = greet(&Hello { boot: vec![9; BOOT_BYTES], ..hello("s1") });

@@ -4,7 +4,8 @@ use super::*;
 
 fn agent(folder: u8, run: u8) -> Claimant {
     let boot = Boot([[folder; 6], [run; 6]].concat().try_into().unwrap());
-    Claimant { boot, peer: Some(SocketAddr::from(([10, 0, 0, folder], 4000))) }
+    let peer = Some(SocketAddr::from(([10, 0, 0, folder], 4000)));
+    Claimant { boot, peer, pace: Pace::default() }
 }
 
 /// A site whose agents came in this order, a second apart, each with a stream that is there.
