@@ -22,8 +22,8 @@ pub struct Limits {
 
 impl Default for Limits {
     /// 20,000 streams × 40 KiB = 800 MB. 1,000 whole bundles of 200 services are 1,000 × (13 KiB list +
-    /// 16 KiB fragments) = 29 MiB of offers. 256 MiB of chunks: each of 1,000 streams may have a whole chunk
-    /// in its send buffer, and each of 20,000 a chunk of 13 KiB, however slowly it is read.
+    /// 16 KiB fragments) = 29 MiB of offers. 256 MiB of chunks: each of 16,384 streams may have a whole chunk of
+    /// 16 KiB in its send buffer, and each of 20,000 a chunk of 13 KiB, however slowly it is read.
     fn default() -> Self {
         Self { streams: 20_000, bundles: 1_000, pending_bytes: 256 << 20 }
     }

@@ -234,11 +234,20 @@ impl Published {
 
     /// Returns the form of a fragment that is sent in chunks. Computed once for all sites that need it.
     pub fn encoded(&self, fragment: &EncodedFragment) -> Arc<[u8]> {
+        self.encode(fragment.id, &fragment.bytes)
+    }
+
+    /// Returns the form of a list that is sent in chunks.
+    pub fn encoded_list(&self, contents: &Contents) -> Arc<[u8]> {
+        self.encode(contents.digest, &contents.list)
+    }
+
+    fn encode(&self, id: Digest, bytes: &[u8]) -> Arc<[u8]> {
         let encode = |_: &Digest| {
-            let encoded = compress_fragment(&fragment.bytes).expect("zstd fails for lack of memory only");
+            let encoded = compress_fragment(bytes).expect("zstd fails for lack of memory only");
             encoded.into()
         };
-        self.encoded.get(fragment.id, encode, |encoded| encoded.len())
+        self.encoded.get(id, encode, |encoded| encoded.len())
     }
 }
 

@@ -6,9 +6,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use prost::Message as _;
 use skerry_core::id::{Digest, SiteId};
 use skerry_proto::codec::chunk_at;
-use skerry_proto::limits::MAX_WANTS;
+use skerry_proto::limits::{MAX_INLINE_BYTES, MAX_WANTS};
 use skerry_proto::v1::{
     Applied, Chunk, Current, FragmentWant, Hello, Need, Offer, RetryAfter, SyncResponse,
     sync_response::Message,
@@ -57,11 +58,19 @@ enum Phase {
     Over,
 }
 
-/// A fragment that was asked for.
+/// What was asked for of the contents that were offered.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// The list itself.
+    List,
+    /// The fragment at this place of it.
+    Fragment(usize),
+}
+
+/// A part of an offer that was asked for.
 #[derive(Debug, Clone, Copy)]
 struct Want {
-    /// Its place in the contents that were offered.
-    place: usize,
+    place: Place,
     /// The next byte of its encoded form.
     offset: u64,
 }
@@ -103,7 +112,7 @@ impl Session {
 
     /// Says whether the next message is an offer that starts from nothing: a whole bundle is to be sent.
     pub fn is_starting_anew(&self) -> bool {
-        let list = |offer: &Offer| offer.list.as_ref().is_some_and(|list| list.base.is_empty());
+        let list = |offer: &Offer| offer.list.as_ref().is_none_or(|list| list.base.is_empty());
         matches!(&self.next, Some(Message::Offer(offer)) if list(offer))
     }
 
@@ -133,8 +142,9 @@ impl Session {
         }
         if let Phase::Offered(target, wants) = &mut self.phase {
             let fragments = target.contents.fragments.iter().enumerate();
-            let mut places: HashMap<&[u8], usize> =
-                fragments.map(|(place, fragment)| (&fragment.id.as_bytes()[..], place)).collect();
+            let mut places: HashMap<&[u8], Place> =
+                fragments.map(|(at, fragment)| (&fragment.id.as_bytes()[..], Place::Fragment(at))).collect();
+            places.insert(target.contents.digest.as_bytes(), Place::List);
             let mut want = |wanted: &FragmentWant| {
                 let place = places.remove(wanted.id.as_slice())?;
                 Some(Want { place, offset: wanted.offset })
@@ -198,8 +208,14 @@ impl Session {
     pub fn poll_chunk(&mut self, published: &Published, room: usize) -> Option<Chunk> {
         let Phase::Offered(target, wants) = &mut self.phase else { return None };
         let want = wants.front_mut()?;
-        let fragment = &target.contents.fragments[want.place];
-        let chunk = chunk_at(&fragment.id, &published.encoded(fragment), want.offset, room);
+        let (id, encoded) = match want.place {
+            Place::List => (&target.contents.digest, published.encoded_list(&target.contents)),
+            Place::Fragment(at) => {
+                let fragment = &target.contents.fragments[at];
+                (&fragment.id, published.encoded(fragment))
+            }
+        };
+        let chunk = chunk_at(id, &encoded, want.offset, room);
         want.offset = chunk.offset + chunk.data.len() as u64;
         if chunk.last {
             wants.pop_front();
@@ -253,12 +269,13 @@ impl Session {
         let base = published.base(self.has.list, &target.contents);
         let step = published.delta(base, &target.contents, self.inline);
         self.offers = self.offers.wrapping_add(1);
-        self.next = Some(Message::Offer(Offer {
-            manifest: target.manifest.clone(),
-            list: Some(step.list.clone()),
-            fragments: step.fragments.clone(),
-            number: self.offers,
-        }));
+        let mut offer = Offer { manifest: target.manifest.clone(), number: self.offers, ..Offer::default() };
+        let is_short = step.list.encoded_len() <= MAX_INLINE_BYTES;
+        let is_known = self.has.pending.take() == prefix;
+        if is_short && !is_known {
+            (offer.list, offer.fragments) = (Some(step.list.clone()), step.fragments.clone());
+        }
+        self.next = Some(Message::Offer(offer));
         self.phase = Phase::Offered(target, VecDeque::new());
     }
 

@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use skerry_core::bundle::MAX_FRAGMENT_BYTES;
 use skerry_core::id::Digest;
 
-use crate::limits::MAX_MESSAGE_BYTES;
+use crate::limits::{MAX_LIST_BYTES, MAX_MESSAGE_BYTES};
 
 pub use chunk::{Assembly, chunk_at, compress_fragment};
 pub use fragment::{decode_fragment, encode_fragment};
@@ -103,7 +103,7 @@ fn compress(bytes: &[u8], dictionary: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// How much a frame may ask for and give.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Frame {
     /// The most bytes that it may hold.
     cap: usize,
@@ -113,6 +113,8 @@ struct Frame {
 }
 
 impl Frame {
+    /// A list.
+    const LIST: Self = Self { cap: MAX_LIST_BYTES, window_log: 21 };
     /// A fragment with its dictionary: 2 MiB.
     const FRAGMENT: Self = Self { cap: MAX_FRAGMENT_BYTES, window_log: 21 };
     /// A message.

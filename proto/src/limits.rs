@@ -11,30 +11,37 @@ pub const PROTOCOL: u32 = 1;
 /// The oldest protocol version that is served: one release back once there is one.
 pub const OLDEST_PROTOCOL: u32 = 1;
 
-/// The longest message, both ways. The longest one that is ever due is an offer from nothing:
-/// 10,000 fragments × (8 + 2 × 64 key + 34 id + 4 length) B = 1.7 MiB, and 16 KiB of fragments.
+/// The longest message, both ways. The longest one that is ever due is a request with 64 reports of 60 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
-/// How many bytes of fragments ride in an offer: with these one round trip does it. More than that
-/// is fetched in chunks, which can be resumed.
+/// How many bytes of fragments ride in an offer, and how long the change of the list in it may be: with these one
+/// round trip does it. More than that is fetched in chunks, which can be resumed.
 pub const MAX_INLINE_BYTES: usize = 16 << 10;
 
 /// How many bytes the fragments of one offer may have when they are decoded: 16 of the longest ones. More would let
 /// an offer of 4 MiB ask for gigabytes of memory.
 pub const MAX_INLINE_DECODED_BYTES: usize = 16 << 20;
 
-/// The longest `Chunk.data`: 16 chunks to a message cap, and 2 s of a link of 1 Mbit/s, so a link
-/// that breaks loses little.
-pub const MAX_CHUNK_BYTES: usize = 256 << 10;
+/// The longest `Chunk.data`: 2 s of a link of 64 kbit/s, so a link that breaks loses little, and one that is up for
+/// seconds gets on. What is around it is 60 B, less than half a percent.
+pub const MAX_CHUNK_BYTES: usize = 16 << 10;
 
-/// How many bytes of chunks ride in one `PullResponse`.
-pub const MAX_PULL_CHUNK_BYTES: usize = 1 << 20;
+/// How many bytes of chunks ride in one `PullResponse`. It comes whole or not at all: with an offer it is 100 KiB,
+/// which a link of 40 kbit/s carries within the 20 s that an agent waits.
+pub const MAX_PULL_CHUNK_BYTES: usize = 64 << 10;
 
-/// The longest encoded form of a fragment: zstd's own bound for data that does not compress
-/// (1/256 more, and headers).
-pub const MAX_ENCODED_FRAGMENT_BYTES: usize = MAX_FRAGMENT_BYTES + MAX_FRAGMENT_BYTES / 256 + 1024;
+/// The longest fragment list: 10,000 × (8 + 2 × 64 key + 34 id + 4 length + 8) B = 1.7 MiB.
+pub const MAX_LIST_BYTES: usize = 2 << 20;
 
-/// The most fragments that one `Need` names: a whole bundle. 10,000 × (34 id + 4 offset + 4) B = 410 KiB.
+/// The longest encoded form of a fragment: see [`encoded_bound`].
+pub const MAX_ENCODED_FRAGMENT_BYTES: usize = encoded_bound(MAX_FRAGMENT_BYTES);
+
+/// Returns zstd's own bound for data that does not compress: 1/256 more, and headers.
+pub const fn encoded_bound(bytes: usize) -> usize {
+    bytes + bytes / 256 + 1024
+}
+
+/// The most wants that one `Need` names: a whole bundle. 10,000 × (34 id + 4 offset + 4) B = 410 KiB.
 pub const MAX_WANTS: usize = MAX_FRAGMENTS;
 
 /// The most reports in one `ReportRequest`.

@@ -1,10 +1,11 @@
 //! Fetching: from an offer to a whole, checked candidate. Pure: bytes come in, wants go out.
 //!
-//! Each fragment is checked the moment it is whole; what is there survives a link that breaks in
-//! the middle of another.
+//! The list and each fragment are checked the moment they are whole. What is there survives a link that breaks in the
+//! middle of another; with what goes to the store meanwhile it survives a restart of the agent as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message as _;
 use skerry_core::accept::Refusal;
@@ -15,17 +16,35 @@ use skerry_proto::codec::list::Stepped;
 use skerry_proto::codec::{Assembly, CodecError, decode_list};
 use skerry_proto::v1::{Chunk, ListDelta, Need, Offer};
 
+use crate::clock::Now;
 use crate::store::Slot;
 
-/// How many fragments are asked for at once: enough to keep a slow link busy, and a `Need` of 20 KiB.
-const WANTS_AT_ONCE: usize = 512;
+/// How many fragments are asked for at once: at first, and at most. A link that breaks costs the names of those that
+/// did not come, so it begins with a few (2 KiB) and doubles as long as they come; with 300 B each the most are 150 KiB,
+/// a round trip of 0.7 s on a link of 2 Mbit/s, and a `Need` of 20 KiB.
+const WANTS_AT_ONCE: (usize, usize) = (64, 512);
 
-/// Fragments that arrived are handed to the store in batches of at least so many bytes, so that the
-/// memory they take is bounded and a restarted agent goes on where this one ended.
-const BATCH_BYTES: usize = 256 << 10;
+/// What arrived is handed to the store in batches of at least so many bytes, so that the memory it takes is bounded
+/// and a restarted agent goes on where this one ended: at most so much is lost with a power cut, and a bundle of 1 MiB
+/// costs 16 writes.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// How long nothing may come of what was asked for. A chunk of 16 KiB takes 55 s at 2.4 kbit/s.
+const STALL: Duration = Duration::from_secs(120);
 
 /// A fragment with its id.
 pub(crate) type Fragment = (Digest, Arc<[u8]>);
+
+/// The beginning of what is coming in: the id of a list or fragment, and bytes of its encoded form.
+pub(crate) type Part = (Digest, Vec<u8>);
+
+/// What is here already.
+pub(crate) struct Stock<'a> {
+    /// Finds the bytes of a fragment.
+    pub(crate) known: &'a dyn Fn(&Digest) -> Option<Arc<[u8]>>,
+    /// What was coming in when a fetch ended, of whichever offer.
+    pub(crate) part: Option<Part>,
+}
 
 /// An offer that cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -44,46 +63,120 @@ pub(crate) enum FetchError {
     Codec(#[from] CodecError),
 }
 
-/// A candidate whose fragments are coming in.
+/// What a chunk has led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Nothing to be done for it.
+    Part,
+    /// The list is whole: hand it to `handle_list`.
+    List(Vec<u8>),
+}
+
+/// A candidate whose parts are coming in.
 #[derive(Debug)]
 pub(crate) struct Fetch {
+    manifest: v1::Manifest,
+    /// Its list is empty until it is here.
     slot: Slot,
+    /// Fragments; before them, the list alone.
     missing: BTreeMap<Digest, Assembly>,
     /// Asked for on the link as it is now.
     asked: BTreeSet<Digest>,
+    /// How many are asked for next.
+    at_once: usize,
+    /// Nothing has come of that yet.
+    is_fresh: bool,
+    /// When something must have come of that.
+    due: Option<Now>,
+    /// The one that is coming in, and how many bytes of it were handed to the store.
+    coming: Option<(Digest, usize)>,
     arrived: Vec<Fragment>,
     arrived_bytes: usize,
 }
 
 impl Fetch {
-    /// Begins with an accepted offer. `bases` are the slots whose lists it may build on; `known`
-    /// finds the bytes of a fragment that is here.
+    /// Begins with an accepted offer. `bases` are the slots whose lists it may build on.
     pub(crate) fn begin(
         offer: &Offer,
         manifest: &v1::Manifest,
         bases: &[&Slot],
-        known: impl Fn(&Digest) -> Option<Arc<[u8]>>,
+        stock: &Stock<'_>,
     ) -> Result<Self, FetchError> {
-        let Stepped { list, fragments } = take_step(offer, bases, &known)?;
-        let list = list.encode_to_vec();
-        let names = verify_list(manifest, &list).map_err(|refusal| match refusal {
+        let mut fetch = Self::of(offer.manifest.clone(), manifest.clone(), stock);
+        let Some(delta) = &offer.list else { return Ok(fetch) };
+        let Stepped { list, fragments } = take_step(delta, offer, bases, stock)?;
+        let taken = fetch.handle_list(list.encode_to_vec(), fragments, stock);
+        taken.map_err(|error| match error {
             // What it builds on, or what it sent, may be at fault: from nothing it is another matter.
-            Refusal::WrongList if is_relative(offer) => FetchError::WrongStep,
-            refusal => FetchError::Refused(refusal),
+            FetchError::Refused(Refusal::WrongList) if !delta.base.is_empty() => FetchError::WrongStep,
+            error => error,
         })?;
+        Ok(fetch)
+    }
+
+    /// Goes on with one that an agent before this one had begun.
+    pub(crate) fn resume(slot: Slot, stock: &Stock<'_>) -> Result<Self, FetchError> {
+        let manifest = v1::Manifest::decode(slot.manifest.as_slice());
+        let manifest = manifest.map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let mut fetch = Self::of(slot.manifest, manifest, stock);
+        if !slot.list.is_empty() {
+            fetch.handle_list(slot.list, Vec::new(), stock)?;
+        }
+        Ok(fetch)
+    }
+
+    /// Begins with nothing but a manifest: the list is missing.
+    fn of(bytes: Vec<u8>, manifest: v1::Manifest, stock: &Stock<'_>) -> Self {
+        let mut fetch = Self {
+            slot: Slot { manifest: bytes, list: Vec::new() },
+            missing: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            at_once: WANTS_AT_ONCE.0,
+            is_fresh: false,
+            due: None,
+            coming: None,
+            arrived: Vec::new(),
+            arrived_bytes: 0,
+            manifest,
+        };
+        if let Ok(list) = Digest::from_slice(&fetch.manifest.list) {
+            let part = fetch.take_part(&list, stock);
+            fetch.missing.insert(list, Assembly::resume_list(list, part));
+        }
+        fetch
+    }
+
+    /// What is in the store of something that was coming in.
+    fn take_part(&mut self, id: &Digest, stock: &Stock<'_>) -> Vec<u8> {
+        let part = stock.part.as_ref().filter(|part| part.0 == *id).map(|part| part.1.clone());
+        if let Some(part) = &part {
+            self.coming = Some((*id, part.len()));
+        }
+        part.unwrap_or_default()
+    }
+
+    /// Takes the list, and fragments that came with it: what is not here is missing.
+    pub(crate) fn handle_list(
+        &mut self,
+        list: Vec<u8>,
+        fragments: Vec<Fragment>,
+        stock: &Stock<'_>,
+    ) -> Result<(), FetchError> {
+        let names = verify_list(&self.manifest, &list)?;
         let mut arrived: BTreeMap<Digest, Arc<[u8]>> = fragments.into_iter().collect();
         let ids: BTreeSet<Digest> =
             names.fragments.iter().filter_map(|entry| Digest::from_slice(&entry.id).ok()).collect();
         arrived.retain(|id, _| ids.contains(id));
-        let is_missing = |id: &Digest| !arrived.contains_key(id) && known(id).is_none();
-        let missing = ids.iter().copied().filter(is_missing).map(|id| (id, Assembly::resume(id, Vec::new())));
-        Ok(Self {
-            slot: Slot { manifest: offer.manifest.clone(), list },
-            missing: missing.collect(),
-            asked: BTreeSet::new(),
-            arrived_bytes: arrived.values().map(|bytes| bytes.len()).sum(),
-            arrived: arrived.into_iter().collect(),
-        })
+        (self.slot.list, self.missing, self.coming) = (list, BTreeMap::new(), None);
+        for id in ids {
+            if !arrived.contains_key(&id) && (stock.known)(&id).is_none() {
+                let part = self.take_part(&id, stock);
+                self.missing.insert(id, Assembly::resume(id, part));
+            }
+        }
+        self.arrived_bytes = arrived.values().map(|bytes| bytes.len()).sum();
+        self.arrived = arrived.into_iter().collect();
+        Ok(())
     }
 
     /// The digest of the manifest that it is for.
@@ -91,52 +184,119 @@ impl Fetch {
         self.slot.digest()
     }
 
-    /// Returns the fragment list.
-    pub(crate) fn list(&self) -> v1::FragmentList {
-        v1::FragmentList::decode(self.slot.list.as_slice()).expect("the list was verified")
+    /// The manifest that it is for.
+    pub(crate) fn manifest(&self) -> &v1::Manifest {
+        &self.manifest
+    }
+
+    /// Manifest and list, as far as they are here, to be kept.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// Returns the fragment list, once it is here.
+    pub(crate) fn list(&self) -> Option<v1::FragmentList> {
+        let is_here = !self.slot.list.is_empty();
+        is_here.then(|| v1::FragmentList::decode(self.slot.list.as_slice()).expect("the list was verified"))
     }
 
     /// Returns what to ask for next, if nothing that was asked for is still to come.
-    pub(crate) fn poll_need(&mut self) -> Option<Need> {
+    pub(crate) fn poll_need(&mut self, now: Now) -> Option<Need> {
         if !self.asked.is_empty() || self.missing.is_empty() {
             return None;
         }
-        let next: Vec<&Assembly> = self.missing.values().take(WANTS_AT_ONCE).collect();
+        let next: Vec<&Assembly> = self.missing.values().take(self.at_once).collect();
         let fragments = next.iter().map(|assembly| assembly.want()).collect();
-        self.asked = self.missing.keys().take(WANTS_AT_ONCE).copied().collect();
+        self.asked = self.missing.keys().take(self.at_once).copied().collect();
+        (self.due, self.is_fresh) = (Some(now + STALL), true);
         Some(Need { fragments })
+    }
+
+    /// The same offer came again, as with each pull: what has not come of what was asked for must be asked for again,
+    /// unless that was asked for since.
+    pub(crate) fn handle_offer(&mut self) {
+        if !self.is_fresh {
+            self.asked.clear();
+            self.due = None;
+        }
     }
 
     /// The link broke: what was asked for will not come, what is there stays.
     pub(crate) fn handle_link_down(&mut self) {
         self.asked.clear();
+        (self.due, self.is_fresh, self.at_once) = (None, false, WANTS_AT_ONCE.0);
     }
 
-    /// Takes a chunk. A fragment that nobody asked for is passed over; one that turns out wrong
-    /// is asked for again from its start.
-    pub(crate) fn handle_chunk(&mut self, chunk: &Chunk) -> Result<(), CodecError> {
-        let Ok(id) = Digest::from_slice(&chunk.id) else { return Ok(()) };
-        let Some(assembly) = self.missing.get_mut(&id) else { return Ok(()) };
-        let Some(bytes) = assembly.accept(chunk)? else { return Ok(()) };
+    /// Returns when the link has failed that carries nothing of what was asked for.
+    pub(crate) fn poll_timeout(&self) -> Option<Now> {
+        self.due
+    }
+
+    /// Takes a chunk. What nobody asked for is passed over; what turns out wrong is asked for again from its start.
+    pub(crate) fn handle_chunk(&mut self, now: Now, chunk: &Chunk) -> Result<Taken, CodecError> {
+        let Ok(id) = Digest::from_slice(&chunk.id) else { return Ok(Taken::Part) };
+        let Some(assembly) = self.missing.get_mut(&id) else { return Ok(Taken::Part) };
+        (self.due, self.is_fresh) = (self.due.map(|_| now + STALL), false);
+        let accepted = assembly.accept(chunk).inspect_err(|_| self.coming = None)?;
+        let Some(bytes) = accepted else {
+            self.coming = self.coming.filter(|coming| coming.0 == id).or(Some((id, 0)));
+            return Ok(Taken::Part);
+        };
         self.missing.remove(&id);
         self.asked.remove(&id);
+        self.coming = None;
+        if self.asked.is_empty() {
+            (self.due, self.at_once) = (None, WANTS_AT_ONCE.1.min(self.at_once * 2));
+        }
+        if self.slot.list.is_empty() {
+            return Ok(Taken::List(bytes));
+        }
         self.arrived_bytes += bytes.len();
         self.arrived.push((id, bytes.into()));
-        Ok(())
+        Ok(Taken::Part)
     }
 
-    /// Returns a batch of fragments to be staged, once there are enough of them.
-    pub(crate) fn poll_batch(&mut self) -> Option<Vec<Fragment>> {
-        if self.missing.is_empty() || self.arrived_bytes < BATCH_BYTES {
+    /// Returns what is to be staged, once there is enough of it: whole fragments, and a part that is coming in.
+    pub(crate) fn poll_batch(&mut self) -> Option<(Vec<Fragment>, Option<Part>)> {
+        if self.missing.is_empty() {
+            return None;
+        }
+        let part = self.part(BATCH_BYTES);
+        if part.is_none() && self.arrived_bytes < BATCH_BYTES {
             return None;
         }
         self.arrived_bytes = 0;
-        Some(std::mem::take(&mut self.arrived))
+        Some((std::mem::take(&mut self.arrived), part))
     }
 
-    /// Says whether every fragment is here.
+    /// Returns all that is not staged, if there is any: the link broke, or the agent ends.
+    pub(crate) fn flush(&mut self) -> Option<(Vec<Fragment>, Option<Part>)> {
+        let part = self.part(1);
+        if self.arrived.is_empty() && part.is_none() {
+            return None;
+        }
+        self.arrived_bytes = 0;
+        Some((std::mem::take(&mut self.arrived), part))
+    }
+
+    /// The part that is coming in, if there is at least so much more of it than was handed out.
+    fn part(&mut self, more: usize) -> Option<Part> {
+        let (id, kept) = self.coming.as_mut()?;
+        let encoded = self.missing.get(id)?.encoded();
+        (encoded.len() >= *kept + more).then(|| {
+            *kept = encoded.len();
+            (*id, encoded.to_vec())
+        })
+    }
+
+    /// How many parts are missing: fragments, or the list.
+    pub(crate) fn missing(&self) -> usize {
+        self.missing.len()
+    }
+
+    /// Says whether everything is here.
     pub(crate) fn is_complete(&self) -> bool {
-        self.missing.is_empty()
+        self.missing.is_empty() && !self.slot.list.is_empty()
     }
 
     /// Returns the candidate and those of its fragments that were not staged.
@@ -145,18 +305,13 @@ impl Fetch {
     }
 }
 
-/// Says whether an offer builds on something that is here.
-fn is_relative(offer: &Offer) -> bool {
-    offer.list.as_ref().is_some_and(|list| !list.base.is_empty())
-}
-
+/// Takes the step that an offer describes, from a list that is here.
 fn take_step(
+    delta: &ListDelta,
     offer: &Offer,
     bases: &[&Slot],
-    known: impl Fn(&Digest) -> Option<Arc<[u8]>>,
+    stock: &Stock<'_>,
 ) -> Result<Stepped, FetchError> {
-    let nothing = ListDelta::default();
-    let delta = offer.list.as_ref().unwrap_or(&nothing);
     let base = if delta.base.is_empty() {
         v1::FragmentList::default()
     } else {
@@ -168,7 +323,7 @@ fn take_step(
             .ok_or_else(unknown)?;
         v1::FragmentList::decode(slot.list.as_slice()).map_err(|_| unknown())?
     };
-    Ok(decode_list(delta, &offer.fragments, &base, known)?)
+    Ok(decode_list(delta, &offer.fragments, &base, stock.known)?)
 }
 
 #[cfg(test)]

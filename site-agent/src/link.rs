@@ -85,6 +85,8 @@ pub(crate) struct Identity {
     pub(crate) refused: Option<Digest>,
     /// How it treats its link.
     pub(crate) pace: Pace,
+    /// Digest of the manifest of the offer that it is fetching.
+    pub(crate) pending: Option<Digest>,
 }
 
 /// What the link works with.
@@ -208,7 +210,7 @@ impl Link {
     fn hello(&mut self) -> Hello {
         // A store that cannot be read says so elsewhere; the core learns of the floor another time.
         let floor = self.store.floors().ok().and_then(|floors| floors.floor);
-        let Identity { manifest, list, refused, .. } = *self.identity.borrow();
+        let Identity { manifest, list, refused, pending, .. } = *self.identity.borrow();
         let bytes = |digest: Option<Digest>| {
             digest.map(|digest| digest.prefix().as_bytes().to_vec()).unwrap_or_default()
         };
@@ -224,6 +226,7 @@ impl Link {
             generation: floor.map_or(0, |floor| floor.generation),
             refused: bytes(refused),
             attempt: self.attempt,
+            pending: bytes(pending),
         }
     }
 

@@ -107,6 +107,8 @@ pub(crate) struct Site {
     next_offer: Option<Box<skerry_proto::v1::Offer>>,
     /// When the core is to be asked again for what the disk did not take.
     ask_again: Option<Now>,
+    /// How often in a row an offer could not be followed.
+    failures: u32,
     /// The last manifest that was refused, so that it is neither tried nor reported again.
     refused: Option<Refused>,
     workloads: Vec<Workload>,
@@ -139,7 +141,8 @@ impl Site {
     pub(crate) fn poll_timeout(&self) -> Option<Now> {
         let snapshots = self.snapshots_due.filter(|_| self.candidate.is_none());
         let (machine, reporter) = (self.machine.poll_timeout(), self.reporter.poll_timeout());
-        let timers = [machine, reporter, self.unbound.poll_timeout(), snapshots, self.ask_again];
+        let fetch = self.fetch.as_ref().and_then(Fetch::poll_timeout);
+        let timers = [machine, reporter, self.unbound.poll_timeout(), snapshots, self.ask_again, fetch];
         timers.into_iter().flatten().min()
     }
 
@@ -148,6 +151,7 @@ impl Site {
         let now = self.clock.now();
         self.machine.handle_timeout(now);
         self.handle_ask_again(now);
+        self.handle_stall(now);
         if self.unbound.handle_timeout(now, bind::probe) {
             self.publish_again();
         }
@@ -161,6 +165,7 @@ impl Site {
     /// The agent is asked to end: what is put off is done now.
     pub(crate) fn handle_end(&mut self) {
         self.write_snapshots();
+        self.stage_rest();
     }
 
     /// Carries out what the machine asks for; then takes the offer that waited for that.
@@ -180,9 +185,16 @@ impl Site {
             }
             link::Event::Down => {
                 self.reporter.handle_link(now, false);
-                self.fetch.iter_mut().for_each(Fetch::handle_link_down);
+                if let Some(fetch) = &mut self.fetch {
+                    info!(missing = fetch.missing(), "the link broke in the middle of a bundle");
+                    fetch.handle_link_down();
+                }
+                self.stage_rest();
             }
-            link::Event::Current => self.fetch = None,
+            link::Event::Current => {
+                self.failures = 0;
+                self.set_fetch(None);
+            }
             link::Event::Offer(offer) => self.handle_offer(now, *offer),
             link::Event::Chunk(chunk) => self.handle_chunk(now, &chunk),
         }
@@ -273,6 +285,7 @@ impl Site {
             list: current.map(|held| held.slot.list_digest()),
             refused: self.refused.as_ref().map(|refused| refused.digest),
             pace,
+            pending: self.pending(),
         });
     }
 

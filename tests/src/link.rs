@@ -33,6 +33,8 @@ struct Settings {
     delay: Duration,
     /// Bytes in a second, each way and for each connection; `None` is no limit.
     rate: Option<u64>,
+    /// Bytes that a connection carries, both ways together, before it breaks; `None` is no limit.
+    allowance: Option<u64>,
     /// The number of a connection that is held: none of its bytes move.
     held: Option<u64>,
     /// Connections up to this number have lost one end.
@@ -121,6 +123,7 @@ impl Link {
             state: State::Up,
             delay: Duration::ZERO,
             rate: None,
+            allowance: None,
             held: None,
             orphans: 0,
             kept: Kept::Site,
@@ -168,6 +171,11 @@ impl Link {
     /// Limits each connection, each way, to so many bytes in a second.
     pub fn set_rate(&self, rate: Option<u64>) {
         self.settings.send_modify(|settings| settings.rate = rate);
+    }
+
+    /// Breaks each connection when it has carried so many bytes, both ways together.
+    pub fn set_allowance(&self, allowance: Option<u64>) {
+        self.settings.send_modify(|settings| settings.allowance = allowance);
     }
 
     /// Makes every connection that there is half-open: one end stays open and silent, the other is closed.
@@ -275,10 +283,11 @@ impl Runner {
             let (from_site, to_site) = site.split();
             let (from_core, to_core) = core.split();
             let mut orphaned = settings.clone();
-            let up = pump::run(from_site, to_core, (settings.clone(), number), |bytes| {
+            let spent = pump::Spent::default();
+            let up = pump::run(from_site, to_core, (settings.clone(), number), &spent, |bytes| {
                 counters.up.fetch_add(bytes, Ordering::Relaxed);
             });
-            let down = pump::run(from_core, to_site, (settings, number), |bytes| {
+            let down = pump::run(from_core, to_site, (settings, number), &spent, |bytes| {
                 counters.down.fetch_add(bytes, Ordering::Relaxed);
             });
             tokio::select! {

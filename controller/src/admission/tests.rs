@@ -87,7 +87,7 @@ fn streams_are_counted_and_share_the_room_for_chunks() {
     assert_eq!(admission.handle_stream(0.0), Verdict::Go(()));
 
     for (streams, room) in
-        [(1, 256 << 10), (1_000, 256 << 10), (10_000, 26_843), (20_000, 13_421), (1 << 20, 8 << 10)]
+        [(1, 16 << 10), (1_000, 16 << 10), (16_384, 16 << 10), (20_000, 13_421), (1 << 20, 8 << 10)]
     {
         let admission = Admission { streams, ..Admission::new(Limits::default()) };
         assert_eq!(admission.chunk_room(), room, "{streams}");

@@ -18,6 +18,8 @@ pub struct Greeting {
     pub list: Option<DigestPrefix>,
     /// The manifest that it refuses.
     pub refused: Option<DigestPrefix>,
+    /// The manifest whose offer it is fetching: it has what comes beside it.
+    pub pending: Option<DigestPrefix>,
 }
 
 impl Greeting {
@@ -42,6 +44,7 @@ impl Greeting {
             runs: prefix(&hello.manifest)?,
             list: prefix(&hello.list)?,
             refused: prefix(&hello.refused)?,
+            pending: prefix(&hello.pending)?,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use skerry_core::bundle::v1::Manifest;
 use skerry_core::bundle::{Contents, EncodedFragment};
+use skerry_proto::codec::Assembly;
 use skerry_proto::limits::{MAX_CHUNK_BYTES, MAX_INLINE_BYTES, MAX_PULL_CHUNK_BYTES};
 use skerry_proto::v1::{Encoding, FragmentWant, ListEntry, PullRequest, pull_response::Outcome};
 
@@ -185,6 +186,53 @@ fn what_does_not_fit_is_asked_for_and_comes_in_chunks_from_any_offset() {
     assert_eq!(received, &encoded[..]);
 }
 
+/// A list that is longer than 16 KiB, of small fragments.
+fn long() -> Arc<Contents> {
+    contents(&(0..300).map(|at| service(&format!("a-service-with-a-name-{at:03}"), 1, 1)).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_list_that_is_too_long_for_an_offer_is_asked_for_as_a_fragment_is() {
+    let (published, offered) = (nothing(), long());
+    assert!(offered.list.len() > MAX_INLINE_BYTES);
+    publish(&published, "s1", 1, Some(&offered));
+    let mut session = Session::handle_hello(&hello("s1"), &published).unwrap();
+    assert!(session.is_starting_anew());
+    let offer = offer(&mut session, &published);
+    assert_eq!((offer.list, offer.fragments.len()), (None, 0));
+
+    let list = FragmentWant { id: offered.digest.as_bytes().to_vec(), offset: 0 };
+    session.handle_need(&Need { fragments: vec![list] }).unwrap();
+    let mut assembly = Assembly::resume_list(offered.digest, Vec::new());
+    let mut whole = None;
+    while let Some(Message::Chunk(chunk)) = next(&mut session, &published) {
+        whole = assembly.accept(&chunk).unwrap();
+    }
+
+    assert_eq!(whole.unwrap(), &*offered.list);
+    session.handle_need(&need(&[(&offered.fragments[0], 0)])).unwrap();
+    assert!(matches!(next(&mut session, &published), Some(Message::Chunk(_))), "fragments as before");
+}
+
+/// A site whose link broke in the middle of a fetch.
+#[test]
+fn what_a_site_is_fetching_already_is_offered_by_its_manifest_alone() {
+    let (published, contents) = small();
+    let row = published.entry(&site("s1")).unwrap().row;
+    let (manifest, digest) = published.manifest(&site("s1"), &row);
+    let pending = |digest: Digest| Hello { pending: digest.prefix().as_bytes().to_vec(), ..hello("s1") };
+
+    let mut session = Session::handle_hello(&pending(digest), &published).unwrap();
+    let named = offer(&mut session, &published);
+    assert_eq!(named, Offer { manifest, number: 1, ..Offer::default() });
+    session.handle_need(&need(&[(&contents.fragments[0], 0)])).unwrap();
+    assert!(matches!(next(&mut session, &published), Some(Message::Chunk(_))));
+
+    let mut session = Session::handle_hello(&pending(Digest::of(b"an older one")), &published).unwrap();
+    let whole = offer(&mut session, &published);
+    assert!(whole.list.is_some() && whole.fragments.len() == 1, "another one is offered as ever");
+}
+
 /// Invariant 9: a request names a fragment as often as it likes; it is sent once.
 #[test]
 fn invariant_9_a_fragment_that_is_asked_for_twice_is_sent_once() {
@@ -310,6 +358,7 @@ fn agents_that_cannot_be_served_are_told_why() {
         (|hello| hello.site = "Site_1".to_owned(), "`Site_1` is not a site name"),
         (|hello| hello.manifest = vec![1], "is not a start of a digest"),
         (|hello| hello.list = vec![1; 32], "is not a start of a digest"),
+        (|hello| hello.pending = vec![1; 31], "is not a start of a digest"),
     ] {
         let message = refuse(change);
         assert!(message.contains(words), "{message}");
@@ -324,7 +373,7 @@ fn agents_that_cannot_be_served_are_told_why() {
 
 #[test]
 fn a_pull_is_the_same_exchange_without_a_stream() {
-    let large = noise("cart", 3 << 20 >> 2);
+    let large = noise("cart", 40_000);
     let web = service("web", 3, 1);
     let (published, offered) = (nothing(), contents(&[large.clone(), web.clone()]));
     publish(&published, "s1", 1, Some(&offered));

@@ -105,7 +105,7 @@ async fn a_bundle_that_does_not_fit_comes_in_chunks() {
 
     let taken = site.connect(&core).await.take_offer().await;
 
-    assert_eq!(taken.responses, 2, "an offer, and a chunk of the fragment that is too long for it");
+    assert_eq!(taken.responses, 3, "an offer, and two chunks of the fragment that is too long for it");
     assert_eq!(site.service("cart").tables[0].routes.len(), 45 * 16 + 2);
     core.stop().await;
 }

@@ -82,6 +82,10 @@ pub struct Hello {
     /// Counts the connections of this run of the agent: of two that cross, the higher one is the newer.
     #[prost(uint32, tag = "10")]
     pub attempt: u32,
+    /// The first 8 bytes of the digest of the manifest of an offer that the site is fetching: if it is still the one, the
+    /// core names it by its manifest alone. Empty: none.
+    #[prost(bytes = "vec", tag = "15")]
+    pub pending: ::prost::alloc::vec::Vec<u8>,
 }
 /// The site runs what it shall run.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -98,6 +102,8 @@ pub struct Offer {
     /// The canonical bytes of a bundle.v1.Manifest.
     #[prost(bytes = "vec", tag = "1")]
     pub manifest: ::prost::alloc::vec::Vec<u8>,
+    /// Not set: it is longer than 16 KiB, or the site has it (`Hello.pending`). What it lacks of it, it asks for as of a
+    /// fragment, by `Manifest.list`.
     #[prost(message, optional, tag = "2")]
     pub list: ::core::option::Option<ListDelta>,
     /// The contents of those entries of `list.upserts` that have no id, in their order; up to 16 KiB.
@@ -151,13 +157,14 @@ pub struct Need {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FragmentWant {
+    /// Of a fragment, or `Manifest.list` for the list itself.
     #[prost(bytes = "vec", tag = "1")]
     pub id: ::prost::alloc::vec::Vec<u8>,
     /// Bytes of the encoded form that are there already.
     #[prost(uint64, tag = "2")]
     pub offset: u64,
 }
-/// A part of an encoded fragment. The encoding is zstd without dictionary.
+/// A part of an encoded fragment or list. The encoding is zstd without dictionary.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Chunk {
     #[prost(bytes = "vec", tag = "1")]
@@ -188,7 +195,7 @@ pub struct PullRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PullResponse {
-    /// As far as they fit into 1 MiB; the agent asks again for the rest.
+    /// As far as they fit into 64 KiB; the agent asks again for the rest.
     #[prost(message, repeated, tag = "4")]
     pub chunks: ::prost::alloc::vec::Vec<Chunk>,
     #[prost(oneof = "pull_response::Outcome", tags = "1, 2, 3")]

@@ -2,8 +2,8 @@
 
 use skerry_core::bundle::{MAX_FRAGMENTS, MAX_MANIFEST_BYTES};
 use skerry_proto::limits::{
-    MAX_CHUNK_BYTES, MAX_DETAIL_BYTES, MAX_EVENTS, MAX_INLINE_BYTES, MAX_MESSAGE_BYTES, MAX_PULL_CHUNK_BYTES,
-    MAX_REPORT_BYTES, MAX_REPORTS, MAX_WANTS,
+    MAX_CHUNK_BYTES, MAX_DETAIL_BYTES, MAX_EVENTS, MAX_INLINE_BYTES, MAX_LIST_BYTES, MAX_MESSAGE_BYTES,
+    MAX_PULL_CHUNK_BYTES, MAX_REPORT_BYTES, MAX_REPORTS, MAX_WANTS,
 };
 
 /// Tags and lengths around a field.
@@ -13,7 +13,9 @@ const LONGEST_REF: usize = 8 + 64 + 64 + 34 + 6 + 6;
 
 #[test]
 fn the_longest_of_each_message_is_below_the_cap() {
-    let offer = MAX_FRAGMENTS * LONGEST_REF + MAX_MANIFEST_BYTES + MAX_INLINE_BYTES;
+    let offer = MAX_INLINE_BYTES + MAX_MANIFEST_BYTES + MAX_INLINE_BYTES;
+    let list = MAX_FRAGMENTS * LONGEST_REF;
+    assert!(list <= MAX_LIST_BYTES, "{list}");
     for (name, length) in [
         ("offer", offer),
         ("chunk", MAX_CHUNK_BYTES),

@@ -51,6 +51,8 @@ impl Link {
             return Err(retry_after(retry.seconds, &retry.reason));
         }
         backoff.handle_success();
+        // What was said before this answer is about the one before it.
+        while self.commands.try_recv().is_ok() {}
         if !asked_for_more {
             self.tell(Event::Up).await?;
         }

@@ -77,6 +77,7 @@ impl Site {
         info!(generation = manifest.generation, revision = manifest.revision, "runs the new bundle");
         self.current = self.candidate.take();
         self.note_reported(state);
+        self.failures = 0;
         self.answer(floor.manifest, "");
         step("agent.apply.answered");
         self.publish_identity();

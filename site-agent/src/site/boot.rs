@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use super::publish::Lowerings;
 use super::{Held, Parts, Site};
 use crate::clock::TrustedTime;
+use crate::fetch::{Fetch, Stock};
 use crate::machine::Origin;
 use crate::report::Reporter;
 use crate::step::step;
@@ -26,8 +27,7 @@ const MAX_ATTEMPTS: u32 = 3;
 impl Site {
     /// Starts with what the store holds and the folder says, and publishes it.
     pub(crate) fn boot(parts: Parts, loaded: Loaded) -> Result<Self, StoreError> {
-        let saved = parts.store.saved()?;
-        let floors = parts.store.floors()?;
+        let (saved, floors) = (parts.store.saved()?, parts.store.floors()?);
         let mut site = Self {
             id: parts.id,
             trusted: TrustedTime::new(floors.trusted_ms, parts.clock.now()),
@@ -47,6 +47,7 @@ impl Site {
             fetch: None,
             next_offer: None,
             ask_again: None,
+            failures: 0,
             refused: saved.refused.clone(),
             workloads: Vec::new(),
             workloads_are_partial: false,
@@ -66,6 +67,7 @@ impl Site {
     /// Goes on where the agent before ended.
     fn go_on(&mut self, saved: Saved, loaded: Loaded) -> Result<(), StoreError> {
         self.current = self.load_current(&saved)?;
+        self.fetch = self.load_fetch(&saved)?;
         self.publish_identity();
         self.handle_workloads(loaded);
         self.resume(saved)?;
@@ -100,6 +102,14 @@ impl Site {
             &format!("the bundle that ran is damaged in the store: {reason}"),
         );
         Ok(previous)
+    }
+
+    /// Goes on with what was being fetched; what it lacks is asked for when the core offers it again.
+    fn load_fetch(&self, saved: &Saved) -> Result<Option<Fetch>, StoreError> {
+        let Some(slot) = saved.fetching.clone() else { return Ok(None) };
+        let part = self.store.part()?;
+        let fetch = self.store.with_fragments(|known| Fetch::resume(slot, &Stock { known, part }))?;
+        Ok(fetch.inspect_err(|error| warn!("what was being fetched is dropped: {error}")).ok())
     }
 
     /// Goes on with the candidate that was being tried when the agent ended.

@@ -14,14 +14,20 @@ use super::boot::hold;
 use super::publish::Lowered;
 use super::{Held, Site};
 use crate::clock::Now;
-use crate::fetch::{Fetch, FetchError, Fragment};
+use crate::fetch::{Fetch, FetchError, Fragment, Stock, Taken};
 use crate::link::Command;
 use crate::machine::Origin;
 use crate::step::step;
 use crate::store::{Refused, Slot, StoreError};
 
-/// How long to wait before the core is asked again for what the disk did not take.
+/// How long to wait at first before the core is asked again for what the disk did not take.
 pub(super) const DISK_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long to wait at first before the core is asked again for what came damaged, or not at all.
+const TRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest of either: what is asked for again and again comes over the link again and again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(320);
 
 impl Site {
     /// The core has a manifest for this site.
@@ -37,10 +43,6 @@ impl Site {
         }
         if let Some(refused) = self.refused.as_ref().filter(|refused| refused.digest == digest) {
             return self.answer(digest, &refused.reason);
-        }
-        if self.fetch.as_ref().is_some_and(|fetch| fetch.digest() == digest) {
-            self.fetch.iter_mut().for_each(Fetch::handle_link_down);
-            return self.advance(now);
         }
         self.accept_offer(now, &offer, digest);
     }
@@ -62,6 +64,10 @@ impl Site {
             Ok(Verdict::Same) => self.answer(digest, ""),
             Ok(Verdict::Newer(accepted)) => {
                 self.trusted.observe(accepted.manifest.issued_at_ms, now);
+                if self.fetch.as_ref().is_some_and(|fetch| fetch.digest() == digest) {
+                    self.fetch.iter_mut().for_each(Fetch::handle_offer);
+                    return self.advance(now);
+                }
                 self.begin_fetch(now, offer, &accepted.manifest, digest);
             }
             Err(refusal) => self.refuse(digest, &Manifest::default(), &refusal.to_string()),
@@ -74,66 +80,131 @@ impl Site {
 
     fn begin_fetch(&mut self, now: Now, offer: &Offer, manifest: &Manifest, digest: Digest) {
         info!(generation = manifest.generation, revision = manifest.revision, "a newer bundle is offered");
+        // What came of the offer before may be of use for this one.
+        self.stage_rest();
         let bases: Vec<&Slot> = self.current.iter().map(|held| &held.slot).collect();
-        let begun = self.store.with_fragments(|find| Fetch::begin(offer, manifest, &bases, find));
-        let begun = match begun {
-            Ok(begun) => begun,
-            Err(error) => return self.wait_for_disk(now, digest, &error),
-        };
+        let begun = self.store.part().and_then(|part| {
+            self.store.with_fragments(|known| Fetch::begin(offer, manifest, &bases, &Stock { known, part }))
+        });
         match begun {
-            Ok(fetch) => {
-                // Before anything is fetched: what is refused costs the link nothing.
-                let current = self.current.as_ref().map(|held| &held.bundle);
-                let removals =
-                    current.map_or(Ok(()), |current| check_removals(current, manifest, &fetch.list()));
-                if let Err(refusal) = removals {
-                    return self.refuse(digest, manifest, &refusal.to_string());
-                }
-                self.fetch = Some(fetch);
-                self.advance(now);
-            }
-            Err(error @ (FetchError::UnknownBase(_) | FetchError::WrongStep)) => {
+            Ok(Ok(fetch)) => self.follow(now, fetch),
+            Ok(Err(error)) => self.cannot_follow(digest, manifest, error),
+            Err(error) => self.wait_for_disk(now, digest, &error),
+        }
+    }
+
+    /// Goes on with a fetch that has just begun, or whose list has just come.
+    fn follow(&mut self, now: Now, fetch: Fetch) {
+        // Before anything more is fetched: what is refused costs the link nothing.
+        let current = self.current.as_ref().map(|held| &held.bundle);
+        let allowed = match (current, fetch.list()) {
+            (Some(current), Some(list)) => check_removals(current, fetch.manifest(), &list),
+            _ => Ok(()),
+        };
+        if let Err(refusal) = allowed {
+            return self.refuse(fetch.digest(), fetch.manifest(), &refusal.to_string());
+        }
+        if !fetch.is_complete()
+            && let Err(error) = self.store.keep_fetching(Some(fetch.slot()))
+        {
+            return self.wait_for_disk(now, fetch.digest(), &error);
+        }
+        self.set_fetch(Some(fetch));
+        self.advance(now);
+    }
+
+    fn cannot_follow(&mut self, digest: Digest, manifest: &Manifest, error: FetchError) {
+        match error {
+            error @ (FetchError::UnknownBase(_) | FetchError::WrongStep) => {
                 info!("asks for the whole list: {error}");
                 self.out.identity.send_modify(|identity| identity.list = None);
                 self.tell_link(Command::Restart(Duration::ZERO));
             }
-            Err(FetchError::Refused(refusal)) => self.refuse(digest, manifest, &refusal.to_string()),
+            FetchError::Refused(refusal) => self.refuse(digest, manifest, &refusal.to_string()),
             // Damaged on its way, or a dictionary that went meanwhile: a new try is a new chance.
-            Err(FetchError::Codec(error)) => self.try_again(&error.to_string()),
+            FetchError::Codec(error) => self.try_again(&error.to_string()),
         }
     }
 
-    /// A part of a fragment arrived.
+    /// Replaces what is being fetched. The next hello names it, so that the core does not begin anew.
+    pub(super) fn set_fetch(&mut self, fetch: Option<Fetch>) {
+        self.fetch = fetch;
+        let pending = self.pending();
+        self.out
+            .identity
+            .send_if_modified(|identity| std::mem::replace(&mut identity.pending, pending) != pending);
+    }
+
+    /// The digest of the manifest that is being fetched.
+    pub(super) fn pending(&self) -> Option<Digest> {
+        self.fetch.as_ref().filter(|fetch| !fetch.is_complete()).map(Fetch::digest)
+    }
+
+    /// A part of a fragment, or of the list, arrived.
     pub(super) fn handle_chunk(&mut self, now: Now, chunk: &Chunk) {
         let Some(fetch) = &mut self.fetch else { return };
-        if let Err(error) = fetch.handle_chunk(chunk) {
-            return self.try_again(&error.to_string());
+        match fetch.handle_chunk(now, chunk) {
+            Ok(Taken::Part) => self.advance(now),
+            Ok(Taken::List(list)) => self.take_list(now, list),
+            Err(error) => self.try_again(&error.to_string()),
         }
-        self.advance(now);
     }
 
+    fn take_list(&mut self, now: Now, list: Vec<u8>) {
+        let Some(mut fetch) = self.fetch.take() else { return };
+        let (digest, manifest) = (fetch.digest(), fetch.manifest().clone());
+        let taken = self
+            .store
+            .with_fragments(|known| fetch.handle_list(list, Vec::new(), &Stock { known, part: None }));
+        match taken {
+            Ok(Ok(())) => self.follow(now, fetch),
+            Ok(Err(error)) => self.cannot_follow(digest, &manifest, error),
+            Err(error) => self.wait_for_disk(now, digest, &error),
+        }
+    }
+
+    /// Says hello again after a while, longer each time in a row: whatever is wrong costs the link something.
     fn try_again(&mut self, reason: &str) {
-        warn!("the offer cannot be followed, asks again: {reason}");
+        let pause = longer_each_time(TRY_PAUSE, self.failures);
+        self.failures += 1;
+        warn!(pause_s = pause.as_secs(), "the offer cannot be followed, asks again: {reason}");
         self.fetch.iter_mut().for_each(Fetch::handle_link_down);
-        self.tell_link(Command::Restart(Duration::from_secs(1)));
+        self.tell_link(Command::Restart(pause));
+    }
+
+    /// Hangs up when nothing comes of what was asked for.
+    pub(super) fn handle_stall(&mut self, now: Now) {
+        if self.fetch.as_ref().and_then(Fetch::poll_timeout).is_some_and(|due| due <= now) {
+            self.try_again("nothing comes of what was asked for");
+        }
+    }
+
+    /// Hands to the disk what came of an offer, so that an agent that is restarted meanwhile goes on with it.
+    pub(super) fn stage_rest(&mut self) {
+        let Some((fragments, part)) = self.fetch.as_mut().and_then(Fetch::flush) else { return };
+        if let Err(error) = self.store.stage(&fragments, part.as_ref()) {
+            warn!("what came of an offer is not kept, it is asked for again: {error}");
+            self.set_fetch(None);
+        }
     }
 
     /// Stages what arrived, asks for what is missing, or takes the whole as candidate.
     fn advance(&mut self, now: Now) {
         let Some(fetch) = &mut self.fetch else { return };
-        if let Some(batch) = fetch.poll_batch() {
-            if let Err(error) = self.store.stage(&batch) {
+        if let Some((fragments, part)) = fetch.poll_batch() {
+            if let Err(error) = self.store.stage(&fragments, part.as_ref()) {
                 let digest = fetch.digest();
                 return self.wait_for_disk(now, digest, &error);
             }
             step("agent.apply.fragments-staged");
         }
         let Some(fetch) = &mut self.fetch else { return };
-        if let Some(need) = fetch.poll_need() {
+        if let Some(need) = fetch.poll_need(now) {
             self.tell_link(Command::Need(need));
         }
         if let Some(fetch) = self.fetch.take_if(|fetch| fetch.is_complete()) {
             let (slot, fragments) = fetch.into_parts();
+            self.set_fetch(None);
             self.take_candidate(now, &slot, &fragments);
         }
     }
@@ -195,6 +266,7 @@ impl Site {
     /// Remembers, reports and tells that a manifest is refused: once for each.
     fn refuse(&mut self, digest: Digest, manifest: &Manifest, reason: &str) {
         warn!(manifest = digest.short(), "refused: {reason}");
+        self.set_fetch(None);
         self.answer(digest, reason);
         self.refused = Some(Refused { digest, reason: reason.to_owned() });
         self.publish_identity();
@@ -210,9 +282,10 @@ impl Site {
     /// not remembered as refused.
     fn wait_for_disk(&mut self, now: Now, digest: Digest, error: &StoreError) {
         warn!("the offer waits for the disk: {error}");
-        self.fetch = None;
+        self.set_fetch(None);
         self.answer(digest, &format!("it cannot be kept: {error}; it is asked for again"));
-        self.ask_again = Some(now + DISK_PAUSE);
+        self.ask_again = Some(now + longer_each_time(DISK_PAUSE, self.failures));
+        self.failures += 1;
     }
 
     /// Says hello again, once that is due.
@@ -221,4 +294,9 @@ impl Site {
             self.tell_link(Command::Restart(Duration::ZERO));
         }
     }
+}
+
+/// Doubles a pause with each failure in a row, up to the longest one.
+fn longer_each_time(first: Duration, failures: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
 }

@@ -16,6 +16,7 @@ use crate::link::{Command, Event as LinkEvent, Identity};
 use crate::machine::StreamId;
 use crate::snapshot::Snapshots;
 
+mod fetching;
 mod invariants;
 
 const CONFIRM: Duration = Duration::from_millis(30);

@@ -20,6 +20,9 @@ pub(crate) const MAX_ROWS: u64 = 10_000;
 /// metered link carries it in a minute.
 pub(crate) const MAX_BYTES: u64 = 4 << 20;
 
+/// How long the reports of one call may be together: 20 s of a link of 26 kbit/s.
+const BATCH_BYTES: usize = 64 << 10;
+
 const STATE: u8 = 0;
 const EVENT: u8 = 1;
 
@@ -67,14 +70,21 @@ impl Store {
         })
     }
 
-    /// Returns the oldest reports, at most `limit`.
+    /// Returns the oldest reports: at most `limit`, and no more bytes than a call carries over a thin link before its
+    /// deadline, save that one report is returned however long it is.
     pub(crate) fn oldest(&self, limit: usize) -> Result<Vec<Report>, StoreError> {
         self.read(|txn| {
             let outbox = txn.open_table(OUTBOX)?;
-            let mut reports = Vec::new();
+            let (mut reports, mut bytes) = (Vec::new(), 0);
             for row in outbox.iter()?.take(limit) {
+                let row = row?.1;
+                let encoded = row.value().1;
+                bytes += encoded.len();
+                if bytes > BATCH_BYTES && !reports.is_empty() {
+                    break;
+                }
                 // A row that does not decode was written by nobody; it is passed over.
-                reports.extend(Report::decode(row?.1.value().1).ok());
+                reports.extend(Report::decode(encoded).ok());
             }
             Ok(reports)
         })

@@ -11,7 +11,7 @@ use skerry_proto::v1::Report;
 
 use super::counters::{Floors, raise_floors};
 use super::outbox::append;
-use super::tables::{FRAGMENTS, SLOTS, TEXTS};
+use super::tables::{FRAGMENTS, PARTS, SLOTS, TEXTS};
 use super::{Store, StoreError};
 use crate::step::step;
 
@@ -60,6 +60,8 @@ pub(crate) struct Saved {
     pub(crate) previous: Option<Slot>,
     /// What was being tried when the agent ended.
     pub(crate) candidate: Option<Slot>,
+    /// What was being fetched; its list is empty if that was not here yet.
+    pub(crate) fetching: Option<Slot>,
     /// How often the agent ended while it tried the candidate.
     pub(crate) attempts: u32,
     /// The last manifest that did not work.
@@ -82,16 +84,51 @@ impl Store {
                 current: slot("current")?,
                 previous: slot("previous")?,
                 candidate: slot("candidate")?,
+                fetching: slot("fetching")?,
                 attempts: slots.get("candidate")?.map_or(0, |row| row.value().2),
                 refused: digest.map(|digest| Refused { digest, reason }),
             })
         })
     }
 
-    /// Keeps fragments of an offer that is not complete yet, so that an agent that is restarted
-    /// does not ask for them again. They go at the next commit if nothing names them then.
-    pub(crate) fn stage(&self, fragments: &[(Digest, Arc<[u8]>)]) -> Result<(), StoreError> {
-        self.write(|txn| insert_fragments(txn, fragments))
+    /// Keeps what is being fetched, so that an agent that is restarted goes on with it; `None`: nothing is.
+    pub(crate) fn keep_fetching(&self, slot: Option<&Slot>) -> Result<(), StoreError> {
+        self.write(|txn| match slot {
+            Some(slot) => {
+                let row = (slot.manifest.as_slice(), slot.list.as_slice(), 0);
+                txn.open_table(SLOTS)?.insert("fetching", row)?;
+                Ok(())
+            }
+            None => forget_fetching(txn),
+        })
+    }
+
+    /// Keeps fragments of an offer that is not complete yet, and the part that is coming in, so that an agent that is
+    /// restarted does not ask for them again. They go at the next commit if nothing names them then.
+    pub(crate) fn stage(
+        &self,
+        fragments: &[(Digest, Arc<[u8]>)],
+        part: Option<&(Digest, Vec<u8>)>,
+    ) -> Result<(), StoreError> {
+        self.write(|txn| {
+            insert_fragments(txn, fragments)?;
+            if let Some((id, bytes)) = part {
+                let mut parts = txn.open_table(PARTS)?;
+                parts.retain(|_, _| false)?;
+                parts.insert(id.as_bytes(), bytes.as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the part that was coming in.
+    pub(crate) fn part(&self) -> Result<Option<(Digest, Vec<u8>)>, StoreError> {
+        self.read(|txn| {
+            let parts = txn.open_table(PARTS)?;
+            let Some(row) = parts.first()? else { return Ok(None) };
+            let id = Digest::from_slice(row.0.value());
+            Ok(id.ok().map(|id| (id, row.1.value().to_vec())))
+        })
     }
 
     /// Keeps a complete candidate, with those of its fragments that were not staged.
@@ -102,6 +139,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(|txn| {
             insert_fragments(txn, fragments)?;
+            forget_fetching(txn)?;
             txn.open_table(SLOTS)?
                 .insert("candidate", (slot.manifest.as_slice(), slot.list.as_slice(), 0))?;
             Ok(())
@@ -179,6 +217,12 @@ fn insert_fragments(txn: &WriteTransaction, fragments: &[(Digest, Arc<[u8]>)]) -
     for (id, bytes) in fragments {
         table.insert(id.as_bytes(), &**bytes)?;
     }
+    Ok(())
+}
+
+fn forget_fetching(txn: &WriteTransaction) -> Result<(), redb::Error> {
+    txn.open_table(SLOTS)?.remove("fetching")?;
+    txn.open_table(PARTS)?.retain(|_, _| false)?;
     Ok(())
 }
 

@@ -2,11 +2,15 @@
 
 use redb::{TableDefinition, WriteTransaction};
 
-/// `current`, `previous`, `candidate` → manifest, fragment list, how often it was tried.
+/// `current`, `previous`, `candidate`, `fetching` → manifest, fragment list (empty while that is being fetched), how
+/// often it was tried.
 pub(super) const SLOTS: TableDefinition<'_, &str, (&[u8], &[u8], u32)> = TableDefinition::new("slots");
 
 /// Fragment id → its bytes.
 pub(super) const FRAGMENTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("fragments");
+
+/// Id of a fragment or list → the beginning of its encoded form, which is being fetched. At most one.
+pub(super) const PARTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("parts");
 
 /// `epoch`, `generation`, `trusted_ms`: the floors; `boots`; `next_seq`, `outbox_bytes`,
 /// `dropped`, `state_seq`: the outbox; `ends/<namespace>/<name>`: reported ends of a proxy.
@@ -25,6 +29,7 @@ pub(super) const WORKLOAD_FILES: TableDefinition<'_, &str, &[u8]> = TableDefinit
 pub(super) fn create(txn: &WriteTransaction) -> Result<(), redb::Error> {
     txn.open_table(SLOTS)?;
     txn.open_table(FRAGMENTS)?;
+    txn.open_table(PARTS)?;
     txn.open_table(NUMBERS)?;
     txn.open_table(TEXTS)?;
     txn.open_table(OUTBOX)?;

@@ -69,6 +69,41 @@ fn state() -> Report {
 
 /// Invariant 4 (never half a bundle) and 5 (last good across restarts): at every step, what a kill
 /// leaves behind has whole slots with all their fragments.
+/// What a fetch has come to survives a kill, as far as it was handed to the store; a candidate ends it.
+#[test]
+fn what_is_being_fetched_is_kept_until_it_is_whole() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let (slot, fragments) = slot(1, &["one", "two"]);
+    let nameless = Slot { list: Vec::new(), ..slot.clone() };
+    store.keep_fetching(Some(&nameless)).unwrap();
+    store.stage(&[], Some(&(slot.list_digest(), b"half a l".to_vec()))).unwrap();
+    assert_eq!(store.part().unwrap(), Some((slot.list_digest(), b"half a l".to_vec())));
+    store.keep_fetching(Some(&slot)).unwrap();
+    store.stage(&fragments[..1], Some(&(fragments[1].0, b"t".to_vec()))).unwrap();
+
+    let store = folder.as_killed().open();
+    assert_eq!(store.saved().unwrap().fetching, Some(slot.clone()));
+    assert_eq!(store.part().unwrap(), Some((fragments[1].0, b"t".to_vec())), "one at a time");
+    assert!(store.fragment(&fragments[0].0).unwrap().is_some());
+
+    store.put_candidate(&slot, &fragments[1..]).unwrap();
+    assert_eq!((store.saved().unwrap().fetching, store.part().unwrap()), (None, None));
+    assert_eq!(store.saved().unwrap().candidate, Some(slot));
+}
+
+/// Invariant 9: reports of a long night go over a thin link in calls that end in time.
+#[test]
+fn invariant_9_a_batch_of_reports_is_bounded_by_its_bytes() {
+    let store = Folder::new().open();
+    let long = |length: usize| event(&"x".repeat(length));
+    store.append(vec![long(100_000), long(30_000), long(30_000), long(30_000)]).unwrap();
+    let seqs = || store.oldest(64).unwrap().iter().map(|report| report.seq).collect::<Vec<_>>();
+    assert_eq!(seqs(), [1], "one goes however long it is");
+    store.forget(1).unwrap();
+    assert_eq!(seqs(), [2, 3]);
+}
+
 #[test]
 fn killed_at_any_step_it_has_whole_slots() {
     let folder = Folder::new();
@@ -78,7 +113,7 @@ fn killed_at_any_step_it_has_whole_slots() {
     let steps: [&dyn Fn(); 6] = [
         &|| store.put_candidate(&first, &first_fragments).unwrap(),
         &|| store.commit(&floors(1), vec![event("one")]).unwrap(),
-        &|| store.stage(&second_fragments[1..]).unwrap(),
+        &|| store.stage(&second_fragments[1..], None).unwrap(),
         &|| store.put_candidate(&second, &[]).unwrap(),
         &|| assert_eq!(store.count_attempt().unwrap(), 1),
         &|| store.commit(&floors(2), vec![event("two")]).unwrap(),

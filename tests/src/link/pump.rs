@@ -1,5 +1,6 @@
 //! One direction of one connection: reads, holds each piece as long as the link says, writes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,15 +19,29 @@ struct Piece {
     arrived: Instant,
 }
 
+/// What a connection has carried of its allowance, both ways.
+#[derive(Debug, Default)]
+pub(super) struct Spent(AtomicU64);
+
+impl Spent {
+    /// Spends as much of the allowance as there is; returns how much that was.
+    fn spend(&self, wanted: u64, allowance: Option<u64>) -> u64 {
+        let Some(allowance) = allowance else { return wanted };
+        let before = self.0.fetch_add(wanted, Ordering::Relaxed);
+        wanted.min(allowance.saturating_sub(before))
+    }
+}
+
 /// Moves bytes until one end closes; tells how many were handed on.
 pub(super) async fn run(
     from: ReadHalf<'_>,
     to: WriteHalf<'_>,
     (settings, number): (watch::Receiver<Settings>, u64),
+    spent: &Spent,
     count: impl Fn(u64),
 ) {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
-    tokio::join!(read(from, sender), write(to, receiver, (settings, number), count));
+    tokio::join!(read(from, sender), write(to, receiver, (settings, number), spent, count));
 }
 
 async fn read(mut from: ReadHalf<'_>, pieces: mpsc::Sender<Piece>) {
@@ -43,21 +58,28 @@ async fn write(
     mut to: WriteHalf<'_>,
     mut pieces: mpsc::Receiver<Piece>,
     (mut settings, number): (watch::Receiver<Settings>, u64),
+    spent: &Spent,
     count: impl Fn(u64),
 ) {
     while let Some(piece) = pieces.recv().await {
-        let Settings { delay, rate, .. } = *settings.borrow();
-        let length = piece.bytes.len() as u64;
+        let Settings { delay, rate, allowance, .. } = *settings.borrow();
+        let length = spent.spend(piece.bytes.len() as u64, allowance);
+        let allowed = &piece.bytes[..usize::try_from(length).unwrap_or(usize::MAX)];
         let due = piece.arrived + delay;
         tokio::time::sleep_until(due.into()).await;
         if let Some(rate) = rate {
             tokio::time::sleep(Duration::from_secs_f64(length as f64 / rate.max(1) as f64)).await;
         }
         let open = settings.wait_for(|settings| settings.lets_through(number)).await.is_ok();
-        if !open || to.write_all(&piece.bytes).await.is_err() {
+        if !open || to.write_all(allowed).await.is_err() {
             return;
         }
         count(length);
+        if allowed.len() < piece.bytes.len() {
+            // An end, and no reset: with that, what has arrived and was not read yet would be lost as well.
+            let _ = to.shutdown().await;
+            return;
+        }
     }
     // The end of the stream must not overtake a black hole either.
     let _ = settings.wait_for(|settings| settings.lets_through(number)).await;
@@ -137,6 +159,23 @@ mod tests {
         let bytes = link.traffic().bytes();
         assert!(bytes > 200, "{bytes}");
         assert!(before.elapsed().as_secs_f64() >= bytes as f64 / 2_000.0, "{:?}", before.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_connection_breaks_when_its_allowance_is_spent_and_the_next_has_one_of_its_own() {
+        let (_net, listener, link) = linked_to_listener().await;
+        link.set_allowance(Some(5));
+        for before in [0, 5] {
+            let mut site = TcpStream::connect(link.address()).await.unwrap();
+            let (mut core, _) = listener.accept().await.unwrap();
+            site.write_all(b"abc").await.unwrap();
+            let mut heard = [0; 3];
+            core.read_exact(&mut heard).await.unwrap();
+            core.write_all(b"defg").await.unwrap();
+            let mut heard = Vec::new();
+            site.read_to_end(&mut heard).await.unwrap();
+            assert_eq!((heard, link.traffic().bytes()), (b"de".to_vec(), before + 5));
+        }
     }
 
     /// A server that says `!` to each byte, and a link in front of it.

@@ -23,4 +23,5 @@ mod question;
 mod refused;
 mod removal;
 mod storm;
+mod resumed;
 mod transports;

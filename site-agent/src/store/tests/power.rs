@@ -149,7 +149,7 @@ fn steps() -> Vec<Step> {
     };
     let second = |store: &Store| {
         let (slot, fragments) = slot(2, &["settings", "a2"]);
-        store.stage(&fragments[1..])?;
+        store.stage(&fragments[1..], None)?;
         store.put_candidate(&slot, &fragments[..1])
     };
     let third = |store: &Store| {
