@@ -188,7 +188,10 @@ impl Agent {
         manifest: &v1::Manifest,
         pool: &Pool,
     ) -> Result<(v1::FragmentList, Vec<(Digest, Arc<[u8]>)>)> {
-        let delta = offer.list.as_ref().context("an offer has a list")?;
+        let delta = offer
+            .list
+            .as_ref()
+            .context("a list that does not fit into an offer is not fetched here: take a smaller world")?;
         let nothing = v1::FragmentList::default();
         let base = if delta.base.is_empty() {
             &nothing

@@ -22,6 +22,6 @@ mod place;
 mod question;
 mod refused;
 mod removal;
-mod storm;
 mod resumed;
+mod storm;
 mod transports;
