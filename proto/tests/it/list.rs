@@ -27,7 +27,7 @@ fn contents() -> impl Strategy<Value = Contents> {
 }
 
 fn list(contents: &Contents) -> FragmentList {
-    FragmentList::decode(&*contents.list).unwrap()
+    FragmentList::decode(&*contents.list).expect("a list is protobuf")
 }
 
 fn known(contents: &Contents) -> impl Fn(&Digest) -> Option<Arc<[u8]>> {

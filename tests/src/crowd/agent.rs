@@ -160,7 +160,7 @@ impl Agent {
             Verdict::Same => bail!("{}: offered what it runs", self.site),
             Verdict::Newer(accepted) => accepted,
         };
-        let (list, fragments) = self.take_step(&offer, &accepted.manifest, pool)?;
+        let Stepped { list, fragments } = self.take_step(&offer, &accepted.manifest, pool)?;
         let digest = Digest::from_slice(&accepted.manifest.list)?;
         let next =
             Held { digest: accepted.digest, manifest: accepted.manifest, list: pool.list(digest, list) };
@@ -182,12 +182,7 @@ impl Agent {
         Ok(Heard::Say(SyncRequest { message: Some(Request::Need(need)), ..SyncRequest::default() }))
     }
 
-    fn take_step(
-        &self,
-        offer: &Offer,
-        manifest: &v1::Manifest,
-        pool: &Pool,
-    ) -> Result<(v1::FragmentList, Vec<(Digest, Arc<[u8]>)>)> {
+    fn take_step(&self, offer: &Offer, manifest: &v1::Manifest, pool: &Pool) -> Result<Stepped> {
         let delta = offer
             .list
             .as_ref()
@@ -199,8 +194,9 @@ impl Agent {
             let own = self.runs.as_ref().filter(|held| held.manifest.list[..8] == delta.base[..]);
             &own.with_context(|| format!("{}: an offer builds on another list", self.site))?.list
         };
-        let Stepped { list, fragments } = decode_list(delta, &offer.fragments, base, |id| pool.fragment(id))?;
-        Ok((verify_list(manifest, &list.encode_to_vec())?, fragments))
+        let stepped = decode_list(delta, &offer.fragments, base, |id| pool.fragment(id))?;
+        verify_list(manifest, &stepped.list.encode_to_vec())?;
+        Ok(stepped)
     }
 
     /// What a list names and the site does not have.
