@@ -188,7 +188,7 @@ fn what_does_not_fit_is_asked_for_and_comes_in_chunks_from_any_offset() {
 
 /// A list that is longer than 16 KiB, of small fragments.
 fn long() -> Arc<Contents> {
-    contents(&(0..300).map(|at| service(&format!("a-service-with-a-name-{at:03}"), 1, 1)).collect::<Vec<_>>())
+    contents(&(0..500).map(|at| service(&format!("a-service-with-a-name-{at:03}"), 1, 1)).collect::<Vec<_>>())
 }
 
 #[test]
