@@ -107,12 +107,12 @@ impl App {
         let (store, damaged) = open_store(&config)?;
         let clock = Clock::start();
         let lines = Lines::new();
-        let scan = workloads::scan(&config.workloads);
-        let loaded = workloads::fold(scan.clone(), &store.workload_files()?);
-        let kept = loaded.files.clone();
+        let (files, mut doubt) = (store.workload_files()?, workloads::Doubt::default());
+        let seen = doubt.judge(clock.now(), workloads::scan(&config.workloads), &files);
+        let loaded = workloads::fold(seen.clone(), &files);
+        let start = workloads::Start { kept: loaded.files.clone(), seen, doubt, clock };
         let site = Site::boot(Parts { damaged, ..lines.site_parts(&config, &store, clock) }, loaded)?;
-        let watch =
-            workloads::run(config.workloads.clone(), kept, scan, lines.mailbox.clone(), cancel.clone());
+        let watch = workloads::run(config.workloads.clone(), start, lines.mailbox.clone(), cancel.clone());
         let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), cancel.clone());
         let supervisor = lines.supervisor(&config).run(cancel.clone());
         let boot = boot_id(config.layout.folder_id(), store.id()?);

@@ -18,6 +18,7 @@ use crate::bind::{self, Unbound};
 use crate::clock::{Clock, Now, TrustedTime, wall_ms};
 use crate::fetch::Fetch;
 use crate::launcher::LauncherState;
+use crate::layout::ProxyDir;
 use crate::machine::Machine;
 use crate::mailbox::Mail;
 use crate::report::{self, Reporter};
@@ -118,6 +119,8 @@ pub(crate) struct Site {
     /// What proxies could not bind.
     unbound: Unbound,
     launchers: BTreeMap<NamespacedName, LauncherState>,
+    /// The folders of proxies that no launcher runs in, and since when.
+    vacant: BTreeMap<ProxyDir, Now>,
     reporter: Reporter,
     unsaved: Vec<Report>,
 }
@@ -131,7 +134,7 @@ impl Site {
             Mail::Proxy(event) => self.handle_proxy(now, &event),
             Mail::Workloads(loaded) => self.handle_workloads(loaded),
             Mail::Launchers(launchers) => self.handle_launchers(launchers),
-            Mail::Vacant(folders) => self.handle_vacant(&folders),
+            Mail::Vacant(folders) => self.handle_vacant(now, folders),
         }
         self.reporter.handle_change(now);
         self.settle();
@@ -143,7 +146,7 @@ impl Site {
         let (machine, reporter) = (self.machine.poll_timeout(), self.reporter.poll_timeout());
         let fetch = self.fetch.as_ref().and_then(Fetch::poll_timeout);
         let timers = [machine, reporter, self.unbound.poll_timeout(), snapshots, self.ask_again, fetch];
-        timers.into_iter().flatten().min()
+        timers.into_iter().chain([self.poll_departed()]).flatten().min()
     }
 
     /// The time of `poll_timeout` has come.
@@ -152,6 +155,7 @@ impl Site {
         self.machine.handle_timeout(now);
         self.handle_ask_again(now);
         self.handle_stall(now);
+        self.delete_departed(now);
         if self.unbound.handle_timeout(now, bind::probe) {
             self.publish_again();
         }
@@ -224,6 +228,7 @@ impl Site {
         for problem in &loaded.problems {
             warn!("{problem}");
         }
+        self.note_kept(self.clock.now());
         self.workloads = loaded.workloads;
         self.workloads_are_partial = loaded.is_partial;
         self.workload_problems = loaded.problems;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::args::LaunchArgs;
+use crate::clock::{Clock, Now};
 use crate::config::{Launcher, OnExit};
 use crate::launcher::{LauncherState, holder};
 use crate::layout::{Layout, ProxyDir};
@@ -33,6 +34,15 @@ const END_GRACE: Duration = Duration::from_secs(10);
 
 /// The drain time of a bundle that names none, and the longest: seconds.
 const DRAIN_SECONDS: (u32, u32) = (30, 3600);
+
+/// The first and the longest pause before a launcher is started again that ended.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// A launcher that ran for so long was well: the pause is the first one again.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// The longest log that a start leaves in place.
+const MAX_LOG_BYTES: u64 = 1 << 20;
 
 /// What the supervisor works with.
 pub(crate) struct Supervisor {
@@ -56,6 +66,36 @@ struct Running {
     pid: Pid,
     /// The agent started it, and has not asked it to end.
     is_ours: bool,
+}
+
+/// When launchers were started, so that one that ends at once is not started all the time.
+#[derive(Debug, Default)]
+struct Starts {
+    by_folder: BTreeMap<ProxyDir, Start>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    at: Now,
+    pause: Duration,
+}
+
+impl Starts {
+    /// Says whether a launcher may be started now, and notes that it is.
+    fn may_start(&mut self, folder: &ProxyDir, now: Now) -> bool {
+        let pause = match self.by_folder.get(folder) {
+            Some(last) if now < last.at + last.pause => return false,
+            Some(last) if now < last.at + HEALTHY => PAUSES.1.min(last.pause * 2),
+            _ => PAUSES.0,
+        };
+        self.by_folder.insert(folder.clone(), Start { at: now, pause });
+        true
+    }
+
+    /// Forgets the folders that nobody asks for any more.
+    fn retain(&mut self, desired: &Desired) {
+        self.by_folder.retain(|folder, _| desired.proxies.values().any(|wanted| wanted == folder));
+    }
 }
 
 /// What to do about the launchers.
@@ -92,10 +132,13 @@ impl Supervisor {
     /// Looks after the launchers until the process ends.
     pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
         let mut children = JoinSet::new();
+        let (clock, mut starts) = (Clock::start(), Starts::default());
         let (mut told, mut told_vacant) = (BTreeMap::new(), BTreeSet::new());
         loop {
             let desired = self.desired.borrow_and_update().clone();
-            self.reconcile(&desired, &mut children);
+            starts.retain(&desired);
+            let may_start = |folder: &ProxyDir| starts.may_start(folder, clock.now());
+            self.reconcile(&desired, &mut children, may_start);
             let states = read_states(&desired);
             if states != told {
                 told.clone_from(&states);
@@ -123,7 +166,12 @@ impl Supervisor {
         Ok(())
     }
 
-    fn reconcile(&self, desired: &Desired, children: &mut JoinSet<()>) {
+    fn reconcile(
+        &self,
+        desired: &Desired,
+        children: &mut JoinSet<()>,
+        mut may_start: impl FnMut(&ProxyDir) -> bool,
+    ) {
         let plan = plan(desired, &self.running());
         for (folder, pid) in plan.stop {
             stop(&folder, pid);
@@ -134,8 +182,8 @@ impl Supervisor {
             }
             return;
         };
-        for folder in plan.start {
-            match self.start(&folder, envoy, desired.drain_seconds) {
+        for folder in plan.start.into_iter().filter(|folder| may_start(folder)) {
+            match self.start(&folder, envoy, drain_seconds(desired)) {
                 Ok(mut child) => {
                     info!(folder = %folder.path().display(), "started a launcher");
                     children.spawn(async move {
@@ -175,11 +223,14 @@ impl Supervisor {
 
     /// Starts a launcher in a process group of its own: what ends the agent does not end it.
     fn start(&self, folder: &ProxyDir, envoy: &Path, drain: u32) -> std::io::Result<tokio::process::Child> {
+        let is_long = fs_err::metadata(folder.launcher_log()).is_ok_and(|log| log.len() > MAX_LOG_BYTES);
+        if is_long {
+            fs_err::remove_file(folder.launcher_log())?;
+        }
         let mut options = std::fs::OpenOptions::new();
         let log = options.append(true).create(true).mode(0o600).open(folder.launcher_log())?;
         fs_err::write(folder.supervised(), b"")?;
-        let drain_seconds = if drain == 0 { DRAIN_SECONDS.0 } else { drain.min(DRAIN_SECONDS.1) };
-        let line = LaunchArgs { proxy_dir: folder.path().into(), envoy: envoy.into(), drain_seconds };
+        let line = LaunchArgs { proxy_dir: folder.path().into(), envoy: envoy.into(), drain_seconds: drain };
         let mut command = Command::new(&self.launcher.program);
         command
             .args(self.launcher.verb)
@@ -193,7 +244,7 @@ impl Supervisor {
 
     /// Asks every launcher of ours to end, and waits for them.
     async fn stop_all(&self) {
-        let drain = Duration::from_secs(self.desired.borrow().drain_seconds.max(1).into());
+        let drain = Duration::from_secs(drain_seconds(&self.desired.borrow()).into());
         for (folder, launcher) in self.running() {
             if launcher.is_ours {
                 stop(&folder, launcher.pid);
@@ -207,6 +258,14 @@ impl Supervisor {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// How long an Envoy may drain.
+fn drain_seconds(desired: &Desired) -> u32 {
+    match desired.drain_seconds {
+        0 => DRAIN_SECONDS.0,
+        seconds => seconds.min(DRAIN_SECONDS.1),
     }
 }
 
@@ -256,6 +315,35 @@ mod tests {
         let plan =
             plan(&desired(Some(Supervision::External), &["a"]), &running(&[("a", false), ("b", true)]));
         assert_eq!(plan, Plan { start: vec![], stop: vec![(folder("b"), Pid::INIT)] });
+    }
+
+    #[test]
+    fn a_launcher_that_ends_again_and_again_is_started_less_often() {
+        let (mut starts, mut now, mut pauses) = (Starts::default(), Now::ZERO, Vec::new());
+        for _ in 0..7 {
+            let begun = now;
+            while !starts.may_start(&folder("a"), now) {
+                now += Duration::from_millis(100);
+            }
+            pauses.push((now - begun).as_secs());
+        }
+        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 30]);
+        assert!(starts.may_start(&folder("b"), now), "each has its own pause");
+        now += HEALTHY;
+        assert!(starts.may_start(&folder("a"), now));
+        assert!(starts.may_start(&folder("a"), now + PAUSES.0), "after a minute it counts as well");
+        starts.retain(&desired(None, &["b"]));
+        assert_eq!(starts.by_folder.len(), 1);
+    }
+
+    #[test]
+    fn a_bundle_without_a_drain_time_gets_that_of_its_launchers() {
+        let seconds = |drain_seconds| drain_seconds_of(drain_seconds);
+        assert_eq!([0, 7, 9_999].map(seconds), [30, 7, 3600]);
+    }
+
+    fn drain_seconds_of(drain_seconds: u32) -> u32 {
+        super::drain_seconds(&Desired { drain_seconds, ..Desired::default() })
     }
 
     /// Invariant 6: a lost store, or no bundle yet, stops nothing.

@@ -8,11 +8,14 @@ use skerry_core::diagnostic::has_errors;
 use skerry_core::id::NamespacedName;
 use skerry_core::workload::Workload;
 
+mod doubt;
 mod folder;
 mod watch;
 
+pub(crate) use doubt::Doubt;
+
 pub(crate) use folder::{Scan, scan};
-pub(crate) use watch::run;
+pub(crate) use watch::{Start, run};
 
 /// What the folder says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +67,17 @@ fn load(
     let found = content.and_then(|bytes| {
         let (workloads, diagnostics) = skerry_crds::load_workloads(&[(file.to_owned(), bytes.clone())]);
         problems.extend(diagnostics.iter().map(ToString::to_string));
-        if has_errors(&diagnostics) { Err(String::new()) } else { Ok((workloads, bytes)) }
+        if has_errors(&diagnostics) {
+            return Err(String::new());
+        }
+        // Cut short, or in the middle of being written: a workload is removed with its document or its file.
+        if workloads.is_empty() && is_blank(&bytes) && kept.is_some_and(|bytes| !is_blank(bytes)) {
+            return Err(
+                "is empty, and what it held before counts on (help: remove the file to remove its workloads)"
+                    .to_owned(),
+            );
+        }
+        Ok((workloads, bytes))
     });
     match found {
         Ok((workloads, bytes)) => (workloads, Some(bytes)),
@@ -78,6 +91,12 @@ fn load(
             (workloads, kept.cloned())
         }
     }
+}
+
+/// Says whether a file has nothing in it but comments and space.
+fn is_blank(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
 /// A folder that could not be read tells nothing about files that were there.

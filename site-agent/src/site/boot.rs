@@ -54,6 +54,7 @@ impl Site {
             workload_problems: Vec::new(),
             unbound: crate::bind::Unbound::default(),
             launchers: std::collections::BTreeMap::new(),
+            vacant: std::collections::BTreeMap::new(),
             reporter: Reporter::default(),
             unsaved: Vec::new(),
         };

@@ -527,10 +527,14 @@ fn the_folder_of_a_departed_workload_is_deleted() {
     site.handle(Mail::Workloads(loaded(&["there"])));
     let lock = crate::launcher::take(&gone.lock()).unwrap();
     site.handle(vacant());
+    let later = |minutes: u64| Now::from_secs(60 * minutes);
+    site.delete_departed(later(1));
     assert!(gone.path().exists(), "its launcher runs");
 
     drop(lock);
-    site.handle(vacant());
+    site.delete_departed(later(1));
+    assert!(gone.path().exists(), "it is looked at again after a while");
+    site.delete_departed(later(2));
     assert!(!gone.path().exists() && there.static_bootstrap().is_file());
     let ends = |name| bench.store.reported_ends(name).unwrap();
     assert_eq!((ends("shop/gone"), ends("shop/there")), (0, 1));

@@ -35,10 +35,17 @@ pub(crate) fn scan(folder: &Path) -> Scan {
             return found;
         }
     };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| is_ours(name))
-        .collect();
+    let mut names = Vec::new();
+    for entry in entries {
+        match entry {
+            Ok(entry) => names.extend(entry.file_name().into_string().ok().filter(|name| is_ours(name))),
+            Err(error) => {
+                found.problems.push(format!("workload folder: not all of it can be listed: {error}"));
+                found.is_partial = true;
+                break;
+            }
+        }
+    }
     names.sort();
     if names.len() > MAX_FILES {
         found.problems.push(format!(

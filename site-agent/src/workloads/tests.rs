@@ -40,6 +40,19 @@ fn a_removed_file_takes_its_workloads_away() {
     assert!(!fewer.files.contains_key("a.yaml"));
 }
 
+/// Somebody who writes a file empties it first.
+#[test]
+fn a_file_that_is_empty_now_keeps_its_workloads_and_says_so() {
+    let good = fold(scan_of(&[("a.yaml", &workload("a", 1)), ("b.yaml", "# nothing\n")]), &BTreeMap::new());
+    for text in ["", "\n", "# soon\n---\n"] {
+        let emptied = fold(scan_of(&[("a.yaml", text), ("b.yaml", text)]), &good.files);
+        assert_eq!(names(&emptied), [("a".to_owned(), 1)], "{text:?}");
+        assert_eq!(emptied.problems.len(), 1, "{:?}", emptied.problems);
+        assert!(emptied.problems[0].starts_with("a.yaml: is empty"), "{:?}", emptied.problems);
+        assert_eq!(emptied.files["a.yaml"], workload("a", 1).as_bytes());
+    }
+}
+
 /// Invariant 6: silence removes nothing.
 #[test]
 fn a_folder_that_cannot_be_read_takes_nothing_away() {

@@ -10,7 +10,8 @@ use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Loaded, Scan, fold, scan};
+use super::{Doubt, Loaded, Scan, fold, scan};
+use crate::clock::Clock;
 use crate::mailbox::{Mail, Sender};
 
 /// Between two looks where the kernel does not tell: the folder is not there, or has no inotify.
@@ -19,20 +20,39 @@ const POLL: Duration = Duration::from_secs(1);
 /// Between two looks where it does: a network file system changes without a word.
 const RECHECK: Duration = Duration::from_secs(30);
 
+/// What the watch begins with.
+pub(crate) struct Start {
+    /// The usable content of each file.
+    pub(crate) kept: BTreeMap<String, Vec<u8>>,
+    /// What the folder held.
+    pub(crate) seen: Scan,
+    /// Whether that was believed.
+    pub(crate) doubt: Doubt,
+    /// Counts the time.
+    pub(crate) clock: Clock,
+}
+
+/// Looks at the folder on a thread for that: it may be far away, and others have this one.
+async fn read(folder: &Path) -> anyhow::Result<Scan> {
+    let folder = folder.to_owned();
+    Ok(tokio::task::spawn_blocking(move || scan(&folder)).await?)
+}
+
 /// Reads the folder whenever it changes, and sends what it says. `kept` is the usable content of
-/// each file, `seen` what the folder held when the agent started.
+/// each file, `seen` what the folder held when the agent started, in `doubt` or not.
 pub(crate) async fn run(
     folder: PathBuf,
-    mut kept: BTreeMap<String, Vec<u8>>,
-    mut seen: Scan,
+    Start { mut kept, mut seen, mut doubt, clock }: Start,
     mailbox: Sender,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut watch = None;
+    let mut watch: Option<Watch> = None;
     loop {
-        // Watched first, read then: nothing falls between the two.
-        watch = watch.or_else(|| self::watch(&folder));
-        let scan = scan(&folder);
+        // Watched first, read then: nothing falls between the two. Another folder may have been put in its place, by a
+        // mount for one, without a word of the kernel.
+        watch =
+            watch.filter(|watch| identity(&folder) == Some(watch.identity)).or_else(|| self::watch(&folder));
+        let scan = doubt.judge(clock.now(), read(&folder).await?, &kept);
         if scan != seen {
             seen.clone_from(&scan);
             let loaded: Loaded = fold(scan, &kept);
@@ -41,9 +61,11 @@ pub(crate) async fn run(
                 return Ok(());
             }
         }
+        let next = clock.now() + if watch.is_some() { RECHECK } else { POLL };
+        let next = doubt.poll_timeout().filter(|at| *at > clock.now()).map_or(next, |at| at.min(next));
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            () = tokio::time::sleep(if watch.is_some() { RECHECK } else { POLL }) => {}
+            () = tokio::time::sleep_until(clock.instant(next)) => {}
             is_over = changed(watch.as_ref(), &folder) => if is_over { watch = None },
         }
     }

@@ -78,6 +78,7 @@ pub(crate) fn to_workload(name: &str, at: SocketAddr, upstream: Upstream) -> Clu
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into())),
         load_assignment: Some(endpoint::assignment(name, [at])),
         connect_timeout: Some(millis(LOCAL_CONNECT_TIMEOUT_MS.into())),
+        circuit_breakers: Some(no_limits()),
         typed_extension_protocol_options: http_options(upstream),
         ..Default::default()
     }
@@ -85,6 +86,19 @@ pub(crate) fn to_workload(name: &str, at: SocketAddr, upstream: Upstream) -> Clu
 
 fn connect_timeout(policy: &ClusterPolicy) -> u32 {
     if policy.connect_timeout_ms == 0 { CONNECT_TIMEOUT_MS } else { policy.connect_timeout_ms }
+}
+
+/// The workload's own limits count, not Envoy's 1,024 of each: a client's proxy bounds what it sends.
+fn no_limits() -> CircuitBreakers {
+    let most = || Some(UInt32Value { value: u32::MAX });
+    let thresholds = Thresholds {
+        max_connections: most(),
+        max_pending_requests: most(),
+        max_requests: most(),
+        max_retries: most(),
+        ..Default::default()
+    };
+    CircuitBreakers { thresholds: vec![thresholds], ..Default::default() }
 }
 
 /// Connections, pending requests and requests keep Envoy's 1,024 each.
