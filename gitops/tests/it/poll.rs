@@ -44,3 +44,18 @@ fn failures_never_make_it_sooner_and_never_overflow() {
     }
     assert!(next_poll(Duration::from_secs(u64::MAX / 4), 3, 1.0) > Duration::ZERO);
 }
+
+/// Invariant 9: every wait has jitter, also the shortest and the longest, so that many cores do not ask one host together.
+#[test]
+fn invariant_9_every_wait_for_the_next_poll_has_jitter() {
+    for interval in [0, 1, 60, 86_400] {
+        for failures in [0, 1, 2, 7, 100, u32::MAX] {
+            let wait = |jitter| next_poll(Duration::from_secs(interval), failures, jitter);
+            let (least, most) = (wait(0.0), wait(1.0));
+            assert!(
+                least.mul_f64(1.2) <= most && wait(0.5) < most,
+                "{interval} s, {failures}: {least:?} to {most:?}"
+            );
+        }
+    }
+}

@@ -63,4 +63,18 @@ mod tests {
         );
         assert_eq!(backoff.spread(Duration::from_secs(86_400), 0.0), LONGEST_PAUSE);
     }
+
+    /// Invariant 9: every pause is spread, the first and the longest, those of our own and those that were asked for.
+    #[test]
+    fn invariant_9_every_pause_has_jitter() {
+        for failures in [0, 1, 5, 20, u32::MAX] {
+            let pause = |share| Backoff { failures }.next_pause(share);
+            assert_eq!(pause(0.0), Duration::ZERO, "full jitter: from nothing");
+            assert!(pause(0.5) < pause(1.0) && pause(1.0) >= CEILINGS.0, "{failures}");
+        }
+        for seconds in [1, 30, 3_600, u64::from(u32::MAX)] {
+            let pause = |share| Backoff::default().spread(Duration::from_secs(seconds), share);
+            assert!(pause(0.0) < pause(0.5) && pause(0.5) < pause(1.0), "{seconds}");
+        }
+    }
 }
