@@ -18,7 +18,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::admission::Limits;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::epoch::Place;
@@ -120,7 +119,7 @@ fn wire(
     clock: Clock,
     cancel: CancellationToken,
 ) -> App {
-    let rows = std::mem::take(&mut restored.rows);
+    let (rows, limits) = (std::mem::take(&mut restored.rows), config.limits);
     let given = Place { epoch: restored.epoch, generation: restored.generation };
     let ledger = Ledger::restore(restored.generation, rows);
     let published = Arc::new(Published::restore(given, ledger.rows().clone()));
@@ -150,7 +149,7 @@ fn wire(
         Arc::clone(&board),
         clock.clone(),
     );
-    let room = Room::new(Limits::default(), files::raise(grpc::FILES));
+    let room = Room::new(limits, files::raise(grpc::FILES));
     let core = Arc::new(Core { published, presence, store, reports, source, board, clock, room, cancel });
     App { follower, inbox, planner, core, queue, webhook, listener, webhook_listener }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use skerry_core::diagnostic::Diagnostic;
 use tracing_subscriber::EnvFilter;
 
+use crate::admission::Limits;
 use crate::args::Args;
 use crate::source::config::SourceConfig;
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub webhook_listen: SocketAddr,
     /// What is logged.
     pub log: String,
+    /// What is taken on at once. Not on the command line: it follows from the memory that a site may cost.
+    pub limits: Limits,
 }
 
 /// Why there is no configuration. `Display` is what is printed: one line for each thing that is wrong.
@@ -106,6 +109,7 @@ impl Config {
             listen: args.listen,
             webhook_listen: args.webhook_listen,
             log: args.log,
+            limits: Limits::default(),
         })
     }
 }

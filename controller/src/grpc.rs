@@ -82,6 +82,8 @@ pub struct Room {
     places: Places,
     /// How many connections there may be.
     connections: usize,
+    /// How many of them may be between accept and hello, and how long.
+    limits: Limits,
     /// How many epochs were begun since the start; held while one begins.
     epochs: Mutex<u32>,
 }
@@ -91,7 +93,7 @@ impl Room {
     pub fn new(limits: Limits, files: u64) -> Self {
         let connections = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
         let connections = connections.clamp(1, MAX_CONNECTIONS);
-        Self { places: Places::new(limits), connections, epochs: Mutex::new(0) }
+        Self { places: Places::new(limits), connections, limits, epochs: Mutex::new(0) }
     }
 }
 
@@ -101,7 +103,7 @@ impl Room {
 /// None; it is one of the tasks that may fail.
 pub async fn serve<S: StateStore>(core: Arc<Core<S>>, listener: TcpListener) -> Result<(), Infallible> {
     let cancel = core.cancel.clone();
-    let incoming = Incoming::new(listener, core.room.connections);
+    let incoming = Incoming::new(listener, core.room.connections, core.room.limits);
     let routes = routes(core);
     let mut connections = JoinSet::new();
     loop {

@@ -4,7 +4,13 @@ use std::collections::BinaryHeap;
 
 use super::*;
 
-const SMALL: Limits = Limits { streams: 2, bundles: 2, pending_bytes: 1 << 20 };
+const SMALL: Limits = Limits {
+    streams: 2,
+    bundles: 2,
+    pending_bytes: 1 << 20,
+    handshakes: 1,
+    handshake_deadline: Duration::from_secs(1),
+};
 
 fn after(start: Instant, millis: u64) -> Instant {
     start + Duration::from_millis(millis)

@@ -19,12 +19,7 @@ use tokio::time::Sleep;
 use tonic::Request;
 use tracing::warn;
 
-/// How many connections may be between accept and hello. With mutual TLS each costs about 1 ms of CPU and
-/// 50 KiB: 512 are a quarter of a second of two cores and 25 MiB, well below the 10 s that an agent waits.
-const HANDSHAKES: usize = 512;
-
-/// How long a connection may take to its first request: a satellite link needs 5 round trips of 0.7 s.
-pub(super) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+use crate::admission::Limits;
 
 /// How long nothing is accepted after an error: there is no file descriptor left, most likely.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -35,13 +30,16 @@ pub(super) struct Incoming {
     listener: TcpListener,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
+    /// How long a connection may take to its first request.
+    deadline: Duration,
 }
 
 impl Incoming {
-    /// Accepts at most `connections` at once.
-    pub(super) fn new(listener: TcpListener, connections: usize) -> Self {
+    /// Accepts at most `connections` at once, with as many handshakes among them as the limits say.
+    pub(super) fn new(listener: TcpListener, connections: usize, limits: Limits) -> Self {
         let room = |number| Arc::new(Semaphore::new(number));
-        Self { listener, connections: room(connections), handshakes: room(HANDSHAKES) }
+        let (connections, handshakes) = (room(connections), room(limits.handshakes));
+        Self { listener, connections, handshakes, deadline: limits.handshake_deadline }
     }
 
     /// Waits for room, then for a connection. One that cannot be accepted is logged and passed over.
@@ -55,7 +53,7 @@ impl Incoming {
                 Ok(stream)
             });
             match accepted {
-                Ok(stream) => return Guarded::new(stream, connection, handshake),
+                Ok(stream) => return Guarded::new(stream, connection, handshake, self.deadline),
                 Err(error) => {
                     warn!(%error, "a connection cannot be accepted");
                     tokio::time::sleep(PAUSE).await;
@@ -114,10 +112,15 @@ impl Handshake {
 }
 
 impl Guarded {
-    fn new(stream: TcpStream, connection: OwnedSemaphorePermit, handshake: OwnedSemaphorePermit) -> Self {
+    fn new(
+        stream: TcpStream,
+        connection: OwnedSemaphorePermit,
+        handshake: OwnedSemaphorePermit,
+        deadline: Duration,
+    ) -> Self {
         let room = Arc::new(Mutex::new(Some(handshake)));
         let handshake = Handshake { peer: stream.peer_addr().ok(), room };
-        let deadline = Some(Box::pin(tokio::time::sleep(HANDSHAKE_DEADLINE)));
+        let deadline = Some(Box::pin(tokio::time::sleep(deadline)));
         Self { stream, handshake, deadline, connection }
     }
 

@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::Core;
 use super::failure::Failure;
-use super::incoming::{HANDSHAKE_DEADLINE, Handshake};
+use super::incoming::Handshake;
 use super::reports::Intake;
 use super::stream::{self, Line, SyncStream};
 use crate::epoch::{self, Finding, Place};
@@ -43,7 +43,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let handshake = Handshake::of(&request);
         let peer = handshake.as_ref().and_then(Handshake::peer);
         let mut incoming = request.into_inner();
-        let hello = tokio::time::timeout(HANDSHAKE_DEADLINE, incoming.message()).await;
+        let hello = tokio::time::timeout(core.room.limits.handshake_deadline, incoming.message()).await;
         if let Some(handshake) = handshake {
             handshake.end();
         }

@@ -1,5 +1,6 @@
 //! The core end to end: a real Git repository on disk, a real store, a gRPC client as the site.
 
+mod admission;
 mod bad_source;
 mod current;
 mod fleet;

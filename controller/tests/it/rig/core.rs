@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use skerry_controller::admission::Limits;
 use skerry_controller::app::App;
 use skerry_controller::args::Args;
 use skerry_controller::clock::Clock;
@@ -82,35 +83,38 @@ impl Home {
     }
 
     /// Starts a core with a clock of its own.
-    #[expect(clippy::unused_async, reason = "it needs a runtime, as all that starts something")]
     pub(crate) async fn start_with(&self, clock: Clock) -> TestCore {
+        Self::run(self.config(), clock, Arc::clone(&self.folder)).await
+    }
+
+    /// Starts a core that takes on so much at once, and waits until it has compiled something.
+    pub(crate) async fn start_limited(&self, limits: Limits) -> TestCore {
+        let config = Config { limits, ..self.config() };
+        Self::run(config, Clock::system(), Arc::clone(&self.folder)).await.ready().await
+    }
+
+    #[expect(clippy::unused_async, reason = "it needs a runtime, as all that starts something")]
+    async fn run(config: Config, clock: Clock, folder: Arc<TempDir>) -> TestCore {
         let cancel = CancellationToken::new();
-        let app = App::build(self.config(), clock, cancel.clone()).expect("a core can be built");
+        let app = App::build(config, clock, cancel.clone()).expect("a core can be built");
         let address = app.address().expect("the address is bound");
         let webhook = app.webhook_address().expect("the address is bound");
         let mut running = JoinSet::new();
         running.spawn(app.run());
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address is a URL");
-        TestCore {
-            channel: endpoint.connect_lazy(),
-            webhook,
-            cancel,
-            running,
-            _folder: Arc::clone(&self.folder),
-        }
+        TestCore { channel: endpoint.connect_lazy(), webhook, cancel, running, _folder: folder, address }
     }
 
     /// Starts a core and waits until it has compiled something.
     pub(crate) async fn start_ready(&self) -> TestCore {
-        let core = self.start().await;
-        core.source_when("the first revision", |source| !source.revision.is_empty()).await;
-        core
+        self.start().await.ready().await
     }
 }
 
 /// A running core.
 pub(crate) struct TestCore {
     pub(crate) channel: Channel,
+    pub(crate) address: SocketAddr,
     pub(crate) webhook: SocketAddr,
     cancel: CancellationToken,
     running: JoinSet<anyhow::Result<()>>,
@@ -141,6 +145,26 @@ impl TestCore {
             cancel: CancellationToken::new(),
             running: JoinSet::new(),
             _folder: Arc::clone(&home.folder),
+            address,
+        }
+    }
+
+    /// Waits until it has compiled something.
+    async fn ready(self) -> Self {
+        self.source_when("the first revision", |source| !source.revision.is_empty()).await;
+        self
+    }
+
+    /// The same core for somebody who comes on a connection of their own.
+    pub(crate) fn anew(&self) -> Self {
+        let endpoint =
+            Endpoint::from_shared(format!("http://{}", self.address)).expect("an address is a URL");
+        Self {
+            channel: endpoint.connect_lazy(),
+            cancel: CancellationToken::new(),
+            running: JoinSet::new(),
+            _folder: Arc::clone(&self._folder),
+            ..*self
         }
     }
 

@@ -124,6 +124,13 @@ impl TestSite {
     }
 }
 
+impl<'a> Connected<'a> {
+    /// Hangs up and says hello again.
+    pub(crate) async fn again(self, core: &TestCore) -> Connected<'a> {
+        self.site.connect(core).await
+    }
+}
+
 impl Connected<'_> {
     pub(crate) async fn send(&self, message: sync_request::Message) {
         self.requests.send(request(message)).await.expect("the stream is open");
@@ -149,10 +156,14 @@ impl Connected<'_> {
 
     /// Takes the next offer with all its fragments and checks it.
     pub(crate) async fn fetch_offer(&mut self) -> Taken {
-        let offer = match self.next_message().await {
-            Message::Offer(offer) => offer,
+        match self.next_message().await {
+            Message::Offer(offer) => self.fetch(offer).await,
             other => panic!("an offer is due, not {other:?}"),
-        };
+        }
+    }
+
+    /// Takes an offer with all its fragments and checks it.
+    pub(crate) async fn fetch(&mut self, offer: Offer) -> Taken {
         let manifest = Manifest::decode(&*offer.manifest).expect("a manifest is protobuf");
         let delta = offer.list.as_ref().expect("an offer has a list");
         let own = if delta.base.is_empty() { FragmentList::default() } else { self.site.list.clone() };
