@@ -4,9 +4,18 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use skerry_core::id::Timestamp;
+
+/// A point in time by two clocks: what is shown is of one that may jump, what is decided of one that does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// By the wall clock: for people and for the store.
+    pub wall: Timestamp,
+    /// By the monotonic clock: how long ago something was.
+    pub at: Instant,
+}
 
 /// Tells the time; tests bring their own.
 #[derive(Clone)]
@@ -26,6 +35,11 @@ impl Clock {
     /// Reads the clock.
     pub fn now(&self) -> Timestamp {
         (self.0)()
+    }
+
+    /// Reads this clock and the monotonic one.
+    pub fn moment(&self) -> Moment {
+        Moment { wall: self.now(), at: Instant::now() }
     }
 }
 

@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 
 pub mod claim;
 
+use crate::clock::Moment;
+
 use claim::{Claim, Claimant, Claims, Fenced, Place};
 
 /// Sites that connect at once wait for each other only within one of these.
@@ -93,20 +95,15 @@ impl Presence {
     }
 
     /// Notes that a site was heard from.
-    pub fn touch(&self, site: &SiteId, now: Timestamp) {
+    pub fn touch(&self, site: &SiteId, now: Moment) {
         self.shard(site).lock().entry(site.clone()).or_default().see(now);
     }
 
-    /// Registers a stream. The newest one of an agent wins, since the other may hang half-open.
+    /// Registers a stream. The newest one of an agent wins, as the agent counts them: the other hangs half-open.
     ///
     /// # Errors
-    /// Another agent is served.
-    pub fn connect(
-        self: &Arc<Self>,
-        site: &SiteId,
-        by: Claimant,
-        now: Timestamp,
-    ) -> Result<Connection, Fenced> {
+    /// Another agent is served, or a newer stream of this one.
+    pub fn connect(self: &Arc<Self>, site: &SiteId, by: Claimant, now: Moment) -> Result<Connection, Fenced> {
         let line = Arc::new(Line::default());
         let mut shard = self.shard(site).lock();
         let contact = shard.entry(site.clone()).or_default();
@@ -124,7 +121,7 @@ impl Presence {
     ///
     /// # Errors
     /// Another agent is served.
-    pub fn pull(&self, site: &SiteId, by: Claimant, now: Timestamp) -> Result<(), Fenced> {
+    pub fn pull(&self, site: &SiteId, by: Claimant, now: Moment) -> Result<(), Fenced> {
         let mut shard = self.shard(site).lock();
         let contact = shard.entry(site.clone()).or_default();
         contact.claim(by, now)?;
@@ -143,7 +140,7 @@ impl Presence {
     }
 
     /// Tells what is known of a site.
-    pub fn seen(&self, site: &SiteId, now: Timestamp) -> Seen {
+    pub fn seen(&self, site: &SiteId, now: Moment) -> Seen {
         let shard = self.shard(site).lock();
         shard.get(site).map_or_else(Seen::default, |contact| Seen {
             connected: contact.line.is_some(),
@@ -162,7 +159,8 @@ impl Presence {
             for contact in shard.lock().values_mut() {
                 contact.silent_for =
                     if contact.is_new { Duration::ZERO } else { contact.silent_for + passed };
-                let allowed = contact.claims.holder().unwrap_or_default().by.absence();
+                let holder = contact.claims.holder().map(|holder| holder.by);
+                let allowed = holder.unwrap_or_default().absence();
                 if let Some(line) = contact.line.as_ref().filter(|_| contact.silent_for > allowed) {
                     line.is_silent.store(true, Ordering::Release);
                     line.wake.notify_one();
@@ -185,15 +183,15 @@ impl Presence {
 }
 
 impl Contact {
-    fn see(&mut self, now: Timestamp) {
+    fn see(&mut self, now: Moment) {
         // Not the later of the two: a clock that was set back would leave a time that never comes.
-        self.last_seen = now;
+        self.last_seen = now.wall;
         self.is_new = true;
         self.claims.heard(now);
     }
 
     /// Judges an agent. One that is not served leaves the figures of the one that is alone.
-    fn claim(&mut self, by: Claimant, now: Timestamp) -> Result<(), Fenced> {
+    fn claim(&mut self, by: Claimant, now: Moment) -> Result<(), Fenced> {
         let place = if self.line.is_some() || self.pulls { Place::Held } else { Place::Left };
         self.claims.claim(by, place, now)?;
         self.see(now);
@@ -213,7 +211,7 @@ impl Connection {
     }
 
     /// Notes that the site was heard from.
-    pub fn touch(&self, now: Timestamp) {
+    pub fn touch(&self, now: Moment) {
         self.presence.touch(&self.site, now);
     }
 }

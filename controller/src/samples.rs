@@ -1,7 +1,8 @@
 //! Values to test with: sites, contents, publications.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use skerry_core::bundle::{Contents, EncodedFragment, SCHEMA, v1};
 use skerry_core::diagnostic::Diagnostics;
@@ -14,6 +15,7 @@ use skerry_core::world::World as Objects;
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
 use skerry_proto::v1::Hello;
 
+use crate::clock::Moment;
 use crate::epoch::Place;
 use crate::publish::{Edition, Entry, Published, World};
 use crate::store::Signature;
@@ -21,6 +23,12 @@ use crate::store::Signature;
 pub(crate) mod store;
 
 pub(crate) const TERMS: Terms = Terms { epoch: Epoch(3) };
+
+/// A point in time, by both clocks: milliseconds since they began.
+pub(crate) fn at(ms: u64) -> Moment {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Moment { wall: Timestamp(ms), at: *BEGAN + Duration::from_millis(ms) }
+}
 
 pub(crate) fn site(name: &str) -> SiteId {
     SiteId::new(name).expect("a test's site has a good name")

@@ -120,7 +120,7 @@ impl<S: StateStore> Core<S> {
         let facts = SiteFacts {
             labels,
             entry,
-            seen: self.presence.seen(site, self.clock.now()),
+            seen: self.presence.seen(site, self.clock.moment()),
             stored_seen,
             report,
         };

@@ -19,6 +19,7 @@ use super::failure::Failure;
 use super::incoming::Handshake;
 use super::reports::Intake;
 use super::stream::{self, Line, SyncStream};
+use crate::clock::Moment;
 use crate::epoch::{self, Finding, Place};
 use crate::presence::claim::{Boot, Claimant};
 use crate::presence::{Connection, Presence};
@@ -54,7 +55,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         };
         core.await_source(&hello).await?;
         let by = claimant(&hello, peer, &core.published);
-        let greeted = greet(&hello, by, &core.published, &core.presence, core.clock.now());
+        let greeted = greet(&hello, by, &core.published, &core.presence, core.clock.moment());
         let (mut session, connection) = greeted.map_err(Failure::from)?;
         let Some(connection) = connection else {
             return Ok(Response::new(stream::once(session.poll_response(&core.published, 0))));
@@ -80,7 +81,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
             && let Ok(site) = SiteId::new(&*hello.site)
             && is_known(&site, &self.0.published)
             && let by = claimant(&hello, peer, &self.0.published)
-            && let Err(fenced) = self.0.presence.pull(&site, by, self.0.clock.now())
+            && let Err(fenced) = self.0.presence.pull(&site, by, self.0.clock.moment())
         {
             let retry = RetryAfter { seconds: fenced.seconds, reason: fenced.reason };
             response = PullResponse { outcome: Some(Outcome::RetryAfter(retry)), chunks: Vec::new() };
@@ -90,7 +91,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
         let batch = self.0.to_batch(Handshake::finish(request)?.into_inner())?;
-        self.0.presence.touch(&batch.site, batch.arrival.received_at);
+        self.0.presence.touch(&batch.site, self.0.clock.moment());
         let acknowledged = self.0.reports.keep(batch).await.map_err(Failure::from)?;
         Ok(Response::new(ReportResponse { acknowledged }))
     }
@@ -146,7 +147,7 @@ fn greet(
     by: Claimant,
     published: &Published,
     presence: &Arc<Presence>,
-    now: Timestamp,
+    now: Moment,
 ) -> Result<(Session, Option<Connection>), Refusal> {
     let mut session = Session::handle_hello(hello, published)?;
     if session.is_ending() {
@@ -162,7 +163,7 @@ fn greet(
             Ok((session, Some(connection)))
         }
         Err(fenced) => {
-            warn!(site = %session.site(), peer = ?by.peer, "two agents claim this site: {}", fenced.reason);
+            warn!(site = %session.site(), peer = ?by.peer, "sent away: {}", fenced.reason);
             session.handle_stop(fenced.seconds, &fenced.reason);
             Ok((session, None))
         }
@@ -171,7 +172,7 @@ fn greet(
 
 fn claimant(hello: &Hello, peer: Option<SocketAddr>, published: &Published) -> Claimant {
     let pace = SiteId::new(&*hello.site).map_or_else(|_| Pace::default(), |site| published.pace(&site));
-    Claimant { boot: Boot::of(&hello.boot), peer, pace }
+    Claimant { boot: Boot::of(&hello.boot), attempt: hello.attempt, peer, pace }
 }
 
 /// Says whether a site is one of the repository: anybody may claim a name.

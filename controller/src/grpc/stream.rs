@@ -108,7 +108,7 @@ impl<S: StateStore> Line<S> {
             message = self.incoming.message() => match message {
                 Ok(Some(request)) => self.handle_request(request),
                 Ok(None) => {
-                    self.connection.touch(self.core.clock.now());
+                    self.connection.touch(self.core.clock.moment());
                     Ok(Flow::End)
                 }
                 Err(status) => {
@@ -135,7 +135,7 @@ impl<S: StateStore> Line<S> {
     }
 
     fn handle_request(&mut self, request: SyncRequest) -> Result<Flow, Failure> {
-        self.connection.touch(self.core.clock.now());
+        self.connection.touch(self.core.clock.moment());
         if !request.reports.is_empty() {
             let manifest = match &request.message {
                 Some(sync_request::Message::Applied(applied)) => self.session.runs_now(applied),

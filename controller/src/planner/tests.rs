@@ -11,7 +11,7 @@ use super::*;
 use crate::presence::Connection;
 use crate::publish::Lookup;
 use crate::samples::store::FakeStore;
-use crate::samples::{nothing, site};
+use crate::samples::{at, nothing, site};
 use crate::source::event::Confirmed;
 use crate::store::Accepted;
 
@@ -116,8 +116,7 @@ fn nothing_is_shown_before_it_is_kept() {
 fn only_sites_that_a_change_touches_are_woken() {
     let mut planner = planner();
     take(&mut planner, event(Scope::Whole, 1, &format!("{SITES}{}", service("cart", 80, "tier=retail"))));
-    let connect =
-        |name| planner.around.presence.connect(&site(name), Default::default(), Timestamp(1)).unwrap();
+    let connect = |name| planner.around.presence.connect(&site(name), Default::default(), at(1)).unwrap();
     let (first, second) = (connect("s1"), connect("s2"));
 
     let changed = take(&mut planner, event(Scope::Changes, 2, &service("cart", 81, "tier=retail")));
@@ -144,7 +143,7 @@ fn what_a_whole_world_does_not_name_is_gone() {
     let mut planner = planner();
     let (cart, web) = (service("cart", 80, ""), service("web", 80, ""));
     take(&mut planner, event(Scope::Whole, 1, &format!("{SITES}{cart}{web}")));
-    let connection = planner.around.presence.connect(&site("s2"), Default::default(), Timestamp(1)).unwrap();
+    let connection = planner.around.presence.connect(&site("s2"), Default::default(), at(1)).unwrap();
     let only_first = SITES.split("---").next().unwrap();
 
     let mut whole = event(Scope::Whole, 2, &format!("{only_first}{cart}"));

@@ -3,15 +3,19 @@
 //! An agent shows itself by its boot id: a part of it names the data folder, another the run. One folder has one agent at a
 //! time (the store is locked), so another run of the same folder is the same agent, restarted, and an older connection
 //! of it hangs half-open. An agent of another folder is another agent; and so is a run that comes back after it was
-//! followed by another one of its folder: the folder was copied.
+//! followed by another one of its folder: the folder was copied. A run counts its connections: one that was held up on
+//! its way and comes after a newer one is dead, and takes the place of nobody.
+//!
+//! How long somebody has been silent is told by the monotonic clock: a wall clock that jumps lets nobody in and keeps nobody out.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use skerry_core::id::Timestamp;
 use skerry_core::pace::Pace;
 use skerry_proto::limits::{BOOT_BYTES, BOOT_FOLDER_BYTES, REPORT_SLACK_SECONDS};
 use skerry_proto::v1;
+
+use crate::clock::Moment;
 
 /// How long an agent may be away whose stream has ended, before another takes its place: one that lost its link is
 /// back within 30 s.
@@ -20,11 +24,15 @@ const ABSENCE: Duration = Duration::from_secs(30);
 /// When an agent that is not served may ask again: seconds. Another agent has to go first.
 const FENCED_RETRY: u32 = 30;
 
+/// When a connection may come again that a newer one of the same run has overtaken: seconds. Nobody listens at its other
+/// end, most likely.
+const LATE_RETRY: u32 = 1;
+
 /// How many earlier runs of a folder are remembered: two agents of one copied folder take turns, so one would do.
 const FORMER: usize = 4;
 
-/// How long a rival is shown after its last try; it tries every half minute. Milliseconds.
-const SHOWN_MS: u64 = 3_600_000;
+/// How long somebody who is sent away is shown after the last try; there is one every half minute.
+pub(super) const SHOWN: Duration = Duration::from_secs(3_600);
 
 /// What names an agent and its run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +56,8 @@ impl Boot {
 pub struct Claimant {
     /// Its id.
     pub boot: Boot,
+    /// Which connection of this run it is, counted from 1; 0: it does not count.
+    pub attempt: u32,
     /// Where it came from.
     pub peer: Option<SocketAddr>,
     /// How often it says something.
@@ -68,14 +78,14 @@ impl Claimant {
 }
 
 /// An agent with the times at which it came.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     /// The agent.
     pub by: Claimant,
     /// When it came first.
-    pub first: Timestamp,
+    pub first: Moment,
     /// When it was last heard from.
-    pub last: Timestamp,
+    pub last: Moment,
 }
 
 impl Claim {
@@ -84,8 +94,8 @@ impl Claim {
         v1::Claimant {
             boot: self.by.boot.0.to_vec(),
             peer: self.by.peer.map(|peer| peer.to_string()).unwrap_or_default(),
-            first_seen_ms: self.first.0,
-            last_seen_ms: self.last.0,
+            first_seen_ms: self.first.wall.0,
+            last_seen_ms: self.last.wall.0,
         }
     }
 }
@@ -99,7 +109,7 @@ pub enum Place {
     Left,
 }
 
-/// The agent that is served must go before this one is: it is to come back later.
+/// Somebody else is served: come back later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fenced {
     /// When: seconds.
@@ -121,20 +131,22 @@ impl Claims {
     /// Judges a newcomer, and notes it.
     ///
     /// # Errors
-    /// Another agent is served.
-    pub fn claim(&mut self, by: Claimant, place: Place, now: Timestamp) -> Result<(), Fenced> {
+    /// Another agent is served, or a newer connection of this one.
+    pub fn claim(&mut self, by: Claimant, place: Place, now: Moment) -> Result<(), Fenced> {
         let Some(holder) = self.holder.as_mut() else {
             self.holder = Some(Claim { by, first: now, last: now });
             return Ok(());
         };
         if holder.by.boot == by.boot {
+            if by.attempt != 0 && by.attempt < holder.by.attempt {
+                return Err(late(by, holder.by));
+            }
             (holder.by, holder.last) = (by, now);
             return Ok(());
         }
         let is_restarted = holder.by.boot.folder() == by.boot.folder() && !self.former.contains(&by.boot);
         let budget = if place == Place::Held { holder.by.silence() } else { ABSENCE };
-        // A clock that was set back makes nobody look gone.
-        let is_gone = Duration::from_millis(now.0.saturating_sub(holder.last.0)) > budget;
+        let is_gone = now.at.saturating_duration_since(holder.last.at) > budget;
         if !is_restarted && !is_gone {
             return Err(self.fence(by, now));
         }
@@ -148,18 +160,19 @@ impl Claims {
         Ok(())
     }
 
-    fn fence(&mut self, by: Claimant, now: Timestamp) -> Fenced {
+    fn fence(&mut self, by: Claimant, now: Moment) -> Fenced {
         let first =
             self.rival.as_ref().filter(|rival| rival.by.boot == by.boot).map_or(now, |rival| rival.first);
         self.rival = Some(Box::new(Claim { by, first, last: now }));
         let peer = self.holder.and_then(|holder| holder.by.peer);
         let peer = peer.map(|peer| format!(", from {peer},")).unwrap_or_default();
-        let reason = format!("another agent{peer} claims this site and is served: stop one of the two");
+        let reason =
+            format!("two agents claim this site: another agent{peer} is served; stop one of the two");
         Fenced { seconds: FENCED_RETRY, reason }
     }
 
     /// Notes that the agent that is served was heard from.
-    pub fn heard(&mut self, now: Timestamp) {
+    pub fn heard(&mut self, now: Moment) {
         if let Some(holder) = &mut self.holder {
             holder.last = now;
         }
@@ -171,9 +184,16 @@ impl Claims {
     }
 
     /// The other agent, as long as it tries.
-    pub fn rival(&self, now: Timestamp) -> Option<Claim> {
-        self.rival.as_deref().copied().filter(|rival| now.0.saturating_sub(rival.last.0) <= SHOWN_MS)
+    pub fn rival(&self, now: Moment) -> Option<Claim> {
+        let is_recent = |rival: &Claim| now.at.saturating_duration_since(rival.last.at) <= SHOWN;
+        self.rival.as_deref().copied().filter(is_recent)
     }
+}
+
+fn late(by: Claimant, served: Claimant) -> Fenced {
+    let (late, newer) = (by.attempt, served.attempt);
+    let reason = format!("connection {late} of this agent came late: its connection {newer} is served");
+    Fenced { seconds: LATE_RETRY, reason }
 }
 
 #[cfg(test)]

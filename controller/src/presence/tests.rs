@@ -6,6 +6,7 @@ use skerry_core::pace::Pace;
 use skerry_core::policy::site::{Uplink, UplinkClass};
 
 use super::*;
+use crate::samples::at;
 
 fn site() -> SiteId {
     SiteId::new("s1").unwrap()
@@ -14,24 +15,24 @@ fn site() -> SiteId {
 #[test]
 fn a_site_is_connected_while_its_stream_lives() {
     let presence = Arc::new(Presence::default());
-    assert_eq!(presence.seen(&site(), Timestamp(5)), Seen::default());
+    assert_eq!(presence.seen(&site(), at(5)), Seen::default());
 
-    let connection = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
-    let seen = presence.seen(&site(), Timestamp(5));
+    let connection = presence.connect(&site(), Claimant::default(), at(5)).unwrap();
+    let seen = presence.seen(&site(), at(5));
     assert_eq!((seen.connected, seen.last_seen, seen.rival), (true, Timestamp(5), None));
-    connection.touch(Timestamp(7));
+    connection.touch(at(7));
     drop(connection);
 
-    let seen = presence.seen(&site(), Timestamp(8));
+    let seen = presence.seen(&site(), at(8));
     assert_eq!((seen.connected, seen.last_seen), (false, Timestamp(7)));
     let agent = seen.agent.unwrap();
-    assert_eq!((agent.first, agent.last), (Timestamp(5), Timestamp(7)));
+    assert_eq!((agent.first, agent.last), (at(5), at(7)));
 }
 
 #[test]
 fn a_wake_before_the_stream_looks_is_kept_and_many_are_one() {
     let presence = Arc::new(Presence::default());
-    let connection = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
+    let connection = presence.connect(&site(), Claimant::default(), at(5)).unwrap();
 
     presence.wake_those(|one| *one == site());
     presence.wake_those(|one| *one == site());
@@ -43,12 +44,12 @@ fn a_wake_before_the_stream_looks_is_kept_and_many_are_one() {
 #[test]
 fn the_newest_stream_of_a_site_takes_the_place_of_the_older() {
     let presence = Arc::new(Presence::default());
-    let older = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
-    let newer = presence.connect(&site(), Claimant::default(), Timestamp(6)).unwrap();
+    let older = presence.connect(&site(), Claimant::default(), at(5)).unwrap();
+    let newer = presence.connect(&site(), Claimant::default(), at(6)).unwrap();
 
     assert_eq!(older.woken().now_or_never(), Some(Wake::Replaced));
     drop(older);
-    assert!(presence.seen(&site(), Timestamp(7)).connected);
+    assert!(presence.seen(&site(), at(7)).connected);
     presence.wake_those(|one| *one == site());
     assert_eq!(newer.woken().now_or_never(), Some(Wake::Published));
 }
@@ -56,11 +57,11 @@ fn the_newest_stream_of_a_site_takes_the_place_of_the_older() {
 #[test]
 fn a_stream_that_is_silent_for_too_long_is_woken_to_end() {
     let presence = Arc::new(Presence::default());
-    let connection = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
+    let connection = presence.connect(&site(), Claimant::default(), at(5)).unwrap();
     // Two reports of 300 s, and 45 s.
     for minute in 0..12 {
         if minute == 1 {
-            connection.touch(Timestamp(u64::MAX));
+            connection.touch(Moment { wall: Timestamp(u64::MAX), ..at(6) });
         }
         assert_eq!(connection.woken().now_or_never(), None, "minute {minute}");
         presence.end_silent(Duration::from_secs(60));
@@ -76,7 +77,7 @@ fn a_metered_site_may_be_silent_for_longer() {
     let presence = Arc::new(Presence::default());
     let pace = Pace::of(&Uplink { class: UplinkClass::Metered, bytes_per_day: None });
     let by = Claimant { pace, ..Claimant::default() };
-    let connection = presence.connect(&site(), by, Timestamp(5)).unwrap();
+    let connection = presence.connect(&site(), by, at(5)).unwrap();
     presence.end_silent(Duration::from_secs(60));
     presence.take_seen();
 
@@ -89,7 +90,7 @@ fn a_metered_site_may_be_silent_for_longer() {
 #[test]
 fn what_was_seen_is_handed_out_once() {
     let presence = Arc::new(Presence::default());
-    presence.touch(&site(), Timestamp(5));
+    presence.touch(&site(), at(5));
     assert_eq!(presence.take_seen(), [(site(), Timestamp(5))]);
     assert_eq!(presence.take_seen(), []);
 }
@@ -99,13 +100,13 @@ fn what_was_seen_is_handed_out_once() {
 fn a_second_agent_does_not_take_the_place_of_the_first() {
     let presence = Arc::new(Presence::default());
     let other = Claimant { boot: claim::Boot::of(&[9; 16]), ..Claimant::default() };
-    let first = presence.connect(&site(), Claimant::default(), Timestamp(5)).unwrap();
+    let first = presence.connect(&site(), Claimant::default(), at(5)).unwrap();
 
-    assert!(presence.connect(&site(), other, Timestamp(6)).is_err());
-    assert!(presence.pull(&site(), other, Timestamp(7)).is_err());
+    assert!(presence.connect(&site(), other, at(6)).is_err());
+    assert!(presence.pull(&site(), other, at(7)).is_err());
 
     assert_eq!(first.woken().now_or_never(), None, "it is not replaced");
-    let seen = presence.seen(&site(), Timestamp(8));
+    let seen = presence.seen(&site(), at(8));
     assert_eq!((seen.connected, seen.pulls, seen.last_seen), (true, false, Timestamp(5)));
-    assert_eq!(seen.rival, Some(Claim { by: other, first: Timestamp(6), last: Timestamp(7) }));
+    assert_eq!(seen.rival, Some(Claim { by: other, first: at(6), last: at(7) }));
 }

@@ -109,3 +109,28 @@ async fn a_clock_that_jumps_ten_years_either_way_changes_no_order() {
     assert!(shop.site.place() > before);
     core.stop().await;
 }
+
+/// The clock jumps ten years ahead and back: whose site it is does not depend on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_ten_years_lets_no_other_agent_in() {
+    let (mut shop, core) = shop().await;
+    core.stop().await;
+    let now = Arc::new(AtomicU64::new(Clock::system().now().0));
+    let read = Arc::clone(&now);
+    let core = shop.home.start_with(Clock::of(move || Timestamp(read.load(Ordering::Acquire)))).await;
+    core.source_when("the first revision", |source| !source.revision.is_empty()).await;
+    let mut first = shop.site.connect(&core).await;
+    let Message::Current(_) = first.next_message().await else { panic!("it is current") };
+    let mut rival = crate::rig::site::TestSite::new("s1");
+    for jump in [TEN_YEARS.cast_signed(), -2 * TEN_YEARS.cast_signed()] {
+        now.fetch_add(jump.cast_unsigned(), Ordering::AcqRel);
+        let hello = skerry_proto::v1::Hello { boot: vec![9; 16], ..rival.hello() };
+        let mut stream = rival.connect_with(&core, hello).await.unwrap();
+        let Message::RetryAfter(retry) = stream.next_message().await else { panic!("the first is there") };
+        assert!(retry.reason.starts_with("two agents claim this site"), "{}", retry.reason);
+        let summary = core.site("s1").await.summary.unwrap();
+        assert!(summary.connected && summary.rival.is_some(), "{summary:?}");
+    }
+    drop(first);
+    core.stop().await;
+}

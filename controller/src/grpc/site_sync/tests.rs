@@ -4,7 +4,7 @@ use skerry_proto::limits::{BOOT_BYTES, MAX_CHUNK_BYTES};
 use skerry_proto::v1::sync_response::Message;
 
 use super::*;
-use crate::samples::{contents, hello, hello_of, nothing, publish, service, site};
+use crate::samples::{at, contents, hello, hello_of, nothing, publish, service, site};
 
 fn next(session: &mut Session, published: &Published) -> Option<Message> {
     session.poll_response(published, MAX_CHUNK_BYTES).and_then(|response| response.message)
@@ -18,8 +18,7 @@ fn what_is_published_while_a_site_says_hello_is_offered() {
     publish(&published, "s1", 1, Some(&first));
     let hello = hello_of("s1", &first, 1);
 
-    let (mut session, connection) =
-        greet(&hello, Claimant::default(), &published, &presence, Timestamp(5)).unwrap();
+    let (mut session, connection) = greet(&hello, Claimant::default(), &published, &presence, at(5)).unwrap();
     assert!(connection.is_some());
     publish(&published, "s1", 2, Some(&contents(&[service("cart", 1, 2)])));
 
@@ -36,7 +35,7 @@ fn a_site_that_nobody_knows_is_told_to_come_back_and_leaves_no_trace() {
         }
 
         let (mut session, connection) =
-            greet(&hello("stranger"), Claimant::default(), &published, &presence, Timestamp(5)).unwrap();
+            greet(&hello("stranger"), Claimant::default(), &published, &presence, at(5)).unwrap();
 
         assert!(connection.is_none());
         assert!(matches!(next(&mut session, &published), Some(Message::RetryAfter(_))));
@@ -49,11 +48,11 @@ fn a_known_site_is_registered_for_as_long_as_it_stays() {
     let (published, presence) = (nothing(), Arc::new(Presence::default()));
     publish(&published, "s1", 1, Some(&contents(&[])));
 
-    let greeted = greet(&hello("s1"), Claimant::default(), &published, &presence, Timestamp(5)).unwrap();
+    let greeted = greet(&hello("s1"), Claimant::default(), &published, &presence, at(5)).unwrap();
 
-    assert!(presence.seen(&site("s1"), Timestamp(5)).connected);
+    assert!(presence.seen(&site("s1"), at(5)).connected);
     drop(greeted);
-    assert!(!presence.seen(&site("s1"), Timestamp(5)).connected);
+    assert!(!presence.seen(&site("s1"), at(5)).connected);
     assert_eq!(presence.take_seen(), [(site("s1"), Timestamp(5))]);
 }
 
@@ -62,7 +61,7 @@ fn an_agent_whose_site_is_another_ones_is_told_why_and_when_to_come_back() {
     let (published, presence) = (nothing(), Arc::new(Presence::default()));
     publish(&published, "s1", 1, Some(&contents(&[])));
     let greet = |hello: &Hello| {
-        greet(hello, claimant(hello, None, &published), &published, &presence, Timestamp(5)).unwrap()
+        greet(hello, claimant(hello, None, &published), &published, &presence, at(5)).unwrap()
     };
     let first = greet(&hello("s1"));
 
@@ -70,5 +69,5 @@ fn an_agent_whose_site_is_another_ones_is_told_why_and_when_to_come_back() {
 
     assert!(first.1.is_some() && connection.is_none());
     let Some(Message::RetryAfter(retry)) = next(&mut session, &published) else { panic!("it is sent away") };
-    assert!(retry.seconds > 0 && retry.reason.contains("another agent claims this site"), "{retry:?}");
+    assert!(retry.seconds > 0 && retry.reason.contains("two agents claim this site"), "{retry:?}");
 }
