@@ -4,17 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use skerry_core::id::{SiteId, Timestamp};
+use skerry_proto::v1;
 use tokio::sync::Notify;
 
-pub mod claim;
-
 use crate::clock::Moment;
+
+pub mod claim;
 
 use claim::{Claim, Claimant, Claims, Fenced, Place};
 
@@ -42,10 +44,34 @@ struct Contact {
     is_new: bool,
     /// How long its stream has been silent, as far as it was counted.
     silent_for: Duration,
+    /// The last agent that could not be talked to, until one can.
+    turned_away: Option<Box<TurnedAway>>,
+}
+
+/// An agent that the core cannot talk to: of a release that is too old, for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// Where it came from.
+    pub peer: Option<SocketAddr>,
+    /// What it was told.
+    pub reason: String,
+    /// When it came last.
+    pub last: Moment,
+}
+
+impl TurnedAway {
+    /// Writes it for people.
+    pub fn to_wire(self) -> v1::TurnedAway {
+        v1::TurnedAway {
+            peer: self.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+            reason: self.reason,
+            last_seen_ms: self.last.wall.0,
+        }
+    }
 }
 
 /// When a site was heard from, and whether it is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// A stream is open.
     pub connected: bool,
@@ -57,6 +83,8 @@ pub struct Seen {
     pub agent: Option<Claim>,
     /// Another agent that claims the site.
     pub rival: Option<Claim>,
+    /// An agent that cannot be talked to.
+    pub turned_away: Option<TurnedAway>,
 }
 
 /// All sites that were heard from since the core started.
@@ -129,6 +157,11 @@ impl Presence {
         Ok(())
     }
 
+    /// Notes that an agent of a site cannot be talked to. It changes no figure of the site.
+    pub fn turn_away(&self, site: &SiteId, turned_away: TurnedAway) {
+        self.shard(site).lock().entry(site.clone()).or_default().turned_away = Some(Box::new(turned_away));
+    }
+
     /// Wakes the streams of these sites. Wakes that come before one looks are one. Costs the sites that were heard
     /// from, not those of the fleet.
     pub fn wake_those(&self, which: impl Fn(&SiteId) -> bool) {
@@ -148,6 +181,7 @@ impl Presence {
             last_seen: contact.last_seen,
             agent: contact.claims.holder(),
             rival: contact.claims.rival(now),
+            turned_away: contact.turned_away(now),
         })
     }
 
@@ -194,8 +228,14 @@ impl Contact {
     fn claim(&mut self, by: Claimant, now: Moment) -> Result<(), Fenced> {
         let place = if self.line.is_some() || self.pulls { Place::Held } else { Place::Left };
         self.claims.claim(by, place, now)?;
+        self.turned_away = None;
         self.see(now);
         Ok(())
+    }
+
+    fn turned_away(&self, now: Moment) -> Option<TurnedAway> {
+        let is_recent = |one: &&TurnedAway| now.at.saturating_duration_since(one.last.at) <= claim::SHOWN;
+        self.turned_away.as_deref().filter(is_recent).cloned()
     }
 }
 

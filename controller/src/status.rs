@@ -15,8 +15,8 @@ use skerry_proto::diagnostic::to_wire;
 use skerry_proto::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_BYTES, REPORT_SLACK_SECONDS};
 use skerry_proto::v1::{Diagnostic as WireDiagnostic, EventRow, FragmentRow, SiteSummary, SourceStatus};
 
-use crate::presence::Seen;
 use crate::presence::claim::Claim;
+use crate::presence::{Seen, TurnedAway};
 use crate::publish::{Entry, Published, World};
 use crate::report::{Event, ReportRow};
 use crate::source::status::SourceView;
@@ -64,6 +64,7 @@ pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> Sit
         last_seen_ms: last_seen.0,
         agent: facts.seen.agent.map(Claim::to_wire),
         rival: facts.seen.rival.map(Claim::to_wire),
+        turned_away: facts.seen.turned_away.map(TurnedAway::to_wire),
         ..SiteSummary::default()
     };
     if let Some(entry) = facts.entry {

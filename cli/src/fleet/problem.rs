@@ -3,7 +3,7 @@
 use serde::Serialize;
 use skerry_proto::limits::BOOT_STORE_BYTES;
 use skerry_proto::v1::proxy_state::Phase;
-use skerry_proto::v1::{Claimant, EventRow, SiteSummary};
+use skerry_proto::v1::{Claimant, EventRow, SiteSummary, TurnedAway};
 
 use super::state::{Evidence, State, is_ready, phase};
 use super::view::kind;
@@ -17,7 +17,8 @@ const CLOCK_MS: u64 = 30_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// `BundleRefused`, `RolledBack`, `ProxyRefused`, `WorkloadProblem`, `EventsDropped`, `ClockWrong` or `TwoAgents`.
+    /// `BundleRefused`, `RolledBack`, `ReportDropped`, `ProxyRefused`, `WorkloadProblem`, `EventsDropped`, `ClockWrong`,
+    /// `TwoAgents` or `AgentTurnedAway`.
     pub kind: &'static str,
     /// When it was observed, as far as that can be told.
     pub observed: Option<Moment>,
@@ -37,7 +38,19 @@ pub struct Problem {
 pub(super) fn problems(site: &SiteSummary, now: u64) -> Vec<Problem> {
     let rival = site.rival.as_ref().map(|rival| two_agents(site.agent.as_ref(), rival, now));
     let refusals = site.open.iter().map(|row| refusal(row, now));
-    rival.into_iter().chain(refusals).chain(reported(site, now)).collect()
+    let turned_away = site.turned_away.as_ref().map(|one| turned_away(one, now));
+    rival.into_iter().chain(turned_away).chain(refusals).chain(reported(site, now)).collect()
+}
+
+fn turned_away(agent: &TurnedAway, now: u64) -> Problem {
+    Problem {
+        kind: "AgentTurnedAway",
+        observed: Moment::at(agent.last_seen_ms, now),
+        received: Moment::at(agent.last_seen_ms, now),
+        generation: None,
+        revision: String::new(),
+        detail: format!("the agent from {} cannot be talked to: {}", agent.peer, agent.reason),
+    }
 }
 
 fn refusal(row: &EventRow, now: u64) -> Problem {
@@ -106,6 +119,9 @@ fn two_agents(served: Option<&Claimant>, rival: &Claimant, now: u64) -> Problem 
 pub(super) fn reason(site: &SiteSummary, now: u64) -> String {
     let age = |ms| Moment::at(ms, now).map_or_else(|| "?".to_owned(), |moment| moment.age());
     match Evidence::of(site, now) {
+        Evidence::NeverSeen | Evidence::Dark if site.turned_away.is_some() => {
+            "its agent cannot be talked to".to_owned()
+        }
         Evidence::NeverSeen => "no agent has come yet".to_owned(),
         Evidence::Dark => format!("dark: not connected, heard from {} ago", age(site.last_seen_ms)),
         Evidence::Silent => format!("dark: connected, but silent for {}", age(site.last_seen_ms)),

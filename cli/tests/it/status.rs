@@ -11,6 +11,7 @@ use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{
     Claimant, Diagnostic, EventRow, FleetStatus, ProxyState, SiteEvent, SiteState, SiteSummary, SourceStatus,
+    TurnedAway,
 };
 use tonic::Status;
 
@@ -218,7 +219,14 @@ fn troubled() -> Vec<SiteSummary> {
         state.workload_problems = vec!["web.yaml:4:3: error[UnknownField]: spec.prots".to_owned()];
     }
     let pulls = SiteSummary { connected: false, pulls: true, ..site("h-pulls", &[Phase::Ready]) };
-    vec![rolled_back, twice, silent, old, clock, future, full, pulls]
+    let too_old = TurnedAway {
+        peer: "10.0.0.3:4000".to_owned(),
+        reason: "the agent speaks protocol 1, and this core 2 to 3: upgrade the agent".to_owned(),
+        last_seen_ms: ago(7),
+    };
+    let turned_away = Some(too_old);
+    let too_old = SiteSummary { turned_away, site: "i-too-old".to_owned(), ..never_seen() };
+    vec![rolled_back, twice, silent, old, clock, future, full, pulls, too_old]
 }
 
 /// Invariant 10: what is not known is not green, and says why; and what was refused is where people look, once each.

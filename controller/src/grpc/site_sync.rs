@@ -22,7 +22,7 @@ use super::stream::{self, Line, SyncStream};
 use crate::clock::Moment;
 use crate::epoch::{self, Finding, Place};
 use crate::presence::claim::{Boot, Claimant};
-use crate::presence::{Connection, Presence};
+use crate::presence::{Connection, Presence, TurnedAway};
 use crate::publish::{Lookup, Published};
 use crate::session::{self, Greeting, Refusal, Session};
 use crate::store::StateStore;
@@ -53,7 +53,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
             Ok(place) => place,
             Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
         };
-        core.await_source(&hello).await?;
+        core.await_source(&hello).await.map_err(|failure| core.turn_away(&hello, peer, failure))?;
         let by = claimant(&hello, peer, &core.published);
         let greeted = greet(&hello, by, &core.published, &core.presence, core.clock.moment());
         let (mut session, connection) = greeted.map_err(Failure::from)?;
@@ -74,7 +74,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let peer = Handshake::of(&request).as_ref().and_then(Handshake::peer);
         let request = Handshake::finish(request)?.into_inner();
         if let Some(hello) = &request.hello {
-            self.0.await_source(hello).await?;
+            self.0.await_source(hello).await.map_err(|failure| self.0.turn_away(hello, peer, failure))?;
         }
         let mut response = session::pull(&request, &self.0.published).map_err(Failure::from)?;
         if let Some(hello) = request.hello
@@ -100,6 +100,19 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
 impl<S: StateStore> Core<S> {
     /// Gets ready to answer a hello: begins an epoch when the store turns out to be an older copy, and
     /// waits for the source when that was not read yet and there is nothing to say without it.
+    /// Notes an agent that cannot be talked to where people look.
+    fn turn_away(&self, hello: &Hello, peer: Option<SocketAddr>, failure: Failure) -> Failure {
+        if let Failure::Refused(refusal) = &failure
+            && let Ok(site) = SiteId::new(&*hello.site)
+            && is_known(&site, &self.published)
+        {
+            warn!(%site, ?peer, "an agent cannot be talked to: {refusal}");
+            let turned_away = TurnedAway { peer, reason: refusal.to_string(), last: self.clock.moment() };
+            self.presence.turn_away(&site, turned_away);
+        }
+        failure
+    }
+
     async fn await_source(&self, hello: &Hello) -> Result<(), Failure> {
         let greeting = Greeting::of(hello)?;
         self.check_place(&greeting.site, hello).await?;

@@ -110,3 +110,36 @@ fn a_second_agent_does_not_take_the_place_of_the_first() {
     assert_eq!((seen.connected, seen.pulls, seen.last_seen), (true, false, Timestamp(5)));
     assert_eq!(seen.rival, Some(Claim { by: other, first: at(6), last: at(7) }));
 }
+
+/// Connections that overtake each other: one that was held up on its way is dead, and evicts nobody.
+#[test]
+fn a_stream_that_comes_late_does_not_take_the_place_of_a_newer_one() {
+    let presence = Arc::new(Presence::default());
+    let attempt = |attempt| Claimant { attempt, ..Claimant::default() };
+    let newer = presence.connect(&site(), attempt(2), at(5)).unwrap();
+
+    let late = presence.connect(&site(), attempt(1), at(6)).unwrap_err();
+
+    assert!(late.reason.contains("connection 1 of this agent came late"), "{}", late.reason);
+    assert_eq!(newer.woken().now_or_never(), None, "it is not replaced");
+    let seen = presence.seen(&site(), at(7));
+    assert_eq!((seen.connected, seen.last_seen, seen.rival), (true, Timestamp(5), None));
+    let newest = presence.connect(&site(), attempt(3), at(8)).unwrap();
+    assert_eq!(newer.woken().now_or_never(), Some(Wake::Replaced));
+    drop(newest);
+}
+
+#[test]
+fn an_agent_that_cannot_be_talked_to_is_shown_until_one_can() {
+    let presence = Arc::new(Presence::default());
+    let away = TurnedAway { peer: None, reason: "upgrade the agent".to_owned(), last: at(5) };
+    presence.turn_away(&site(), away.clone());
+
+    let seen = presence.seen(&site(), at(6));
+    assert_eq!((seen.last_seen, seen.turned_away), (Timestamp(0), Some(away)), "nothing else is known");
+    assert_eq!(presence.seen(&site(), at(5 + 3_600_001)).turned_away, None, "it is gone");
+    assert_eq!(presence.take_seen(), []);
+
+    let _stream = presence.connect(&site(), Claimant::default(), at(7)).unwrap();
+    assert_eq!(presence.seen(&site(), at(8)).turned_away, None);
+}

@@ -8,6 +8,7 @@ mod full_disk;
 mod guard;
 mod offer;
 mod program;
+mod release;
 mod report;
 mod rig;
 mod setback;

@@ -167,17 +167,3 @@ async fn the_newest_stream_of_a_site_takes_the_place_of_the_older() {
     drop((older, newer));
     core.stop().await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn agents_that_are_too_old_are_told_to_upgrade() {
-    let repository = Repository::with(SHOP);
-    let core = Home::of(repository.path()).start_ready().await;
-    let mut site = TestSite::new("s1");
-
-    let hello = skerry_proto::v1::Hello { protocol: 0, ..site.hello() };
-    let error = site.connect_with(&core, hello).await.err().expect("it is refused");
-
-    assert_eq!(error.code(), tonic::Code::FailedPrecondition);
-    assert!(error.message().contains("upgrade the agent"), "{}", error.message());
-    core.stop().await;
-}

@@ -52,7 +52,7 @@ pub mod sync_response {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Hello {
-    /// The protocol version of the agent; this file is 1.
+    /// The protocol version of the agent; this file is 1. See the head of this file.
     #[prost(uint32, tag = "1")]
     pub protocol: u32,
     #[prost(string, tag = "2")]
@@ -934,6 +934,22 @@ pub struct SiteSummary {
     pub desired_signature: i32,
     #[prost(string, tag = "19")]
     pub desired_signer: ::prost::alloc::string::String,
+    /// An agent of the site that the core cannot talk to, and none came since that it can; of the last hour.
+    #[prost(message, optional, tag = "20")]
+    pub turned_away: ::core::option::Option<TurnedAway>,
+}
+/// An agent that is of another release than the core can talk to, or whose first message breaks a rule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TurnedAway {
+    /// Where it came from: address and port.
+    #[prost(string, tag = "1")]
+    pub peer: ::prost::alloc::string::String,
+    /// What it was told.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it came last, by the core's clock.
+    #[prost(uint64, tag = "3")]
+    pub last_seen_ms: u64,
 }
 /// An agent, as it showed itself to the core.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
