@@ -3,9 +3,11 @@
 //! Pure: a report counts once, however often it comes. It must not judge what a report says; that
 //! is the reader's part.
 
+use prost::Message as _;
 use skerry_core::id::Timestamp;
 use skerry_proto::limits::{
-    BOOT_STORE_BYTES, MAX_DETAIL_BYTES, MAX_EVENTS, MAX_OPEN, MAX_PROXIES, MAX_WORKLOAD_PROBLEMS,
+    BOOT_STORE_BYTES, MAX_DETAIL_BYTES, MAX_EVENTS, MAX_OPEN, MAX_PROXIES, MAX_REPORT_BYTES, MAX_REPORTS,
+    MAX_WORKLOAD_PROBLEMS,
 };
 use skerry_proto::v1::{Report, SiteEvent, SiteState, report::Body, site_event::Kind};
 
@@ -33,6 +35,15 @@ pub struct Event {
     pub event: SiteEvent,
 }
 
+/// A store of a site that reports do not come from any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Former {
+    /// A run of the agent on it.
+    pub boot: Vec<u8>,
+    /// The highest report of it that is kept.
+    pub acknowledged: u64,
+}
+
 /// What the core keeps of a site, besides its events.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReportRow {
@@ -40,6 +51,9 @@ pub struct ReportRow {
     pub boot: Vec<u8>,
     /// The highest report that is kept; 0 before the first.
     pub acknowledged: u64,
+    /// The store before this one: an agent whose disk cannot be written counts its reports as one without a store, and
+    /// goes on where it was when the disk is well again.
+    pub former: Former,
     /// The latest state.
     pub observed: Option<Observed>,
     /// How far the site's clock was ahead at the last request: milliseconds, behind is negative.
@@ -93,11 +107,13 @@ pub struct Folded {
 ///
 /// A site counts its reports over the life of its store. It repeats itself when an acknowledgement was lost, and after a
 /// crash that took what it had forgotten back to the disk. A site whose store was lost counts from one again: its boot
-/// ids name another store, and everything that it sends is new.
+/// ids name another store, and everything that it sends is new. One that comes back to the store before goes on.
 pub fn fold(mut row: ReportRow, boot: &[u8], reports: Vec<Report>, arrival: Arrival) -> Folded {
     let store = |boot: &[u8]| boot.get(..BOOT_STORE_BYTES).map(<[u8]>::to_vec);
     if store(&row.boot) != store(boot) {
-        row.acknowledged = 0;
+        let left = Former { boot: std::mem::take(&mut row.boot), acknowledged: row.acknowledged };
+        let former = std::mem::replace(&mut row.former, left);
+        row.acknowledged = if store(&former.boot) == store(boot) { former.acknowledged } else { 0 };
     }
     row.boot = boot.to_vec();
     row.clock_ahead_ms = arrival.ahead_ms().unwrap_or_default();
@@ -120,7 +136,7 @@ impl ReportRow {
     /// a higher generation. A site never goes down, and a core that lost its store counts from one again.)
     fn settle(&mut self, event: &Event) {
         match event.event.kind() {
-            Kind::BundleRefused | Kind::RolledBack => {
+            Kind::BundleRefused | Kind::RolledBack | Kind::ReportDropped => {
                 self.open.push(event.clone());
                 if self.open.len() > MAX_OPEN {
                     self.open.remove(0);
@@ -134,6 +150,24 @@ impl ReportRow {
             Kind::ProxyExited | Kind::Unknown => {}
         }
     }
+}
+
+/// Takes the reports of a request that keep to the rules. One that is too long becomes an event that says so: refused,
+/// it would come again and again, and keep back all that wait behind it.
+pub fn admit(mut reports: Vec<Report>) -> Vec<Report> {
+    reports.truncate(MAX_REPORTS);
+    reports
+        .into_iter()
+        .map(|report| if report.encoded_len() > MAX_REPORT_BYTES { drop_long(&report) } else { report })
+        .collect()
+}
+
+fn drop_long(report: &Report) -> Report {
+    let (seq, length) = (report.seq, report.encoded_len());
+    let detail =
+        format!("the core dropped report {seq}: it has {length} bytes, over the limit of {MAX_REPORT_BYTES}");
+    let event = SiteEvent { kind: Kind::ReportDropped.into(), detail, ..SiteEvent::default() };
+    Report { body: Some(Body::Event(event)), ..*report }
 }
 
 fn take(row: &mut ReportRow, report: Report, arrival: Arrival) -> Option<(u64, Event)> {

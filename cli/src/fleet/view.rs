@@ -386,6 +386,7 @@ pub(super) fn kind(kind: site_event::Kind) -> &'static str {
         site_event::Kind::RolledBack => "RolledBack",
         site_event::Kind::Applied => "Applied",
         site_event::Kind::ProxyExited => "ProxyExited",
+        site_event::Kind::ReportDropped => "ReportDropped",
     }
 }
 

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
-use prost::Message as _;
 use skerry_core::id::{SiteId, Timestamp};
 use skerry_proto::codec::reports::Context;
-use skerry_proto::limits::{BOOT_BYTES, MAX_REPORT_BYTES, MAX_REPORTS};
+use skerry_proto::limits::BOOT_BYTES;
 use skerry_proto::v1::{ReportRequest, Reports};
 
 use super::Core;
 use super::failure::Failure;
 use crate::publish::Lookup;
-use crate::report::Arrival;
+use crate::report::{self, Arrival};
 use crate::store::{ReportBatch, StateStore};
 use crate::writer::NotKept;
 
@@ -23,7 +22,7 @@ const FULL_RETRY: u32 = 2;
 const STORE_RETRY: u32 = 15;
 
 impl<S: StateStore> Core<S> {
-    /// Checks reports against the caps; those of a site that nobody knows are not kept.
+    /// Takes what keeps to the rules; reports of a site that nobody knows are not kept.
     pub(super) fn to_batch(&self, request: ReportRequest) -> Result<ReportBatch, Failure> {
         let site = SiteId::new(request.site)?;
         if request.boot.len() != BOOT_BYTES {
@@ -32,23 +31,13 @@ impl<S: StateStore> Core<S> {
                 request.boot.len()
             )));
         }
-        if request.reports.len() > MAX_REPORTS {
-            let number = request.reports.len();
-            return Err(Failure::Invalid(format!("{number} reports are over the limit of {MAX_REPORTS}")));
-        }
-        if let Some(long) = request.reports.iter().find(|report| report.encoded_len() > MAX_REPORT_BYTES) {
-            let (seq, length) = (long.seq, long.encoded_len());
-            return Err(Failure::Invalid(format!(
-                "report {seq} has {length} bytes, over the limit of {MAX_REPORT_BYTES}"
-            )));
-        }
         match self.published.lookup(&site) {
             Lookup::Unknown => return Err(Failure::UnknownSite(site.to_string())),
             Lookup::Starting(None) => return Err(Failure::Starting),
             Lookup::Starting(Some(_)) | Lookup::Known(_) => {}
         }
         let arrival = Arrival { received_at: self.clock.now(), sent_at: Timestamp(request.sent_at_ms) };
-        Ok(ReportBatch { site, boot: request.boot, reports: request.reports, arrival })
+        Ok(ReportBatch { site, boot: request.boot, reports: report::admit(request.reports), arrival })
     }
 }
 

@@ -98,8 +98,6 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
 }
 
 impl<S: StateStore> Core<S> {
-    /// Gets ready to answer a hello: begins an epoch when the store turns out to be an older copy, and
-    /// waits for the source when that was not read yet and there is nothing to say without it.
     /// Notes an agent that cannot be talked to where people look.
     fn turn_away(&self, hello: &Hello, peer: Option<SocketAddr>, failure: Failure) -> Failure {
         if let Failure::Refused(refusal) = &failure
@@ -113,6 +111,8 @@ impl<S: StateStore> Core<S> {
         failure
     }
 
+    /// Gets ready to answer a hello: begins an epoch when the store turns out to be an older copy, and
+    /// waits for the source when that was not read yet and there is nothing to say without it.
     async fn await_source(&self, hello: &Hello) -> Result<(), Failure> {
         let greeting = Greeting::of(hello)?;
         self.check_place(&greeting.site, hello).await?;

@@ -89,6 +89,23 @@ fn a_site_that_lost_its_store_counts_from_one_again() {
     assert_eq!(folded.row.acknowledged, 2);
 }
 
+/// An agent that runs without its disk for a while counts as one without a store; back on it, it goes on where it was.
+#[test]
+fn a_site_that_comes_back_to_its_store_repeats_nothing() {
+    let row = after(vec![event(1, "a"), event(2, "b")]);
+    let (memory, back): (&[u8], &[u8]) = (b"folder/mem/run-2", b"folder/st:/run-3");
+
+    let row = fold(row, memory, vec![event(1, "x"), event(2, "y")], NOW).row;
+    let row = fold(row, memory, vec![event(2, "y")], NOW).row;
+    assert_eq!((row.acknowledged, row.next_event), (2, 4));
+    let folded = fold(row, back, vec![event(2, "b"), event(3, "c")], NOW);
+
+    assert_eq!(details(&folded), [(4, "c")]);
+    assert_eq!(folded.row.acknowledged, 3);
+    // And the other way round: what came from memory is known as well.
+    assert_eq!(fold(folded.row, memory, vec![event(2, "y"), event(3, "z")], NOW).events.len(), 1);
+}
+
 #[test]
 fn the_newest_events_are_kept_and_places_are_never_reused() {
     let reports = (1..=MAX_EVENTS as u64 + 20).map(|seq| event(seq, "x")).collect();

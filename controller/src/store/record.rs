@@ -11,7 +11,7 @@ use skerry_gitops::age::FirstSeen;
 use skerry_proto::v1::{SiteEvent, SiteState};
 
 use super::StoreError;
-use crate::report::{Event, Observed, ReportRow};
+use crate::report::{Event, Former, Observed, ReportRow};
 
 /// A [`Row`].
 #[derive(Clone, PartialEq, Message)]
@@ -55,6 +55,10 @@ struct ReportRecord {
     open: Vec<EventRecord>,
     #[prost(uint32, tag = "12")]
     open_older: u32,
+    #[prost(bytes = "vec", tag = "13")]
+    former_boot: Vec<u8>,
+    #[prost(uint64, tag = "14")]
+    former_acknowledged: u64,
 }
 
 /// An [`Event`].
@@ -144,6 +148,8 @@ pub(super) fn encode_report(row: &ReportRow) -> Vec<u8> {
         clock_ahead_ms: row.clock_ahead_ms,
         open: row.open.iter().map(to_event_record).collect(),
         open_older: row.open_older,
+        former_boot: row.former.boot.clone(),
+        former_acknowledged: row.former.acknowledged,
     };
     record.encode_to_vec()
 }
@@ -160,6 +166,7 @@ pub(super) fn decode_report(bytes: &[u8]) -> Result<ReportRow, StoreError> {
         clock_ahead_ms: record.clock_ahead_ms,
         open: record.open.into_iter().map(of_event_record).collect(),
         open_older: record.open_older,
+        former: Former { boot: record.former_boot, acknowledged: record.former_acknowledged },
     })
 }
 

@@ -53,24 +53,43 @@ async fn reports_are_kept_once_each_over_repetitions_and_restarts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reports_that_break_a_rule_are_refused_with_its_name() {
-    let repository = Repository::with(SHOP);
-    let core = Home::of(repository.path()).start_ready().await;
-    let site = TestSite::new("s1");
+async fn reports_of_a_site_that_nobody_knows_are_refused() {
+    let (_shop, core) = shop().await;
+    let error = TestSite::new("s9").send(&core, vec![event(1, "x")]).await.unwrap_err();
+    assert!(error.message().contains("site s9 is not in the policy repository"), "{}", error.message());
+    core.stop().await;
+}
 
-    let many = (1..=MAX_REPORTS as u64 + 1).map(|seq| event(seq, "x")).collect();
+/// A report that breaks a rule costs itself: refused, it would come again and again, and keep back all behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_over_the_limit_is_dropped_where_people_see_it_and_keeps_none_back() {
+    let (shop, core) = shop().await;
     let problems = vec!["x".repeat(MAX_REPORT_BYTES)];
     let state = SiteState { workload_problems: problems, ..SiteState::default() };
-    let long = vec![Report { seq: 1, observed_at_ms: 0, body: Some(Body::State(state)) }];
-    for (sender, reports, words) in [
-        (&site, many, "65 reports are over the limit of 64"),
-        (&site, long, "over the limit of 61440"),
-        (&TestSite::new("s9"), vec![event(1, "x")], "site s9 is not in the policy repository"),
-    ] {
-        let error = sender.send(&core, reports).await.unwrap_err();
-        assert!(error.message().contains(words), "{}", error.message());
-    }
-    assert_eq!(core.site("s1").await.summary.unwrap().received_at_ms, 0);
+    let long = Report { seq: 2, observed_at_ms: 1_002, body: Some(Body::State(state)) };
+
+    assert_eq!(shop.site.send(&core, vec![event(1, "one"), long, event(3, "three")]).await.unwrap(), 3);
+
+    let detail = core.site("s1").await;
+    let words: Vec<&str> =
+        detail.events.iter().map(|row| row.event.as_ref().unwrap().detail.as_str()).collect();
+    let [three, dropped, one] = words.as_slice() else { panic!("{words:?}") };
+    assert_eq!((*three, *one), ("three", "one"));
+    assert!(dropped.starts_with("the core dropped report 2: it has 614"), "{dropped}");
+    assert!(dropped.ends_with("over the limit of 61440"), "{dropped}");
+    let summary = detail.summary.unwrap();
+    let open: Vec<Kind> = summary.open.iter().map(|row| row.event.as_ref().unwrap().kind()).collect();
+    assert_eq!(open, [Kind::RolledBack, Kind::ReportDropped, Kind::RolledBack], "and among the problems");
+    core.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_too_many_reports_the_first_are_kept_and_the_rest_comes_again() {
+    let (shop, core) = shop().await;
+    let many: Vec<Report> = (1..=MAX_REPORTS as u64 + 9).map(|seq| event(seq, "x")).collect();
+    assert_eq!(shop.site.send(&core, many.clone()).await.unwrap(), MAX_REPORTS as u64);
+    assert_eq!(shop.site.send(&core, many[MAX_REPORTS..].to_vec()).await.unwrap(), MAX_REPORTS as u64 + 9);
+    assert_eq!(core.site("s1").await.events.len(), MAX_REPORTS + 9, "once each");
     core.stop().await;
 }
 

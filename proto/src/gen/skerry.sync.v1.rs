@@ -230,7 +230,7 @@ pub struct ReportRequest {
     /// As in Hello.
     #[prost(bytes = "vec", tag = "2")]
     pub boot: ::prost::alloc::vec::Vec<u8>,
-    /// Oldest first; at most 64.
+    /// Oldest first; at most 64: those after them are not looked at, and not acknowledged.
     #[prost(message, repeated, tag = "3")]
     pub reports: ::prost::alloc::vec::Vec<Report>,
     /// The site's clock now, in milliseconds since the epoch: with it, `Report.observed_at_ms` is an age.
@@ -376,6 +376,8 @@ pub mod site_event {
         RolledBack = 2,
         Applied = 3,
         ProxyExited = 4,
+        /// A report that broke a rule was dropped by one of the two ends: `detail` says which one, and the rule.
+        ReportDropped = 5,
     }
     impl Kind {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -389,6 +391,7 @@ pub mod site_event {
                 Self::RolledBack => "KIND_ROLLED_BACK",
                 Self::Applied => "KIND_APPLIED",
                 Self::ProxyExited => "KIND_PROXY_EXITED",
+                Self::ReportDropped => "KIND_REPORT_DROPPED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -399,6 +402,7 @@ pub mod site_event {
                 "KIND_ROLLED_BACK" => Some(Self::RolledBack),
                 "KIND_APPLIED" => Some(Self::Applied),
                 "KIND_PROXY_EXITED" => Some(Self::ProxyExited),
+                "KIND_REPORT_DROPPED" => Some(Self::ReportDropped),
                 _ => None,
             }
         }
