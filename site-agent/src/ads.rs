@@ -92,6 +92,7 @@ pub(crate) async fn run(
         open: BTreeMap::new(),
         streams: Arc::default(),
         ends: Arc::default(),
+        failed: BTreeMap::new(),
     };
     loop {
         servers.reconcile(&feeds.borrow_and_update(), &cancel);
@@ -115,6 +116,8 @@ struct Servers {
     streams: Arc<AtomicU64>,
     /// One waiter for the end of each stream.
     ends: Arc<Mutex<JoinSet<()>>>,
+    /// Why a socket could not be bound the last time.
+    failed: BTreeMap<NamespacedName, String>,
 }
 
 impl Servers {
@@ -130,11 +133,20 @@ impl Servers {
                 continue;
             }
             match bind(&feed.folder.ads_socket()) {
-                Ok(listener) => self.serve(name.clone(), feed, listener, cancel.child_token()),
-                Err(error) => {
-                    warn!(proxy = %name, "cannot listen at {}: {error}", feed.folder.ads_socket().display());
+                Ok(listener) => {
+                    self.failed.remove(name);
+                    self.serve(name.clone(), feed, listener, cancel.child_token());
                 }
+                Err(error) => self.note_failure(name, feed, &error.to_string()),
             }
+        }
+    }
+
+    /// Says why a socket cannot be bound: not every second anew.
+    fn note_failure(&mut self, name: &NamespacedName, feed: &Feed, error: &str) {
+        if self.failed.get(name).is_none_or(|before| before != error) {
+            warn!(proxy = %name, "cannot listen at {}: {error}; tried every second", feed.folder.ads_socket().display());
+            self.failed.insert(name.clone(), error.to_owned());
         }
     }
 

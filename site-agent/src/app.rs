@@ -41,6 +41,8 @@ type Task = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 /// An agent, ready to run.
 pub struct App {
     cancel: CancellationToken,
+    /// Ends this agent and not the process: another one begins.
+    life: CancellationToken,
     tasks: Vec<(&'static str, Task)>,
 }
 
@@ -58,7 +60,7 @@ pub(crate) fn main(args: RunArgs) -> ExitCode {
             return WRONG_USAGE.into();
         }
     };
-    match start(config) {
+    match start(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -67,7 +69,7 @@ pub(crate) fn main(args: RunArgs) -> ExitCode {
     }
 }
 
-fn start(config: Config) -> anyhow::Result<()> {
+fn start(config: &Config) -> anyhow::Result<()> {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
@@ -75,10 +77,15 @@ fn start(config: Config) -> anyhow::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let cancel = CancellationToken::new();
-        let app = App::build(config, cancel.clone())?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(end_on_signal(cancel)?);
-        app.run().await
+        tasks.spawn(end_on_signal(cancel.clone())?);
+        loop {
+            App::build(config.clone(), cancel.clone())?.run().await?;
+            if cancel.is_cancelled() {
+                return Ok(());
+            }
+            info!("starts over");
+        }
     })
 }
 
@@ -103,6 +110,7 @@ impl App {
     /// # Errors
     /// A data folder that cannot be used: in use, of another site, unwritable, too long a path.
     pub fn build(config: Config, cancel: CancellationToken) -> anyhow::Result<Self> {
+        let life = cancel.child_token();
         config.layout.prepare()?;
         let (store, damaged) = open_store(&config)?;
         let clock = Clock::start();
@@ -112,22 +120,25 @@ impl App {
         let loaded = workloads::fold(seen.clone(), &files);
         let start = workloads::Start { kept: loaded.files.clone(), seen, doubt, clock };
         let site = Site::boot(Parts { damaged, ..lines.site_parts(&config, &store, clock) }, loaded)?;
-        let watch = workloads::run(config.workloads.clone(), start, lines.mailbox.clone(), cancel.clone());
-        let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), cancel.clone());
-        let supervisor = lines.supervisor(&config).run(cancel.clone());
+        let watch = workloads::run(config.workloads.clone(), start, lines.mailbox.clone(), life.clone());
+        let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), life.clone());
+        let supervisor = lines.supervisor(&config, &cancel).run(life.clone());
+        let disk = await_disk(Arc::clone(&store), life.clone());
         let boot = boot_id(config.layout.folder_id(), store.id()?);
         let (link, mail) = lines.link(config, store, boot);
         let tasks: Vec<(&'static str, Task)> = vec![
-            ("site", Box::pin(on_own_thread(move |cancel| own(site, mail, clock, cancel), cancel.clone()))),
-            ("link", Box::pin(link.run(cancel.clone()))),
+            ("site", Box::pin(on_own_thread(move |cancel| own(site, mail, clock, cancel), life.clone()))),
+            ("link", Box::pin(link.run(life.clone()))),
             ("workloads", Box::pin(watch)),
             ("ads", Box::pin(ads)),
             ("supervise", Box::pin(supervisor)),
+            ("disk", Box::pin(disk)),
         ];
-        Ok(Self { cancel, tasks })
+        Ok(Self { cancel, life, tasks })
     }
 
-    /// Runs until it is cancelled, or until a task ends that should not.
+    /// Runs until it is cancelled, until a task ends that should not, or until the disk can be written that could not be
+    /// when it was built: then it is to be built anew, and the token is not cancelled.
     ///
     /// # Errors
     /// The first task that failed.
@@ -140,7 +151,7 @@ impl App {
         while let Some(ended) = set.join_next().await {
             let (name, result) = ended.unwrap_or_else(|error| ("a task", Err(error.into())));
             let result = result.with_context(|| format!("{name} failed"));
-            if !self.cancel.is_cancelled() {
+            if !self.life.is_cancelled() {
                 outcome = result.and_then(|()| anyhow::bail!("{name} ended by itself"));
                 self.cancel.cancel();
             }
@@ -195,8 +206,9 @@ impl Lines {
         }
     }
 
-    fn supervisor(&self, config: &Config) -> Supervisor {
+    fn supervisor(&self, config: &Config, asked: &CancellationToken) -> Supervisor {
         Supervisor {
+            asked: asked.clone(),
             layout: config.layout.clone(),
             envoy: config.envoy.clone(),
             launcher: config.launcher.clone(),
@@ -219,6 +231,7 @@ impl Lines {
             store,
             outbox: self.outbox.1,
             attempt: 0,
+            batch: link::Batch::default(),
         };
         (link, self.mail)
     }
@@ -235,9 +248,28 @@ fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, Option<PathBuf>)> 
     if let Some(aside) = &aside {
         warn!("the store was damaged; it is kept as {}, and all of it is fetched anew", aside.display());
     }
+    if let Some(trouble) = store.trouble() {
+        warn!("what was kept is served, and nothing is kept until the disk can be written: {trouble}");
+    }
     let boot = store.count_boot()?;
     info!(site = %config.site, boot, "the agent starts");
     Ok((Arc::new(store), aside))
+}
+
+/// How often a disk that takes nothing is tried: a file of 64 KiB, written and removed.
+const DISK_EVERY: Duration = Duration::from_secs(10);
+
+/// Ends this agent when the disk can be written that could not be when it was built: the next one keeps what it does.
+async fn await_disk(store: Arc<Store>, life: CancellationToken) -> anyhow::Result<()> {
+    while store.is_volatile() && life.run_until_cancelled(tokio::time::sleep(DISK_EVERY)).await.is_some() {
+        let tried = Arc::clone(&store);
+        if tokio::task::spawn_blocking(move || tried.takes_writes()).await? {
+            info!("the disk can be written again");
+            life.cancel();
+        }
+    }
+    life.cancelled().await;
+    Ok(())
 }
 
 /// Runs a loop on a thread of its own: the one place that waits for the disk and that lowers, so the

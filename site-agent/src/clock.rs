@@ -26,6 +26,12 @@ impl Clock {
         self.start.elapsed()
     }
 
+    /// Lets time pass.
+    #[cfg(test)]
+    pub(crate) fn skip(&mut self, time: Duration) {
+        self.start = self.start.checked_sub(time).expect("the machine runs for longer than that");
+    }
+
     /// Returns the runtime's instant for a point in time, for `sleep_until`; a year from the start
     /// for whatever is later.
     pub(crate) fn instant(&self, at: Now) -> tokio::time::Instant {

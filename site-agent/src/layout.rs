@@ -109,6 +109,10 @@ fn fits(path: &Path) -> Result<(), LayoutError> {
 /// Makes a folder that only its owner may enter, and its parents.
 pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // Asked first: a disk that cannot be written has it as it was left.
+    if fs_err::metadata(path)?.permissions().mode() & 0o777 == 0o700 {
+        return Ok(());
+    }
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 

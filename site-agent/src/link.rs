@@ -20,6 +20,7 @@ use crate::mailbox;
 use crate::store::Store;
 
 pub mod backoff;
+mod batch;
 mod dial;
 mod early;
 mod events;
@@ -30,6 +31,7 @@ mod spool;
 mod stream;
 
 use backoff::Backoff;
+pub(crate) use batch::Batch;
 use dial::{Client, dial};
 use events::Alarm;
 
@@ -113,6 +115,8 @@ pub(crate) struct Link {
     pub(crate) outbox: watch::Receiver<u64>,
     /// How often it said hello.
     pub(crate) attempt: u32,
+    /// How long batches of reports may be.
+    pub(crate) batch: Batch,
 }
 
 /// Why a connection ended, and what that means for the next one.

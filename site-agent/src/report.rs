@@ -70,12 +70,6 @@ impl Reporter {
     pub(crate) fn handle_reported(&mut self, now: Now, state: SiteState) {
         self.last = Some((now, state));
     }
-
-    /// The store could not keep the state: it is due again.
-    pub(crate) fn handle_not_kept(&mut self, now: Now) {
-        self.last = None;
-        self.due = Some(now + Duration::from_secs(5));
-    }
 }
 
 /// Cuts a state to the caps of the protocol.
@@ -89,6 +83,8 @@ pub(crate) fn bound(mut state: SiteState) -> SiteState {
         state.proxies.iter_mut().for_each(|proxy| cut(&mut proxy.detail, room));
         state.workload_problems.iter_mut().for_each(|problem| cut(problem, room));
     }
+    // Names alone may be too long: 256 proxies with two of 253 bytes each.
+    while state.encoded_len() > MAX_REPORT_BYTES - 64 && state.proxies.pop().is_some() {}
     state
 }
 
@@ -221,5 +217,10 @@ mod tests {
         let bounded = bound(SiteState { proxies: vec![long; 300], ..Default::default() });
         assert_eq!(bounded.proxies.len(), MAX_PROXIES);
         assert!(bounded.encoded_len() < MAX_REPORT_BYTES);
+
+        let workload = format!("{}/{}", "n".repeat(253), "w".repeat(253));
+        let named = ProxyState { workload, config_hash: vec![7; 8], ..Default::default() };
+        let bounded = bound(SiteState { proxies: vec![named; 300], ..Default::default() });
+        assert!(bounded.proxies.len() > 90 && bounded.encoded_len() < MAX_REPORT_BYTES, "as many as fit");
     }
 }

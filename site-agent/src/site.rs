@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use skerry_core::bundle::{Bundle, v1};
-use skerry_core::id::{NamespacedName, SiteId};
+use skerry_core::id::{Digest, NamespacedName, SiteId};
 use skerry_core::pace::Pace;
 use skerry_core::workload::Workload;
 use skerry_proto::v1::Report;
@@ -26,6 +27,7 @@ use crate::step::step;
 use crate::store::{Refused, Slot, Store, StoreError};
 use crate::{ads, link, workloads};
 
+mod again;
 mod apply;
 mod boot;
 mod departed;
@@ -33,11 +35,12 @@ mod offer;
 mod publish;
 mod status;
 
+use again::Again;
 pub(crate) use publish::{Desired, Feed, Publisher};
 use publish::{Lowered, Lowerings};
 
-/// How many reports wait for a disk that takes nothing; the oldest go first.
-const MAX_UNSAVED: usize = 64;
+/// How often a disk that takes nothing is tried while reports wait in memory: it costs a write of some KiB.
+const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 /// A bundle with the bytes that it came from.
 #[derive(Debug, Clone)]
@@ -106,10 +109,10 @@ pub(crate) struct Site {
     fetch: Option<Fetch>,
     /// The newest offer that came while another bundle was being tried.
     next_offer: Option<Box<skerry_proto::v1::Offer>>,
-    /// When the core is to be asked again for what the disk did not take.
-    ask_again: Option<Now>,
-    /// How often in a row an offer could not be followed.
-    failures: u32,
+    /// What the core is to be asked for again.
+    again: Again,
+    /// The last bundle of which it was reported that the disk does not keep what became of it.
+    not_kept: Option<Digest>,
     /// The last manifest that was refused, so that it is neither tried nor reported again.
     refused: Option<Refused>,
     workloads: Vec<Workload>,
@@ -122,7 +125,8 @@ pub(crate) struct Site {
     /// The folders of proxies that no launcher runs in, and since when.
     vacant: BTreeMap<ProxyDir, Now>,
     reporter: Reporter,
-    unsaved: Vec<Report>,
+    /// When the reports that wait in memory are to be written.
+    flush_due: Option<Now>,
 }
 
 impl Site {
@@ -144,17 +148,19 @@ impl Site {
     pub(crate) fn poll_timeout(&self) -> Option<Now> {
         let snapshots = self.snapshots_due.filter(|_| self.candidate.is_none());
         let (machine, reporter) = (self.machine.poll_timeout(), self.reporter.poll_timeout());
+        let timers = [machine, reporter, self.unbound.poll_timeout(), snapshots];
         let fetch = self.fetch.as_ref().and_then(Fetch::poll_timeout);
-        let timers = [machine, reporter, self.unbound.poll_timeout(), snapshots, self.ask_again, fetch];
-        timers.into_iter().chain([self.poll_departed()]).flatten().min()
+        let more = [self.again.poll_timeout(), self.flush_due, fetch, self.poll_departed()];
+        timers.into_iter().chain(more).flatten().min()
     }
 
     /// The time of `poll_timeout` has come.
     pub(crate) fn handle_timeout(&mut self) {
         let now = self.clock.now();
         self.machine.handle_timeout(now);
-        self.handle_ask_again(now);
+        self.handle_again(now);
         self.handle_stall(now);
+        self.handle_flush(now);
         self.delete_departed(now);
         if self.unbound.handle_timeout(now, bind::probe) {
             self.publish_again();
@@ -196,8 +202,8 @@ impl Site {
                 self.stage_rest();
             }
             link::Event::Current => {
-                self.failures = 0;
                 self.set_fetch(None);
+                self.again.handle_current();
             }
             link::Event::Offer(offer) => self.handle_offer(now, *offer),
             link::Event::Chunk(chunk) => self.handle_chunk(now, &chunk),
@@ -299,24 +305,44 @@ impl Site {
         self.keep_reports(vec![event]);
     }
 
-    /// Keeps reports, and those that the disk did not take before.
-    fn keep_reports(&mut self, mut reports: Vec<Report>) {
-        self.unsaved.append(&mut reports);
-        match self.store.append(self.unsaved.clone()) {
-            Ok(()) => {
-                self.unsaved.clear();
-                self.wake_reports();
-            }
+    /// Keeps reports. Those that the disk does not take wait in memory, and are sent from there.
+    fn keep_reports(&mut self, reports: Vec<Report>) {
+        match self.store.append(reports) {
+            Ok(()) => self.wake_reports(),
             Err(error) => {
-                warn!("reports are not kept: {error}");
-                let over = self.unsaved.len().saturating_sub(MAX_UNSAVED);
-                self.unsaved.drain(..over);
+                warn!("reports wait in memory: {error}");
+                self.flush_later(self.clock.now());
+                self.wake_link();
             }
+        }
+    }
+
+    fn flush_later(&mut self, now: Now) {
+        if !self.store.is_volatile() {
+            self.flush_due.get_or_insert(now + FLUSH_EVERY);
+        }
+    }
+
+    /// Writes what waits in memory, once that is due: the disk may take it now.
+    fn handle_flush(&mut self, now: Now) {
+        if self.flush_due.take_if(|due| *due <= now).is_none() {
+            return;
+        }
+        match self.store.flush() {
+            Ok(()) => {
+                info!("the disk takes reports again");
+                self.reporter.handle_change(now);
+            }
+            Err(_) => self.flush_later(now),
         }
     }
 
     fn wake_reports(&self) {
         step("agent.spool.queued");
+        self.wake_link();
+    }
+
+    fn wake_link(&self) {
         self.out.outbox.send_modify(|count| *count = count.wrapping_add(1));
     }
 }

@@ -4,27 +4,29 @@
 //! Must not interpret what it keeps: slots are bytes that `site` verifies whenever they are read.
 
 use std::cell::RefCell;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableTable as _, StorageError, WriteTransaction,
-};
+use parking_lot::{Mutex, RwLock};
+use redb::{Database, ReadTransaction, ReadableTable as _, StorageError, WriteTransaction};
 use skerry_core::id::{Digest, SiteId};
 
+use crate::clock::{StoreId, random};
+
 mod counters;
+mod medium;
 mod outbox;
 mod slots;
 mod tables;
+mod tail;
 mod workload_files;
 
 pub(crate) use counters::Floors;
+use medium::{Medium, in_memory, move_aside, takes_writes};
 pub(crate) use slots::{Refused, Saved, Slot};
 use tables::{NUMBERS, TEXTS};
-
-/// redb's cache in bytes; its default is 1 GiB. The hot rows (slots, counters) take a few pages.
-const CACHE_BYTES: usize = 1 << 20;
+use tail::Tail;
 
 /// A store that cannot be used, or a step that was not kept.
 #[derive(Debug, thiserror::Error)]
@@ -55,27 +57,91 @@ pub(crate) enum StoreError {
 pub(crate) struct Store {
     path: PathBuf,
     medium: Box<dyn Medium>,
-    /// `None` after a disk error, until it opens again: redb refuses all work after one.
-    db: RwLock<Option<Database>>,
+    handle: RwLock<Handle>,
+    /// The disk could not be written when the agent started.
+    volatile: Option<Volatile>,
+    /// Numbers of reports, and reports that are not on disk.
+    tail: Mutex<Tail>,
+    /// Held by who writes reports: numbers are given in the order in which they are written.
+    writing: Mutex<()>,
+    /// Why the last write failed; `None` once one has not.
+    trouble: Mutex<Option<String>>,
+}
+
+/// What a store works on.
+#[derive(Debug)]
+enum Handle {
+    /// The disk.
+    Disk(Database),
+    /// A copy of what was on the disk, to be read until that can be written again.
+    Copy(Database),
+    /// Nothing: redb refuses all work after an error of the disk. It is opened anew with the next use.
+    Closed,
+}
+
+/// A store on a disk that takes nothing. What it holds can be read; nothing is kept but reports in memory, which are
+/// counted as those of another store, until an agent that is started anew has its disk back.
+#[derive(Debug)]
+struct Volatile {
+    id: StoreId,
+    reason: String,
+    /// Locked for as long as the agent runs: one agent to a folder.
+    _lock: File,
 }
 
 impl Store {
     /// Opens or makes the store of a site. A damaged file is moved aside, its new name returned:
-    /// the agent then starts as on its first day, and the core gives it everything anew.
+    /// the agent then starts as on its first day, and the core gives it everything anew. One that is on a disk which takes
+    /// nothing is read into memory ([`Self::is_volatile`]).
     pub(crate) fn open(path: &Path, site: &SiteId) -> Result<(Self, Option<PathBuf>), StoreError> {
-        let (db, aside) = match open_file(path) {
+        match Self::open_on_disk(path, site) {
+            Err(StoreError::Disk(_, reason)) if path.is_file() => {
+                Ok((Self::open_volatile(path, site, reason)?, None))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn open_on_disk(path: &Path, site: &SiteId) -> Result<(Self, Option<PathBuf>), StoreError> {
+        let medium = path.to_owned();
+        let (db, aside) = match medium.open() {
             Ok(db) => (db, None),
             Err(StoreError::Damaged(..)) => {
                 let aside = move_aside(path)?;
-                (open_file(path)?, Some(aside))
+                (medium.open()?, Some(aside))
             }
             Err(error) => return Err(error),
         };
-        let store =
-            Self { path: path.to_owned(), medium: Box::new(path.to_owned()), db: RwLock::new(Some(db)) };
-        store.write(tables::create)?;
+        let store = Self::over(path, Box::new(medium), Handle::Disk(db));
+        store.begin()?;
         store.claim(site)?;
         Ok((store, aside))
+    }
+
+    /// Reads the store of a site on a disk that takes nothing, for this `reason`.
+    pub(crate) fn open_volatile(path: &Path, site: &SiteId, reason: String) -> Result<Self, StoreError> {
+        let disk = |error: std::io::Error| StoreError::Disk(path.to_owned(), error.to_string());
+        let lock = File::open(path).map_err(disk)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(disk(error)),
+        }
+        let db = in_memory(path, &std::fs::read(path).map_err(disk)?)?;
+        let mut store = Self::over(path, Box::new(path.to_owned()), Handle::Copy(db));
+        // In the copy: a store may be of an older release, or have been made and no more.
+        store.change(|db| {
+            let txn = db.begin_write()?;
+            tables::create(&txn)?;
+            Ok(txn.commit()?)
+        })?;
+        if let Some(owner) = store.site()?.filter(|owner| owner != site.as_str()) {
+            return Err(StoreError::OtherSite { path: path.to_owned(), owner, asked: site.clone() });
+        }
+        store.tail = Mutex::new(Tail::without_disk());
+        store.trouble = Mutex::new(Some(StoreError::Disk(path.to_owned(), reason.clone()).to_string()));
+        store.volatile = Some(Volatile { id: random(), reason, _lock: lock });
+        Ok(store)
     }
 
     /// As [`Self::open`]; one that is in use is tried again at most `looks` times, with `wait` between.
@@ -94,17 +160,52 @@ impl Store {
         Self::open(path, site)
     }
 
-    /// Opens an existing store for a look, whoever's it is.
+    /// Opens an existing store for a look, whoever's it is, and on whatever disk.
     pub(crate) fn open_existing(path: &Path) -> Result<Self, StoreError> {
         if !path.is_file() {
             return Err(StoreError::Disk(path.to_owned(), "there is no such file".to_owned()));
         }
-        Self::over(path, Box::new(path.to_owned()))
+        let store = Self::over(path, Box::new(path.to_owned()), Handle::Closed);
+        store.open_to_read()?;
+        Ok(store)
     }
 
-    /// Opens what lies on a medium; `path` is what errors name.
-    fn over(path: &Path, medium: Box<dyn Medium>) -> Result<Self, StoreError> {
-        Ok(Self { path: path.to_owned(), db: RwLock::new(Some(medium.open()?)), medium })
+    /// Works on a medium; `path` is what errors name.
+    fn over(path: &Path, medium: Box<dyn Medium>, handle: Handle) -> Self {
+        Self {
+            path: path.to_owned(),
+            medium,
+            handle: RwLock::new(handle),
+            volatile: None,
+            tail: Mutex::default(),
+            writing: Mutex::default(),
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// Makes what is missing, and begins a run.
+    fn begin(&self) -> Result<(), StoreError> {
+        let numbers = self.write(|txn| {
+            tables::create(txn)?;
+            outbox::begin(txn)
+        })?;
+        *self.tail.lock() = Tail::after(numbers);
+        Ok(())
+    }
+
+    /// Says whether the disk took nothing when the agent started: then nothing is kept, and what the disk holds is read.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.volatile.is_some()
+    }
+
+    /// Says whether the disk takes something now.
+    pub(crate) fn takes_writes(&self) -> bool {
+        takes_writes(&self.path)
+    }
+
+    /// Says why nothing is kept, while that is so.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
     }
 
     fn claim(&self, site: &SiteId) -> Result<(), StoreError> {
@@ -133,34 +234,71 @@ impl Store {
         &self,
         look: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        self.using(|db| look(&redb::ReadableDatabase::begin_read(db)?))
+        self.change(|db| look(&redb::ReadableDatabase::begin_read(db)?))
     }
 
-    /// Runs one transaction; nothing of it is kept unless all of it is.
+    /// Works on what can be read: what it changes is kept only if that is the disk.
+    fn change<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        self.open_to_read()?;
+        self.using(work)
+    }
+
+    /// Runs one transaction on the disk; nothing of it is kept unless all of it is.
     fn write<T>(
         &self,
         step: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        self.using(|db| {
-            let txn = db.begin_write()?;
-            let outcome = step(&txn)?;
-            txn.commit()?;
-            Ok(outcome)
-        })
+        let outcome = self.open_to_write().and_then(|()| {
+            self.using(|db| {
+                let txn = db.begin_write()?;
+                let outcome = step(&txn)?;
+                txn.commit()?;
+                Ok(outcome)
+            })
+        });
+        *self.trouble.lock() = outcome.as_ref().err().map(ToString::to_string);
+        outcome
+    }
+
+    fn open_to_read(&self) -> Result<(), StoreError> {
+        if !matches!(&*self.handle.read(), Handle::Closed) {
+            return Ok(());
+        }
+        let mut handle = self.handle.write();
+        if matches!(&*handle, Handle::Closed) {
+            *handle = match self.medium.open() {
+                Ok(db) => Handle::Disk(db),
+                Err(error @ StoreError::Disk(..)) => Handle::Copy(self.medium.copy().map_err(|_| error)?),
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
+    }
+
+    /// Fails if it is known now that the disk takes nothing.
+    pub(crate) fn open_to_write(&self) -> Result<(), StoreError> {
+        if let Some(Volatile { reason, .. }) = &self.volatile {
+            return Err(StoreError::Disk(self.path.clone(), reason.clone()));
+        }
+        if matches!(&*self.handle.read(), Handle::Disk(_)) {
+            return Ok(());
+        }
+        let mut handle = self.handle.write();
+        if !matches!(&*handle, Handle::Disk(_)) {
+            // A copy stays until there is something better.
+            *handle = Handle::Disk(self.medium.open()?);
+        }
+        Ok(())
     }
 
     fn using<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        if self.db.read().is_none() {
-            *self.db.write() = Some(self.medium.open()?);
-        }
-        let outcome = match &*self.db.read() {
-            Some(db) => work(db),
-            None => Err(StorageError::PreviousIo.into()),
+        let outcome = match &*self.handle.read() {
+            Handle::Disk(db) | Handle::Copy(db) => work(db),
+            Handle::Closed => Err(StorageError::PreviousIo.into()),
         };
         outcome.map_err(|error| {
-            let error = self.explain(error);
-            *self.db.write() = None;
-            error
+            *self.handle.write() = Handle::Closed;
+            self.explain(error)
         })
     }
 
@@ -204,6 +342,9 @@ impl Store {
 
     /// Counts this start of the agent and returns the number.
     pub(crate) fn count_boot(&self) -> Result<u64, StoreError> {
+        if self.is_volatile() {
+            return Ok(self.boots()?.saturating_add(1));
+        }
         self.write(|txn| {
             let mut numbers = txn.open_table(NUMBERS)?;
             counters::raise(&mut numbers, "boots")
@@ -211,54 +352,5 @@ impl Store {
     }
 }
 
-/// What the database lies on: a file, or a disk of a test.
-trait Medium: std::fmt::Debug + Send + Sync {
-    /// Opens it; what a crash left is put right.
-    fn open(&self) -> Result<Database, StoreError>;
-}
-
-impl Medium for PathBuf {
-    fn open(&self) -> Result<Database, StoreError> {
-        open_file(self)
-    }
-}
-
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-    builder
-}
-
-fn open_file(path: &Path) -> Result<Database, StoreError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    // Made first, so that it is never readable by others.
-    let made = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    made.map_err(|error| StoreError::Disk(path.to_owned(), error.to_string()))?;
-    builder().create(path).map_err(|error| explain_open(path, error))
-}
-
-fn explain_open(path: &Path, error: DatabaseError) -> StoreError {
-    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
-    let path = path.to_owned();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path),
-        DatabaseError::Storage(StorageError::Corrupted(what)) => StoreError::Damaged(path, what),
-        DatabaseError::Storage(StorageError::Io(error))
-            if matches!(error.kind(), InvalidData | UnexpectedEof) =>
-        {
-            StoreError::Damaged(path, error.to_string())
-        }
-        other => StoreError::Disk(path, other.to_string()),
-    }
-}
-
-/// Renames a damaged file to the first free `<name>.damaged-<n>`, so that it can be looked into.
-fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    let name = |n: u32| PathBuf::from(format!("{}.damaged-{n}", path.display()));
-    let aside = (1..=u32::MAX).map(name).find(|name| !name.exists()).unwrap_or_else(|| name(0));
-    fs_err::rename(path, &aside).map_err(|error| StoreError::Disk(path.to_owned(), error.to_string()))?;
-    Ok(aside)
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

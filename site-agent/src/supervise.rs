@@ -52,8 +52,10 @@ pub(crate) struct Supervisor {
     pub(crate) envoy: Option<PathBuf>,
     /// What launchers are started with.
     pub(crate) launcher: Launcher,
-    /// What becomes of the proxies when the agent ends.
+    /// What becomes of the proxies when the agent is asked to end.
     pub(crate) on_exit: OnExit,
+    /// Cancelled when it is: else another agent begins in its place.
+    pub(crate) asked: CancellationToken,
     /// What shall run.
     pub(crate) desired: watch::Receiver<Desired>,
     /// To `site`.
@@ -160,7 +162,7 @@ impl Supervisor {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
-        if self.on_exit == OnExit::StopProxies {
+        if self.on_exit == OnExit::StopProxies && self.asked.is_cancelled() {
             self.stop_all().await;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skerry_core::id::{Digest, Epoch, Generation, SiteId, Timestamp};
+use skerry_core::id::{Digest, Epoch, Generation, SiteId};
 use skerry_core::pace::Pace;
 use skerry_proto::v1::site_sync_server::SiteSync;
 use skerry_proto::v1::{

@@ -3,7 +3,6 @@
 use prost::Message as _;
 use prost::bytes::{Buf, BufMut as _};
 use skerry_core::bundle::SCHEMA;
-use skerry_core::id::Digest;
 use skerry_proto::limits::{OLDEST_PROTOCOL, PROTOCOL};
 use skerry_proto::v1::sync_response::Message;
 use skerry_proto::v1::{Applied, Hello, SyncResponse};
@@ -91,8 +90,8 @@ async fn an_agent_of_a_newer_release_is_served() {
     let Some(Message::Offer(offer)) = first.message else { panic!("not an offer: {first:?}") };
     // A message that only newer cores know, and then one that this one knows.
     requests.send(field(99, b"how are you")).await.unwrap();
-    let manifest = Digest::of(&offer.manifest).as_bytes().to_vec();
-    requests.send(field(APPLIED, &newer(&Applied { manifest, refused: String::new() }))).await.unwrap();
+    let applied = Applied { offer: offer.number, refused: String::new() };
+    requests.send(field(APPLIED, &newer(&applied))).await.unwrap();
     repository.commit("move", &[("shop/route.yaml", &crate::rig::policies::route("/older"))]);
     core.notify().await;
 

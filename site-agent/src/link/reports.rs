@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use skerry_core::id::SiteId;
-use skerry_proto::limits::{BOOT_BYTES, MAX_REPORTS};
+use skerry_proto::limits::BOOT_BYTES;
 use skerry_proto::v1::ReportRequest;
 
+use super::batch::{Batch, Refused};
 use super::{CALL_DEADLINE, Client, End, Link};
 use crate::clock::wall_ms;
 use crate::step::step;
@@ -17,12 +18,14 @@ pub(super) struct Reports {
     boot: [u8; BOOT_BYTES],
     store: Arc<Store>,
     client: Client,
+    batch: Batch,
 }
 
 impl Reports {
     /// Begins with a connection.
     pub(super) fn new(link: &Link, client: Client) -> Self {
-        Self { site: link.site.clone(), boot: link.boot, store: Arc::clone(&link.store), client }
+        let store = Arc::clone(&link.store);
+        Self { site: link.site.clone(), boot: link.boot, store, client, batch: Batch::default() }
     }
 
     /// Sends until nothing waits.
@@ -34,8 +37,9 @@ impl Reports {
     /// Sends one batch; false when there was none.
     async fn send_some(&mut self) -> Result<bool, End> {
         let kept = |error: crate::store::StoreError| End::Lost(error.to_string());
-        let reports = self.store.oldest(MAX_REPORTS).map_err(kept)?;
+        let reports = self.store.oldest(self.batch.size()).map_err(kept)?;
         let Some(first) = reports.first().map(|report| report.seq) else { return Ok(false) };
+        let sent = reports.len();
         let request = ReportRequest {
             site: self.site.to_string(),
             boot: self.boot.to_vec(),
@@ -45,7 +49,11 @@ impl Reports {
         step("agent.spool.sending");
         let answer = tokio::time::timeout(CALL_DEADLINE, self.client.report(request)).await;
         let answer = answer.map_err(|_| End::Lost("the core did not take the reports in time".to_owned()))?;
-        let acknowledged = answer?.into_inner().acknowledged;
+        let acknowledged = match answer {
+            Ok(answer) => answer.into_inner().acknowledged,
+            Err(status) => return self.handle_refusal(sent, status),
+        };
+        self.batch.handle_kept();
         if acknowledged < first {
             return Err(End::Lost("the core did not keep the reports".to_owned()));
         }
@@ -53,5 +61,19 @@ impl Reports {
         self.store.forget(acknowledged).map_err(kept)?;
         step("agent.spool.trimmed");
         Ok(true)
+    }
+
+    /// Nothing was kept: finds the report that breaks a rule, if that is why, so that it does not keep back the others.
+    fn handle_refusal(&mut self, sent: usize, status: tonic::Status) -> Result<bool, End> {
+        match self.batch.handle_refusal(status.code(), sent) {
+            Refused::Again => Ok(true),
+            Refused::Whole => Err(status.into()),
+            Refused::Report => {
+                let given_up = self.store.give_up_oldest(status.message());
+                given_up.map_err(|error| End::Lost(error.to_string()))?;
+                // And not at once the next one: what is refused for another reason than itself is not lost in a moment.
+                Err(status.into())
+            }
+        }
     }
 }

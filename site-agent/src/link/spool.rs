@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skerry_proto::codec::reports::Context;
-use skerry_proto::limits::MAX_REPORTS;
 use skerry_proto::v1::Reports;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::backoff::Backoff;
+use super::batch::{Batch, Refused};
 use crate::step::step;
 use crate::store::{Store, StoreError};
 
@@ -24,6 +24,10 @@ pub(super) struct Spool {
     store: Arc<Store>,
     context: Context,
     backoff: Backoff,
+    /// How many reports a batch may have.
+    batch: Batch,
+    /// How many the last one had.
+    sent: usize,
     /// The last number of the batch that is under way.
     under_way: Option<u64>,
     /// When to send again: what is under way, or what the core did not keep.
@@ -31,10 +35,31 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Begins with a stream.
-    pub(super) fn new(store: Arc<Store>) -> Self {
+    /// Begins with a stream, with batches as long as those of the one before.
+    pub(super) fn new(store: Arc<Store>, batch: Batch) -> Self {
         let (context, backoff) = (Context::default(), Backoff::default());
-        Self { store, context, backoff, under_way: None, again: None }
+        Self { store, context, backoff, batch, sent: 0, under_way: None, again: None }
+    }
+
+    /// How long batches may be on the next stream.
+    pub(super) fn batch(&self) -> Batch {
+        self.batch
+    }
+
+    /// The core ended the stream. If it did so for the batch that is under way, finds the report in it that breaks a
+    /// rule, stream by stream, and gives that one up: it would end every stream.
+    pub(super) async fn handle_refusal(&mut self, status: &tonic::Status) {
+        if self.under_way.is_none_or(|last| last == u64::MAX) {
+            return;
+        }
+        if self.batch.handle_refusal(status.code(), self.sent) == Refused::Report {
+            let (store, reason) = (Arc::clone(&self.store), status.message().to_owned());
+            // It may wait for another writer, and for the disk.
+            let given_up = tokio::task::spawn_blocking(move || store.give_up_oldest(&reason)).await;
+            if let Ok(Err(error)) = given_up {
+                warn!("a report that the core refuses is not given up: {error}");
+            }
+        }
     }
 
     /// Returns when `handle_timeout` is due.
@@ -53,6 +78,7 @@ impl Spool {
         if self.under_way.is_some_and(|last| last <= seq) {
             (self.under_way, self.again) = (None, None);
             self.backoff.handle_success();
+            self.batch.handle_kept();
         }
         // It may wait for another writer, and for the disk.
         let store = Arc::clone(&self.store);
@@ -82,7 +108,8 @@ impl Spool {
             return None;
         }
         // A store that cannot be read is said elsewhere.
-        let reports = self.store.oldest(MAX_REPORTS).ok()?;
+        let reports = self.store.oldest(self.batch.size()).ok()?;
+        self.sent = reports.len();
         let last = reports.last()?.seq;
         step("agent.spool.sending");
         let packed = self.context.pack(&Reports { sent_at_ms: wall_ms, reports }, manifest).ok()?;

@@ -65,7 +65,7 @@ impl Link {
         backoff.handle_success();
         let mut talk = Talk {
             requests,
-            spool: Spool::new(Arc::clone(&self.store)),
+            spool: Spool::new(Arc::clone(&self.store), self.batch),
             added: self.outbox.clone(),
             offer: None,
         };
@@ -74,10 +74,12 @@ impl Link {
             self.tell(Event::Up).await?;
             self.hear(&mut talk, first).await
         };
-        match up.await {
+        let end = match up.await {
             Ok(()) => self.converse(&mut talk, &mut stream).await,
             Err(end) => end,
-        }
+        };
+        self.batch = talk.spool.batch();
+        end
     }
 
     async fn converse(&mut self, talk: &mut Talk, stream: &mut Streaming<SyncResponse>) -> End {
@@ -86,7 +88,10 @@ impl Link {
             let outcome = tokio::select! {
                 heard = stream.message() => match heard {
                     Ok(message) => self.hear(talk, message).await,
-                    Err(status) => Err(status.into()),
+                    Err(status) => {
+                        talk.spool.handle_refusal(&status).await;
+                        Err(status.into())
+                    }
                 },
                 command = self.commands.recv() => talk.say(command).await,
                 added = talk.added.changed() => match added {

@@ -9,7 +9,6 @@ use skerry_proto::v1::site_event::Kind;
 use tracing::{debug, error, info, warn};
 
 use super::Site;
-use super::offer::DISK_PAUSE;
 use crate::clock::{share, wall_ms};
 use crate::machine::{Cause, Command, Which};
 use crate::report;
@@ -19,6 +18,9 @@ use crate::store::{Floors, Refused, StoreError};
 /// How long a snapshot may be behind what runs. One costs as much as the rest of an apply, and bundles
 /// often come several in a row.
 const SNAPSHOT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long to wait before a snapshot is tried again that the disk did not take.
+const DISK_PAUSE: Duration = Duration::from_secs(10);
 
 /// When a bundle is tried once more that a proxy said nothing about: by then a hung proxy was found, or is left aside.
 const SILENCE_PAUSE: Duration = Duration::from_secs(60);
@@ -47,9 +49,20 @@ impl Site {
                 Ok(()) => self.machine.handle_kept(),
                 Err(error) => {
                     error!("the store does not keep what was decided, tries again: {error}");
+                    self.report_not_kept(&error);
                     self.machine.handle_not_kept(self.clock.now(), command);
                 }
             }
+        }
+    }
+
+    /// The proxies have been told, and the disk does not keep that: says so, once for each bundle.
+    fn report_not_kept(&mut self, error: &StoreError) {
+        let Some(bundle) = self.candidate.as_ref().map(|held| Arc::clone(&held.bundle)) else { return };
+        if self.not_kept.replace(bundle.digest) != Some(bundle.digest) {
+            let words =
+                format!("what became of it cannot be kept: {error}; that is tried again until it can");
+            self.report_event(Kind::BundleRefused, &bundle.manifest, &words);
         }
     }
 
@@ -77,7 +90,7 @@ impl Site {
         info!(generation = manifest.generation, revision = manifest.revision, "runs the new bundle");
         self.current = self.candidate.take();
         self.note_reported(state);
-        self.failures = 0;
+        self.again.handle_current();
         self.answer(floor.manifest, "");
         step("agent.apply.answered");
         self.publish_identity();
@@ -136,7 +149,7 @@ impl Site {
         if is_final {
             self.refused = Some(refused);
         } else {
-            self.ask_again = Some(self.clock.now() + SILENCE_PAUSE.mul_f64(1.0 + share() / 5.0));
+            self.again.ask_at(self.clock.now() + SILENCE_PAUSE.mul_f64(1.0 + share() / 5.0));
         }
         self.publish_identity();
         self.wake_reports();

@@ -46,8 +46,8 @@ impl Site {
             snapshots_due: None,
             fetch: None,
             next_offer: None,
-            ask_again: None,
-            failures: 0,
+            again: super::Again::default(),
+            not_kept: None,
             refused: saved.refused.clone(),
             workloads: Vec::new(),
             workloads_are_partial: false,
@@ -56,7 +56,7 @@ impl Site {
             launchers: std::collections::BTreeMap::new(),
             vacant: std::collections::BTreeMap::new(),
             reporter: Reporter::default(),
-            unsaved: Vec::new(),
+            flush_due: None,
         };
         if let Some(aside) = parts.damaged {
             site.report_event(Kind::RolledBack, &Manifest::default(), &store_is_new(&aside));
@@ -89,7 +89,9 @@ impl Site {
             Err(refusal) => refusal,
         };
         error!("the last good bundle is damaged: {reason}");
-        self.store.drop_current()?;
+        if let Err(error) = self.store.drop_current() {
+            warn!("it stays in the store: {error}");
+        }
         let previous = saved
             .previous
             .as_ref()
@@ -116,7 +118,14 @@ impl Site {
     /// Goes on with the candidate that was being tried when the agent ended.
     fn resume(&mut self, saved: Saved) -> Result<(), StoreError> {
         let Some(slot) = saved.candidate else { return Ok(()) };
-        let attempts = self.store.count_attempt()?;
+        let attempts = match self.store.count_attempt() {
+            Ok(attempts) => attempts,
+            // An attempt that is not counted might be the last one of this agent, again and again.
+            Err(error) => {
+                warn!("the bundle that was being tried is left alone: {error}");
+                return Ok(());
+            }
+        };
         let digest = slot.digest();
         let before = self.current.as_ref().map(|held| &*held.bundle);
         let reason = match hold(&self.store, &slot, before)? {
@@ -134,15 +143,17 @@ impl Site {
             Err(refusal) => refusal.to_string(),
         };
         warn!("the bundle that was being tried is dropped: {reason}");
-        self.forget_candidate(digest, reason)
+        self.forget_candidate(digest, reason);
+        Ok(())
     }
 
-    fn forget_candidate(&mut self, digest: Digest, reason: String) -> Result<(), StoreError> {
+    fn forget_candidate(&mut self, digest: Digest, reason: String) {
         let refused = Refused { digest, reason };
-        self.store.drop_candidate(Some(&refused), Vec::new())?;
+        if let Err(error) = self.store.drop_candidate(Some(&refused), Vec::new()) {
+            warn!("it stays in the store: {error}");
+        }
         self.report_event(Kind::RolledBack, &self.manifest(), &refused.reason);
         self.refused = Some(refused);
-        Ok(())
     }
 }
 

@@ -3,31 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skerry_core::accept::{Terms, Verdict, accept, check_removals};
+use skerry_core::accept::{Refusal, Terms, Verdict, accept, check_removals};
 use skerry_core::bundle::v1::Manifest;
 use skerry_core::id::{Digest, NamespacedName, Timestamp};
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{Chunk, Offer};
 use tracing::{info, warn};
 
+use super::again::Trouble;
 use super::boot::hold;
 use super::publish::Lowered;
 use super::{Held, Site};
-use crate::clock::Now;
+use crate::clock::{Now, share};
 use crate::fetch::{Fetch, FetchError, Fragment, Stock, Taken};
 use crate::link::Command;
 use crate::machine::Origin;
 use crate::step::step;
 use crate::store::{Refused, Slot, StoreError};
-
-/// How long to wait at first before the core is asked again for what the disk did not take.
-pub(super) const DISK_PAUSE: Duration = Duration::from_secs(10);
-
-/// How long to wait at first before the core is asked again for what came damaged, or not at all.
-const TRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// The longest of either: what is asked for again and again comes over the link again and again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(320);
 
 impl Site {
     /// The core has a manifest for this site.
@@ -44,13 +36,14 @@ impl Site {
         if let Some(refused) = self.refused.as_ref().filter(|refused| refused.digest == digest) {
             return self.answer(digest, &refused.reason);
         }
+        self.again.handle_offer(digest);
         self.accept_offer(now, &offer, digest);
     }
 
     fn accept_offer(&mut self, now: Now, offer: &Offer, digest: Digest) {
         let floor = match self.store.floors() {
             Ok(floors) => floors.floor,
-            Err(error) => return self.wait_for_disk(now, digest, &error),
+            Err(error) => return self.wait_for_disk(now, digest, &Manifest::default(), &error),
         };
         let terms = Terms { site: &self.id, floor, now: Timestamp(self.trusted.at(now)) };
         let verdict = match accept(&offer.manifest, &terms) {
@@ -64,6 +57,10 @@ impl Site {
             Ok(Verdict::Same) => self.answer(digest, ""),
             Ok(Verdict::Newer(accepted)) => {
                 self.trusted.observe(accepted.manifest.issued_at_ms, now);
+                // Before anything is fetched: what cannot be kept costs the link nothing.
+                if let Err(error) = self.store.open_to_write() {
+                    return self.wait_for_disk(now, digest, &accepted.manifest, &error);
+                }
                 if self.fetch.as_ref().is_some_and(|fetch| fetch.digest() == digest) {
                     self.fetch.iter_mut().for_each(Fetch::handle_offer);
                     return self.advance(now);
@@ -88,8 +85,8 @@ impl Site {
         });
         match begun {
             Ok(Ok(fetch)) => self.follow(now, fetch),
-            Ok(Err(error)) => self.cannot_follow(digest, manifest, error),
-            Err(error) => self.wait_for_disk(now, digest, &error),
+            Ok(Err(error)) => self.cannot_follow(now, digest, manifest, error),
+            Err(error) => self.wait_for_disk(now, digest, manifest, &error),
         }
     }
 
@@ -107,22 +104,30 @@ impl Site {
         if !fetch.is_complete()
             && let Err(error) = self.store.keep_fetching(Some(fetch.slot()))
         {
-            return self.wait_for_disk(now, fetch.digest(), &error);
+            return self.wait_for_disk(now, fetch.digest(), fetch.manifest(), &error);
         }
         self.set_fetch(Some(fetch));
         self.advance(now);
     }
 
-    fn cannot_follow(&mut self, digest: Digest, manifest: &Manifest, error: FetchError) {
+    fn cannot_follow(&mut self, now: Now, digest: Digest, manifest: &Manifest, error: FetchError) {
         match error {
+            error @ (FetchError::UnknownBase(_) | FetchError::WrongStep)
+                if self.out.identity.borrow().list.is_none() =>
+            {
+                self.try_again(now, manifest, digest, &format!("{error}, and all of it was asked for"));
+            }
             error @ (FetchError::UnknownBase(_) | FetchError::WrongStep) => {
                 info!("asks for the whole list: {error}");
                 self.out.identity.send_modify(|identity| identity.list = None);
                 self.tell_link(Command::Restart(Duration::ZERO));
             }
-            FetchError::Refused(refusal) => self.refuse(digest, manifest, &refusal.to_string()),
             // Damaged on its way, or a dictionary that went meanwhile: a new try is a new chance.
-            FetchError::Codec(error) => self.try_again(&error.to_string()),
+            FetchError::Refused(error @ Refusal::WrongList) => {
+                self.try_again(now, manifest, digest, &error.to_string());
+            }
+            FetchError::Codec(error) => self.try_again(now, manifest, digest, &error.to_string()),
+            FetchError::Refused(refusal) => self.refuse(digest, manifest, &refusal.to_string()),
         }
     }
 
@@ -146,7 +151,10 @@ impl Site {
         match fetch.handle_chunk(now, chunk) {
             Ok(Taken::Part) => self.advance(now),
             Ok(Taken::List(list)) => self.take_list(now, list),
-            Err(error) => self.try_again(&error.to_string()),
+            Err(error) => {
+                let (manifest, digest) = (fetch.manifest().clone(), fetch.digest());
+                self.try_again(now, &manifest, digest, &error.to_string());
+            }
         }
     }
 
@@ -158,24 +166,37 @@ impl Site {
             .with_fragments(|known| fetch.handle_list(list, Vec::new(), &Stock { known, part: None }));
         match taken {
             Ok(Ok(())) => self.follow(now, fetch),
-            Ok(Err(error)) => self.cannot_follow(digest, &manifest, error),
-            Err(error) => self.wait_for_disk(now, digest, &error),
+            Ok(Err(error)) => self.cannot_follow(now, digest, &manifest, error),
+            Err(error) => self.wait_for_disk(now, digest, &manifest, &error),
         }
     }
 
-    /// Says hello again after a while, longer each time in a row: whatever is wrong costs the link something.
-    fn try_again(&mut self, reason: &str) {
-        let pause = longer_each_time(TRY_PAUSE, self.failures);
-        self.failures += 1;
-        warn!(pause_s = pause.as_secs(), "the offer cannot be followed, asks again: {reason}");
-        self.fetch.iter_mut().for_each(Fetch::handle_link_down);
-        self.tell_link(Command::Restart(pause));
+    /// What came is not what was offered: says so, and asks for it again in a while. What is whole of it stays, and so
+    /// does the link.
+    fn try_again(&mut self, now: Now, manifest: &Manifest, digest: Digest, reason: &str) {
+        if self.again.poll_timeout().is_some() {
+            return; // the rest of the same answer
+        }
+        warn!(manifest = digest.short(), "arrived damaged, and is asked for again: {reason}");
+        self.again.handle_failure(now, Trouble::Damaged, share());
+        self.answer(digest, &format!("it arrived damaged, and is asked for again: {reason}"));
+        if self.again.is_news(Trouble::Damaged) {
+            let times = self.again.failures();
+            let words = format!(
+                "it arrived damaged {times} times in a row, the last time so: {reason}; it is asked for again, every 5 minutes in \
+                 the end"
+            );
+            self.report_event(Kind::BundleRefused, manifest, &words);
+        }
     }
 
-    /// Hangs up when nothing comes of what was asked for.
+    /// Hangs up when nothing comes of what was asked for, for longer each time in a row.
     pub(super) fn handle_stall(&mut self, now: Now) {
         if self.fetch.as_ref().and_then(Fetch::poll_timeout).is_some_and(|due| due <= now) {
-            self.try_again("nothing comes of what was asked for");
+            let pause = self.again.handle_stall(share());
+            warn!(pause_s = pause.as_secs(), "hangs up: nothing comes of what was asked for");
+            self.fetch.iter_mut().for_each(Fetch::handle_link_down);
+            self.tell_link(Command::Restart(pause));
         }
     }
 
@@ -193,8 +214,8 @@ impl Site {
         let Some(fetch) = &mut self.fetch else { return };
         if let Some((fragments, part)) = fetch.poll_batch() {
             if let Err(error) = self.store.stage(&fragments, part.as_ref()) {
-                let digest = fetch.digest();
-                return self.wait_for_disk(now, digest, &error);
+                let (manifest, digest) = (fetch.manifest().clone(), fetch.digest());
+                return self.wait_for_disk(now, digest, &manifest, &error);
             }
             step("agent.apply.fragments-staged");
         }
@@ -203,22 +224,23 @@ impl Site {
             self.tell_link(Command::Need(need));
         }
         if let Some(fetch) = self.fetch.take_if(|fetch| fetch.is_complete()) {
+            let manifest = fetch.manifest().clone();
             let (slot, fragments) = fetch.into_parts();
             self.set_fetch(None);
-            self.take_candidate(now, &slot, &fragments);
+            self.take_candidate(now, &manifest, &slot, &fragments);
         }
     }
 
     /// Keeps the candidate, verifies what was kept, lowers it for a look, and starts the trial.
-    fn take_candidate(&mut self, now: Now, slot: &Slot, fragments: &[Fragment]) {
+    fn take_candidate(&mut self, now: Now, manifest: &Manifest, slot: &Slot, fragments: &[Fragment]) {
         if let Err(error) = self.store.put_candidate(slot, fragments) {
-            return self.wait_for_disk(now, slot.digest(), &error);
+            return self.wait_for_disk(now, slot.digest(), manifest, &error);
         }
         step("agent.apply.candidate-stored");
         let before = self.current.as_ref().map(|held| &*held.bundle);
         let held = match hold(&self.store, slot, before) {
             Ok(held) => held.map_err(|refusal| refusal.to_string()),
-            Err(error) => return self.wait_for_disk(now, slot.digest(), &error),
+            Err(error) => return self.wait_for_disk(now, slot.digest(), manifest, &error),
         };
         if held.is_ok() {
             step("agent.apply.verified");
@@ -234,7 +256,7 @@ impl Site {
                 if let Err(error) = self.store.drop_candidate(None, Vec::new()) {
                     warn!("the refused bundle stays in the store until the next one: {error}");
                 }
-                self.refuse(slot.digest(), &Manifest::default(), &reason);
+                self.refuse(slot.digest(), manifest, &reason);
             }
         }
     }
@@ -280,23 +302,21 @@ impl Site {
 
     /// Says why the offer is not followed, which needs no disk, and asks for it again in a while. It is
     /// not remembered as refused.
-    fn wait_for_disk(&mut self, now: Now, digest: Digest, error: &StoreError) {
+    fn wait_for_disk(&mut self, now: Now, digest: Digest, manifest: &Manifest, error: &StoreError) {
         warn!("the offer waits for the disk: {error}");
         self.set_fetch(None);
-        self.answer(digest, &format!("it cannot be kept: {error}; it is asked for again"));
-        self.ask_again = Some(now + longer_each_time(DISK_PAUSE, self.failures));
-        self.failures += 1;
+        self.again.handle_failure(now, Trouble::Disk, share());
+        let words = format!("it cannot be kept: {error}; it is asked for again");
+        self.answer(digest, &words);
+        if self.again.is_news(Trouble::Disk) {
+            self.report_event(Kind::BundleRefused, manifest, &words);
+        }
     }
 
-    /// Says hello again, once that is due.
-    pub(super) fn handle_ask_again(&mut self, now: Now) {
-        if self.ask_again.take_if(|at| *at <= now).is_some() {
+    /// Says hello again, once that is due. Without a disk there is nothing to ask for: the agent starts over when it has one.
+    pub(super) fn handle_again(&mut self, now: Now) {
+        if self.again.handle_timeout(now) && !self.store.is_volatile() {
             self.tell_link(Command::Restart(Duration::ZERO));
         }
     }
-}
-
-/// Doubles a pause with each failure in a row, up to the longest one.
-fn longer_each_time(first: Duration, failures: u32) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
 }

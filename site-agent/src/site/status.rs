@@ -23,9 +23,6 @@ impl Site {
         let Some(state) = state else { return };
         self.show(&state);
         self.keep_reports(vec![report::of_state(state, wall_ms())]);
-        if !self.unsaved.is_empty() {
-            self.reporter.handle_not_kept(now);
-        }
     }
 
     /// Takes note of a state that was kept together with what it came from.
@@ -53,8 +50,9 @@ impl Site {
             proxies: self.proxies(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             workload_problems: self
-                .lacks_envoy(runs)
+                .store_trouble()
                 .into_iter()
+                .chain(self.lacks_envoy(runs))
                 .chain(problems)
                 .take(MAX_WORKLOAD_PROBLEMS)
                 .collect(),
@@ -62,6 +60,16 @@ impl Site {
             // A store that cannot be read is told otherwise.
             events_dropped: self.store.waiting().map_or(0, |waiting| waiting.dropped),
         }
+    }
+
+    fn store_trouble(&self) -> Option<String> {
+        let words = |error| {
+            format!(
+                "the agent's disk takes nothing, so newer bundles are refused, and what happens here is told from memory: \
+                 {error} (help: see that it has room and may be written; the agent tries again by itself)"
+            )
+        };
+        self.store.trouble().map(words)
     }
 
     fn lacks_envoy(&self, runs: Option<&Held>) -> Option<String> {

@@ -18,6 +18,7 @@ use crate::snapshot::Snapshots;
 
 mod fetching;
 mod invariants;
+mod trouble;
 
 const CONFIRM: Duration = Duration::from_millis(30);
 
@@ -67,7 +68,12 @@ impl Published {
     }
 
     fn offer(&self) -> Mail {
-        let Step { list, fragments } = encode_list(None, &[], &self.contents.fragments, usize::MAX);
+        self.offer_with(usize::MAX)
+    }
+
+    /// An offer with so many bytes of fragments inside.
+    fn offer_with(&self, room: usize) -> Mail {
+        let Step { list, fragments } = encode_list(None, &[], &self.contents.fragments, room);
         let offer = Offer { manifest: self.manifest.clone(), list: Some(list), fragments, number: 1 };
         Mail::Link(LinkEvent::Offer(Box::new(offer)))
     }
@@ -87,10 +93,14 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Layout::new(folder.path()).prepare().unwrap();
         let id = SiteId::new("store-1").unwrap();
-        let store = Arc::new(Store::open(&Layout::new(folder.path()).store(), &id).unwrap().0);
-        let returning = Duration::ZERO;
+        let store = Store::open(&Layout::new(folder.path()).store(), &id).unwrap().0;
+        Self::on(folder, store)
+    }
+
+    fn on(folder: tempfile::TempDir, store: Store) -> Self {
+        Layout::new(folder.path()).prepare().unwrap();
+        let (store, returning) = (Arc::new(store), Duration::ZERO);
         Self { folder, store, commands: None, identity: None, feeds: None, returning }
     }
 
@@ -305,7 +315,7 @@ fn what_a_proxy_said_nothing_about_is_not_remembered_as_refused() {
         "{answers:?}"
     );
     assert!(site.refused.is_none() && bench.store.saved().unwrap().refused.is_none());
-    assert!(site.ask_again.is_some());
+    assert!(site.again.poll_timeout().is_some());
     // The core offers it again then, and the proxy that hangs is left aside.
     site.handle(publish(2).offer());
     assert_eq!(bench.generation(), 2);
@@ -376,6 +386,17 @@ fn a_list_that_is_not_here_is_asked_for_whole() {
     let identity = *bench.identity.as_ref().unwrap().borrow();
     let manifest = Some(publish(1).digest());
     assert_eq!(identity, Identity { manifest, ..Identity::default() });
+    // A core that does not listen is asked again, later each time.
+    let Mail::Link(LinkEvent::Offer(mut offer)) = publish(2).offer() else { unreachable!("an offer") };
+    offer.list.as_mut().unwrap().base = vec![7; 8];
+    site.handle(Mail::Link(LinkEvent::Offer(offer)));
+    let (digest, reason) = bench.answers().pop().unwrap();
+    assert_eq!(digest, publish(2).digest());
+    assert!(
+        reason.starts_with("it arrived damaged, and is asked for again: the offer builds on"),
+        "{reason}"
+    );
+    assert!(site.again.poll_timeout() > Some(site.clock.now()));
 }
 
 /// A bundle that no proxy can be given is refused; one that merely leaves a broken workload as it is

@@ -30,6 +30,9 @@ impl Store {
 
     /// Returns what tells this store from any that was or will be in its place.
     pub(crate) fn id(&self) -> Result<StoreId, StoreError> {
+        if let Some(volatile) = &self.volatile {
+            return Ok(volatile.id);
+        }
         self.write(|txn| {
             let mut numbers = txn.open_table(NUMBERS)?;
             let mut id = number(&numbers, "id")?;

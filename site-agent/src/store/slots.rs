@@ -10,7 +10,7 @@ use skerry_core::id::Digest;
 use skerry_proto::v1::Report;
 
 use super::counters::{Floors, raise_floors};
-use super::outbox::append;
+use super::outbox::Step;
 use super::tables::{FRAGMENTS, PARTS, SLOTS, TEXTS};
 use super::{Store, StoreError};
 use crate::step::step;
@@ -163,15 +163,14 @@ impl Store {
     /// reports, drops fragments that no slot names. Asked again after an error it says nothing twice:
     /// the disk may have kept a step and failed all the same.
     pub(crate) fn commit(&self, floors: &Floors, reports: Vec<Report>) -> Result<(), StoreError> {
-        self.write(|txn| {
-            let is_news = promote_candidate(txn)?;
+        self.write_with(reports, |txn| {
+            let outcome = promote_candidate(txn)?;
             step("agent.apply.promoted");
             raise_floors(txn, floors)?;
             step("agent.apply.floor-raised");
-            append(txn, if is_news { reports } else { Vec::new() })?;
             drop_unnamed_fragments(txn)?;
             step("agent.apply.previous-dropped");
-            Ok(())
+            Ok(outcome)
         })
     }
 
@@ -181,14 +180,14 @@ impl Store {
         refused: Option<&Refused>,
         reports: Vec<Report>,
     ) -> Result<(), StoreError> {
-        self.write(|txn| {
-            let is_news = txn.open_table(SLOTS)?.remove("candidate")?.is_some();
+        self.write_with(reports, |txn| {
+            let was_there = txn.open_table(SLOTS)?.remove("candidate")?.is_some();
             if let Some(refused) = refused {
                 let mut texts = txn.open_table(TEXTS)?;
                 texts.insert("refused_digest", refused.digest.to_string().as_str())?;
                 texts.insert("refused_reason", refused.reason.as_str())?;
             }
-            append(txn, if is_news { reports } else { Vec::new() })
+            Ok(if was_there { Step::News } else { Step::Repetition })
         })
     }
 
@@ -226,18 +225,18 @@ fn forget_fetching(txn: &WriteTransaction) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// Returns whether there was a candidate.
-fn promote_candidate(txn: &WriteTransaction) -> Result<bool, redb::Error> {
+/// News if there was a candidate.
+fn promote_candidate(txn: &WriteTransaction) -> Result<Step, redb::Error> {
     let mut slots = txn.open_table(SLOTS)?;
     let Some((candidate, _)) = slots.remove("candidate")?.map(|row| owned(row.value())) else {
-        return Ok(false);
+        return Ok(Step::Repetition);
     };
     let current = slots.get("current")?.map(|row| owned(row.value()));
     if let Some((current, _)) = current {
         slots.insert("previous", (current.manifest.as_slice(), current.list.as_slice(), 0))?;
     }
     slots.insert("current", (candidate.manifest.as_slice(), candidate.list.as_slice(), 0))?;
-    Ok(true)
+    Ok(Step::News)
 }
 
 fn drop_unnamed_fragments(txn: &WriteTransaction) -> Result<(), redb::Error> {

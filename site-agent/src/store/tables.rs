@@ -13,7 +13,7 @@ pub(super) const FRAGMENTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinit
 pub(super) const PARTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("parts");
 
 /// `epoch`, `generation`, `trusted_ms`: the floors; `boots`; `next_seq`, `outbox_bytes`,
-/// `dropped`, `state_seq`: the outbox; `ends/<namespace>/<name>`: reported ends of a proxy.
+/// `reserved_seq`, `dropped`, `state_seq`: the outbox; `ends/<namespace>/<name>`: reported ends of a proxy.
 pub(super) const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 
 /// `site`; `floor_digest`: hex; `refused_digest`: hex, `refused_reason`.

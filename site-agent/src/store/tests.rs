@@ -8,7 +8,8 @@ use skerry_proto::v1::{Report, SiteEvent, SiteState, report};
 use super::outbox::{MAX_BYTES, MAX_ROWS};
 use super::*;
 
-mod power;
+mod outage;
+pub(crate) mod power;
 
 fn site() -> SiteId {
     SiteId::new("store-1").unwrap()
@@ -185,7 +186,8 @@ fn reports_are_numbered_over_the_life_of_the_store() {
     assert_eq!(store.oldest(9).unwrap().iter().map(|report| report.seq).collect::<Vec<_>>(), [1, 2]);
     store.forget(2).unwrap();
     store.append(vec![event("c")]).unwrap();
-    assert_eq!(store.oldest(9).unwrap()[0].seq, 3);
+    let third = store.oldest(9).unwrap()[0].seq;
+    assert!(third > 2, "{third}: there are gaps where an earlier run might have sent from memory");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::http::{Answer, get};
 use crate::site::Site;
 
 /// A site with one client that has an Envoy, and one backend; supervised, at its first bundle.
-async fn served(core: &Core, arguments: &[&str], backend: &Backend) -> Option<Site> {
+pub(crate) async fn served(core: &Core, arguments: &[&str], backend: &Backend) -> Option<Site> {
     let envoy = envoy::find()?;
     core.publish(&plan(1).supervised().publish());
     let mut site = Site::new(core).with(&["--envoy", envoy.to_str().unwrap()]).with(arguments);

@@ -9,13 +9,14 @@ use skerry_core::id::Digest;
 use skerry_proto::codec::list::Step;
 use skerry_proto::codec::reports::Context;
 use skerry_proto::codec::{chunk_at, compress_fragment, encode_list};
+use skerry_proto::limits::BOOT_STORE_BYTES;
 use skerry_proto::v1::pull_response::Outcome;
 use skerry_proto::v1::site_sync_server::{SiteSync, SiteSyncServer};
 use skerry_proto::v1::sync_request::Message as Asked;
 use skerry_proto::v1::sync_response::Message as Said;
 use skerry_proto::v1::{
-    Chunk, Current, Hello, Need, Offer, PullRequest, PullResponse, Report, ReportRequest, ReportResponse,
-    RetryAfter, SiteState, SyncRequest, SyncResponse, report,
+    Chunk, Current, FragmentData, Hello, Need, Offer, PullRequest, PullResponse, Report, ReportRequest,
+    ReportResponse, RetryAfter, SiteState, SyncRequest, SyncResponse, report,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -32,7 +33,8 @@ pub(crate) struct Log {
     pub(crate) hellos: Vec<Hello>,
     /// What became of which manifest; no words: it runs.
     pub(crate) applied: Vec<(Digest, String)>,
-    pub(crate) reports: BTreeMap<u64, Report>,
+    /// In the order in which they came, each with the store that it is of; a repetition is none.
+    pub(crate) reports: Vec<(Vec<u8>, Report)>,
     pub(crate) wants: usize,
     /// Send the site away this often.
     pub(crate) busy: u32,
@@ -40,19 +42,62 @@ pub(crate) struct Log {
     pub(crate) inline: bool,
     /// Cut chunks to so many bytes, and drop the stream after this many; 0 is never.
     pub(crate) break_after: usize,
+    /// What becomes of fragments on their way.
+    pub(crate) damage: Damage,
+    /// Turn the agent away with these words, as one that is too old.
+    pub(crate) refusal: Option<&'static str>,
+    /// Offers are longer by so many bytes.
+    pub(crate) excess: usize,
+    /// Say something before each message that only newer agents know.
+    pub(crate) is_newer: bool,
+    /// Refuse every request that holds an event with this in its words.
+    pub(crate) dislikes: Option<&'static str>,
+    /// How many requests were turned away or refused.
+    pub(crate) turned_away: usize,
+}
+
+/// What may become of a fragment on its way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Damage {
+    #[default]
+    None,
+    /// A bit is another one.
+    Altered,
+    /// The second half is missing.
+    Truncated,
+}
+
+impl Damage {
+    fn apply(self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::None => {}
+            Self::Altered => bytes.iter_mut().last().into_iter().for_each(|byte| *byte ^= 1),
+            Self::Truncated => bytes.truncate(bytes.len() / 2),
+        }
+    }
 }
 
 impl Log {
-    /// Keeps reports; returns the highest number.
-    fn keep(&mut self, reports: Vec<Report>) -> u64 {
+    /// Keeps reports of a run; returns the highest number.
+    fn keep(&mut self, boot: &[u8], reports: Vec<Report>) -> Result<u64, Status> {
+        let is_disliked = |words: &str| reports.iter().any(|report| format!("{report:?}").contains(words));
+        if self.dislikes.is_some_and(is_disliked) {
+            self.turned_away += 1;
+            return Err(Status::invalid_argument("a report breaks a rule"));
+        }
+        let store = boot[..BOOT_STORE_BYTES].to_vec();
         let acknowledged = reports.last().map_or(0, |report| report.seq);
-        self.reports.extend(reports.into_iter().map(|report| (report.seq, report)));
-        acknowledged
+        for report in reports {
+            if !self.reports.iter().any(|(of, before)| *of == store && before.seq == report.seq) {
+                self.reports.push((store.clone(), report));
+            }
+        }
+        Ok(acknowledged)
     }
 
     /// The newest state that was reported.
     pub(crate) fn state(&self) -> Option<SiteState> {
-        self.reports.values().rev().find_map(|report| match &report.body {
+        self.reports.iter().rev().find_map(|(_, report)| match &report.body {
             Some(report::Body::State(state)) => Some(state.clone()),
             _ => None,
         })
@@ -67,13 +112,20 @@ impl Log {
             )),
             _ => None,
         };
-        self.reports.values().filter_map(event).collect()
+        self.reports.iter().filter_map(|(_, report)| event(report)).collect()
+    }
+
+    /// The highest number of a report.
+    pub(crate) fn last_report(&self) -> u64 {
+        self.reports.iter().map(|(_, report)| report.seq).max().unwrap_or_default()
     }
 }
 
 /// What the core knows of one stream.
 #[derive(Default)]
 struct Talk {
+    /// The run of the agent.
+    boot: Vec<u8>,
     /// What the site runs, as its hello says it.
     running: Vec<u8>,
     /// The manifests that were offered.
@@ -153,15 +205,24 @@ impl Shared {
         if published.digest().prefix().as_bytes()[..] == *running {
             return Some(Said::Current(Current {}));
         }
-        let room = if self.log.lock().unwrap().inline { usize::MAX } else { 0 };
-        let Step { list, fragments } = encode_list(None, &[], &published.contents.fragments, room);
+        let log = self.log.lock().unwrap();
+        let room = if log.inline { usize::MAX } else { 0 };
+        let Step { list, mut fragments } = encode_list(None, &[], &published.contents.fragments, room);
+        fragments.iter_mut().for_each(|fragment| log.damage.apply(&mut fragment.data));
+        if log.excess > 0 {
+            let data = vec![7; log.excess];
+            fragments.push(FragmentData { data, ..FragmentData::default() });
+        }
         let manifest = published.manifest.clone();
         Some(Said::Offer(Offer { manifest, list: Some(list), fragments, number: 0 }))
     }
 
     fn chunks(&self, need: &Need) -> Vec<Chunk> {
         let Some(published) = self.published.borrow().clone() else { return Vec::new() };
-        let room = if self.log.lock().unwrap().break_after > 0 { 40 } else { usize::MAX };
+        let (room, damage) = {
+            let log = self.log.lock().unwrap();
+            (if log.break_after > 0 { 40 } else { usize::MAX }, log.damage)
+        };
         let mut chunks = Vec::new();
         for want in &need.fragments {
             let id = Digest::from_slice(&want.id).unwrap();
@@ -169,7 +230,8 @@ impl Shared {
             else {
                 continue;
             };
-            let encoded = compress_fragment(&fragment.bytes).unwrap();
+            let mut encoded = compress_fragment(&fragment.bytes).unwrap();
+            damage.apply(&mut encoded);
             let mut offset = want.offset;
             loop {
                 let chunk = chunk_at(&id, &encoded, offset, room);
@@ -182,6 +244,13 @@ impl Shared {
             }
         }
         chunks
+    }
+
+    fn check_release(&self) -> Result<(), Status> {
+        let mut log = self.log.lock().unwrap();
+        let Some(words) = log.refusal else { return Ok(()) };
+        log.turned_away += 1;
+        Err(Status::failed_precondition(words))
     }
 
     fn is_busy(&self) -> Option<RetryAfter> {
@@ -200,6 +269,7 @@ impl Shared {
                     Some(None) => Vec::new(),
                     Some(Some(Asked::Hello(hello))) => {
                         talk.running.clone_from(&hello.manifest);
+                        talk.boot.clone_from(&hello.boot);
                         self.log.lock().unwrap().hellos.push(hello);
                         published.mark_unchanged();
                         let busy = self.is_busy().map(Said::RetryAfter);
@@ -242,8 +312,10 @@ impl Shared {
                 _ => None,
             };
             let reports = talk.context.unpack(&reports, runs).unwrap().reports;
-            let acknowledged = self.log.lock().unwrap().keep(reports);
-            out.send(Ok(SyncResponse { acknowledged, ..SyncResponse::default() })).await.ok()?;
+            let kept = self.log.lock().unwrap().keep(&talk.boot, reports);
+            let is_over = kept.is_err();
+            let said = kept.map(|acknowledged| SyncResponse { acknowledged, ..SyncResponse::default() });
+            out.send(said).await.ok().filter(|()| !is_over)?;
         }
         Some(message)
     }
@@ -256,6 +328,7 @@ impl Shared {
     ) -> Option<()> {
         let break_after = std::mem::take(&mut self.log.lock().unwrap().break_after);
         let is_chunks = matches!(said.first(), Some(Said::Chunk(_)));
+        let is_newer = self.log.lock().unwrap().is_newer;
         for (at, mut message) in said.into_iter().enumerate() {
             if let Said::Offer(offer) = &mut message {
                 offer.number = u32::try_from(talk.offers.len()).unwrap() + 1;
@@ -263,6 +336,10 @@ impl Shared {
             }
             if is_chunks && break_after > 0 && at >= break_after {
                 return None;
+            }
+            if is_newer {
+                // A message that is not known is read as none.
+                out.send(Ok(SyncResponse::default())).await.ok()?;
             }
             out.send(Ok(SyncResponse { message: Some(message), ..SyncResponse::default() })).await.ok()?;
         }
@@ -281,12 +358,14 @@ impl SiteSync for Shared {
         &self,
         request: Request<Streaming<SyncRequest>>,
     ) -> Result<Response<Self::SyncStream>, Status> {
+        self.check_release()?;
         let (out, responses) = mpsc::channel(16);
         self.streams.lock().unwrap().spawn(self.clone().talk(request.into_inner(), out));
         Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
     }
 
     async fn pull(&self, request: Request<PullRequest>) -> Result<Response<PullResponse>, Status> {
+        self.check_release()?;
         let PullRequest { hello, need } = request.into_inner();
         let hello = hello.unwrap_or_default();
         let outcome = match self.answer(&hello.manifest) {
@@ -300,7 +379,8 @@ impl SiteSync for Shared {
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
-        let acknowledged = self.log.lock().unwrap().keep(request.into_inner().reports);
+        let ReportRequest { boot, reports, .. } = request.into_inner();
+        let acknowledged = self.log.lock().unwrap().keep(&boot, reports)?;
         Ok(Response::new(ReportResponse { acknowledged }))
     }
 }

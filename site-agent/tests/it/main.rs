@@ -15,8 +15,10 @@ mod network;
 mod site;
 
 mod apply;
+mod disk;
 mod durability;
 mod handover;
+mod lies;
 mod link;
 mod program;
 mod supervision;

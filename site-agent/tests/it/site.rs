@@ -25,6 +25,8 @@ pub(crate) struct Site {
     _locks: [File; 2],
     arguments: Vec<String>,
     agent: Option<Child>,
+    /// Holds the mount namespace that it lives in, if that is its own.
+    disk: Option<Child>,
 }
 
 impl Site {
@@ -40,7 +42,15 @@ impl Site {
         let arguments = ["run", "--site", "store-1", "--core", core].map(str::to_owned);
         let (network, claim) = claim();
         let (next_range, locks) = (AtomicU8::new(2), [lock, claim]);
-        Self { folder, network, next_range, _locks: locks, arguments: arguments.to_vec(), agent: None }
+        Self {
+            folder,
+            network,
+            next_range,
+            _locks: locks,
+            arguments: arguments.to_vec(),
+            agent: None,
+            disk: None,
+        }
     }
 
     /// Adds options.
@@ -58,7 +68,7 @@ impl Site {
     }
 
     pub(crate) fn admin(&self, name: &str, epoch: u32) -> PathBuf {
-        self.proxy(name).join(format!("admin.{epoch}.sock"))
+        self.seen(&self.proxy(name)).join(format!("admin.{epoch}.sock"))
     }
 
     /// The command line of the agent.
@@ -72,21 +82,76 @@ impl Site {
 
     /// Starts the agent; what it says goes to a file.
     pub(crate) fn start(&mut self) {
-        let log =
-            std::fs::OpenOptions::new().append(true).create(true).open(self.folder.path().join("agent.log"));
-        let mut command = self.command();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.unwrap());
-        self.agent = Some(command.spawn().unwrap());
+        let Some(disk) = &self.disk else {
+            let command = self.command();
+            return self.spawn(command);
+        };
+        // A file that is over a limit is an error then, as a full disk is, and not a signal.
+        let namespace = format!("--mount=/proc/{}/ns/mnt", disk.id());
+        self.start_under(&["nsenter", &namespace, "--", "sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
     }
 
     /// Starts the agent as the last arguments of another program, which becomes it.
     pub(crate) fn start_under(&mut self, program: &[&str]) {
         let agent = self.command();
-        let log = fs_err::File::create(self.folder.path().join("agent.log")).unwrap();
         let mut command = Command::new(program[0]);
         command.args(&program[1..]).arg(agent.get_program()).args(agent.get_args()).env_remove("ENVOY");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.into_parts().0);
+        self.spawn(command);
+    }
+
+    fn spawn(&mut self, mut command: Command) {
+        let log =
+            std::fs::OpenOptions::new().append(true).create(true).open(self.folder.path().join("agent.log"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.unwrap());
         self.agent = Some(command.spawn().unwrap());
+    }
+
+    /// Gives it a disk of its own for the data folder, and another one for the proxies' folders. Says so and returns false
+    /// where that is not possible: it takes root.
+    pub(crate) fn mount(&mut self) -> bool {
+        let data = self.data();
+        fs_err::create_dir(&data).unwrap();
+        let (data, proxies) = (data.display(), data.join("proxies"));
+        let script = format!(
+            "mount -t tmpfs -o size=16m x {data} && mkdir -m 700 {0} && mount -t tmpfs -o size=64m,mode=700 y {0} && \
+             chmod 700 {data} && exec sleep 3600",
+            proxies.display()
+        );
+        let holder =
+            Command::new("unshare").args(["--mount", "sh", "-c", &script]).stderr(Stdio::null()).spawn();
+        let Ok(mut holder) = holder else { return skip() };
+        let sleeps = |holder: &Child| {
+            fs_err::read(format!("/proc/{}/cmdline", holder.id()))
+                .is_ok_and(|line| line.starts_with(b"sleep"))
+        };
+        while !sleeps(&holder) {
+            if holder.try_wait().unwrap().is_some() {
+                return skip();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        self.disk = Some(holder);
+        true
+    }
+
+    /// Mounts the data folder's disk anew, `ro` or `rw`; false while somebody has a file on it open for writing.
+    pub(crate) fn remount(&self, mode: &str) -> bool {
+        let holder = self.disk.as_ref().unwrap().id();
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--mount=/proc/{holder}/ns/mnt")).args([
+            "mount",
+            "-o",
+            &format!("remount,{mode}"),
+        ]);
+        command.arg(self.data()).stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    /// Where a file of it is seen from here.
+    pub(crate) fn seen(&self, path: &std::path::Path) -> PathBuf {
+        match &self.disk {
+            Some(disk) => PathBuf::from(format!("/proc/{}/root{}", disk.id(), path.display())),
+            None => path.to_owned(),
+        }
     }
 
     /// The process id of the agent.
@@ -173,7 +238,7 @@ impl Site {
 
     /// What the launcher of a proxy says.
     pub(crate) fn launcher(&self, name: &str) -> Value {
-        let bytes = fs_err::read(self.proxy(name).join("state.json")).unwrap_or_default();
+        let bytes = fs_err::read(self.seen(&self.proxy(name)).join("state.json")).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
@@ -193,5 +258,15 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.kill();
         end_all(self.folder.path());
+        if let Some(mut holder) = self.disk.take() {
+            let _gone_already = holder.kill();
+            let _gone_already = holder.wait();
+        }
     }
+}
+
+fn skip() -> bool {
+    let words = b"skipped: a disk of its own needs root and a mount namespace\n";
+    let _unheard = std::io::Write::write_all(&mut std::io::stderr(), words);
+    false
 }

@@ -1,5 +1,6 @@
 //! How streams begin: no publication is missed, and strangers leave no trace.
 
+use skerry_core::id::Timestamp;
 use skerry_proto::limits::{BOOT_BYTES, MAX_CHUNK_BYTES};
 use skerry_proto::v1::sync_response::Message;
 

@@ -107,26 +107,30 @@ fn what_came_of_one_offer_is_of_use_for_the_next() {
     assert_ne!(wants[0].id, settings.id.as_bytes());
 }
 
-/// Invariant 9: what comes damaged again and again is asked for less and less often.
+/// Invariant 9: what comes damaged again and again is asked for less and less often, and the link stays up meanwhile.
 #[test]
 fn invariant_9_what_cannot_be_followed_is_asked_for_ever_less_often() {
     let (mut bench, published) = (Bench::new(), publish(1));
     let mut site = bench.boot(&[]);
-    site.handle(published.manifest_alone());
-    bench.commands();
     let list = published.contents.digest;
     let wrong = chunk_at(&list, &compress_fragment(b"something else").unwrap(), 0, usize::MAX);
     let mut pauses = Vec::new();
     for _ in 0..12 {
+        site.handle(published.manifest_alone());
+        assert_eq!(bench.need().fragments[0].offset, 0, "from its start");
         chunk(&mut site, wrong.clone());
-        for command in bench.commands() {
-            if let Command::Restart(pause) = command {
-                pauses.push(pause.as_secs());
-            }
-        }
+        chunk(&mut site, wrong.clone());
+        let due = site.again.poll_timeout().expect("it is asked for again");
+        pauses.push(due.saturating_sub(site.clock.now()));
+        assert!(bench.commands().iter().all(|command| !matches!(command, Command::Restart(_))));
+        site.clock.skip(pauses[pauses.len() - 1]);
+        site.handle_timeout();
+        assert!(matches!(bench.commands()[..], [.., Command::Restart(Duration::ZERO)]));
+        site.handle(Mail::Link(LinkEvent::Down));
     }
-    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 320, 320, 320]);
+    assert!(pauses[0] < Duration::from_secs(1) && pauses[11] > Duration::from_secs(149), "{pauses:?}");
+    assert!(pauses[4] > 4 * pauses[1], "{pauses:?}");
 
     site.handle(Mail::Link(LinkEvent::Current));
-    assert_eq!(site.failures, 0);
+    assert_eq!(site.again.failures(), 0);
 }
