@@ -35,6 +35,7 @@ impl XdsMode {
 #[derive(Debug)]
 pub struct Agent {
     run: Arc<Run>,
+    name: String,
     site: String,
     core: SocketAddr,
     mode: XdsMode,
@@ -48,11 +49,16 @@ pub struct Agent {
 impl Agent {
     /// Prepares the agent of a site; `core` may be a link in front of the core.
     pub fn new(run: &Arc<Run>, site: &str, core: SocketAddr, mode: XdsMode) -> Result<Self> {
-        let data = run.make_folder(site)?;
-        let workloads = run.make_folder(&format!("{site}-workloads"))?;
+        Self::named(run, site, site, core, mode)
+    }
+
+    /// The same with folders and a log of another name: for a second agent of a site.
+    pub fn named(run: &Arc<Run>, name: &str, site: &str, core: SocketAddr, mode: XdsMode) -> Result<Self> {
+        let data = run.make_folder(name)?;
+        let workloads = run.make_folder(&format!("{name}-workloads"))?;
         let envoy = run.binaries().envoy()?.to_owned();
-        let (run, site) = (Arc::clone(run), site.to_owned());
-        Ok(Self { run, site, core, mode, data, workloads, envoy, arguments: Vec::new(), process: None })
+        let (run, name, site) = (Arc::clone(run), name.to_owned(), site.to_owned());
+        Ok(Self { run, name, site, core, mode, data, workloads, envoy, arguments: Vec::new(), process: None })
     }
 
     /// Adds options to its command line.
@@ -90,7 +96,7 @@ impl Agent {
         command.arg("--core").arg(format!("http://{}", self.core));
         command.arg("--data-dir").arg(&self.data).arg("--workloads").arg(&self.workloads);
         command.arg("--envoy").arg(&self.envoy).args(&self.arguments);
-        self.process = Some(self.run.spawn(&format!("agent-{}", self.site), command)?);
+        self.process = Some(self.run.spawn(&format!("agent-{}", self.name), command)?);
         Ok(())
     }
 

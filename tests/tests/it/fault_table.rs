@@ -50,13 +50,13 @@ struct World {
 }
 
 impl World {
-    async fn start() -> Self {
+    async fn start(mode: XdsMode) -> Self {
         let run = run();
         let mut source = Source::start(&run).await;
         let mut place = Place::new(&run, SITE, "shop");
         let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
         place.serve(echo, "echo", "v1").await;
-        let agent = place.start_agent(&run, source.core.address(), XdsMode::Delta);
+        let agent = place.start_agent(&run, source.core.address(), mode);
         source.repo.copy_from(&policies()).expect("the fixture is there");
         let revision = source.publish("first", &[SITE]).await;
         let view = source.core.fleet().await.expect("the core answers");
@@ -100,13 +100,24 @@ impl World {
         self.agent.start().expect("the agent starts");
     }
 
-    /// Kills the Envoy, and not its launcher; returns when another one serves.
-    async fn restart_envoy(&self) {
+    /// Kills the Envoy, and not its launcher; returns when another one serves, and has the resources of before where
+    /// there is an agent that could tell.
+    async fn restart_envoy(&self, agent: Is) {
         let killed = self.agent.envoys();
         assert_eq!(killed.len(), 1, "one Envoy");
+        let before = self.own_state().map_or(0, |proxy| proxy["restarts"].as_u64().unwrap_or_default());
         kill_and_reap(killed[0].id).expect("it can be killed");
         self.serves().await;
         assert!(!self.agent.envoys().contains(&killed[0]), "another process serves");
+        if agent == Up {
+            self.agent_is_at_the_hash(before + 1).await;
+        }
+    }
+
+    /// What the agent says of the one proxy in its own file.
+    fn own_state(&self) -> anyhow::Result<serde_json::Value> {
+        let mut status: serde_json::Value = serde_json::from_slice(&fs_err::read(self.status_file())?)?;
+        Ok(status["proxies"][0].take())
     }
 
     async fn serves(&self) {
@@ -118,12 +129,16 @@ impl World {
         eventually("clients see the release", DEADLINE, seen).await.expect("it is served");
     }
 
-    /// The agent that runs now says that its Envoy has acknowledged the resources with the hash of before.
-    async fn agent_is_at_the_hash(&self) {
+    /// The agent that runs now says that its Envoy, started so many times at least after the first, has acknowledged the
+    /// resources with the hash of before.
+    async fn agent_is_at_the_hash(&self, restarts: u64) {
         let same = async || {
-            let status: serde_json::Value = serde_json::from_slice(&fs_err::read(self.status_file())?)?;
-            let proxy = &status["proxies"][0];
+            let proxy = self.own_state()?;
             anyhow::ensure!(proxy["phase"] == "ready", "{proxy}");
+            anyhow::ensure!(
+                proxy["restarts"].as_u64() >= Some(restarts),
+                "it is of the Envoy before: {proxy}"
+            );
             assert_eq!(proxy["configHash"], self.hash, "other resources than before");
             Ok(())
         };
@@ -148,11 +163,11 @@ impl World {
         }
         if row.agent == Up {
             self.restart_agent(Up).await;
-            self.agent_is_at_the_hash().await;
+            self.agent_is_at_the_hash(0).await;
         }
         if let Some(asker) = asker {
             asker.stop().await;
-            self.restart_envoy().await;
+            self.restart_envoy(row.agent).await;
         }
         self.come_back(row).await;
     }
@@ -162,7 +177,7 @@ impl World {
         if row.agent == Down {
             let asker = (row.envoy == Up).then(|| Asker::start(self.service()));
             self.restart_agent(Down).await;
-            self.agent_is_at_the_hash().await;
+            self.agent_is_at_the_hash(0).await;
             if let Some(asker) = asker {
                 asker.stop().await;
             }
@@ -178,12 +193,22 @@ impl World {
     }
 }
 
-#[tokio::test]
-async fn invariant_5_whatever_is_down_the_rest_serves_and_all_comes_back() {
-    let mut world = World::start().await;
+/// Walks the whole table: whatever restarts is back at the hash of before while the core is away.
+async fn walk_all(mode: XdsMode) {
+    let mut world = World::start(mode).await;
     for row in TABLE {
         world.walk(row).await;
     }
+}
+
+#[tokio::test]
+async fn invariant_5_whatever_is_down_the_rest_serves_and_all_comes_back() {
+    walk_all(XdsMode::Delta).await;
+}
+
+#[tokio::test]
+async fn invariant_5_and_with_state_of_the_world() {
+    walk_all(XdsMode::Sotw).await;
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,6 +5,7 @@
 mod asker;
 mod authorization;
 mod bad_commit;
+mod bad_links;
 mod bookinfo;
 mod boutique;
 mod commit_to_socket;
@@ -25,3 +26,4 @@ mod removal;
 mod resumed;
 mod storm;
 mod transports;
+mod two_agents;
