@@ -16,9 +16,9 @@ use crate::rig::site::TestSite;
 use crate::rig::until;
 
 /// Less than any place in the state store that is written, more than a small pack of Git.
-const FULL: u64 = 8 << 10;
+pub(crate) const FULL: u64 = 8 << 10;
 
-fn limit(program: &Child, bytes: Option<u64>) {
+pub(crate) fn limit(program: &Child, bytes: Option<u64>) {
     let pid = i32::try_from(program.id()).ok().and_then(Pid::from_raw);
     prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).expect("a limit can be set");
 }

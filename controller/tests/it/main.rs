@@ -8,6 +8,7 @@ mod full_disk;
 mod guard;
 mod offer;
 mod program;
+mod read_only_disk;
 mod release;
 mod report;
 mod rig;

@@ -93,7 +93,13 @@ impl Running {
 
     /// Starts it so that a file over the limit is an error, as a full disk is, and not a signal.
     pub(crate) fn start_deaf_to_limits(home: &Home) -> Self {
-        let mut command = Command::new("sh");
+        Self::start_deaf_under(&["sh"], home)
+    }
+
+    /// The same by a shell that these words start.
+    pub(crate) fn start_deaf_under(shell: &[&str], home: &Home) -> Self {
+        let mut command = Command::new(shell[0]);
+        command.args(&shell[1..]);
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_skerry-controller")]);
         // A log that is a file would have the limit too.
         command.args(Self::arguments(home)).env_remove("SKERRY_LOG").stderr(Stdio::null());

@@ -124,7 +124,8 @@ async fn a_clock_that_jumps_ten_years_lets_no_other_agent_in() {
     let mut rival = crate::rig::site::TestSite::new("s1");
     for jump in [TEN_YEARS.cast_signed(), -2 * TEN_YEARS.cast_signed()] {
         now.fetch_add(jump.cast_unsigned(), Ordering::AcqRel);
-        let hello = skerry_proto::v1::Hello { boot: vec![9; 16], ..rival.hello() };
+        let hello =
+            skerry_proto::v1::Hello { boot: vec![9; skerry_proto::limits::BOOT_BYTES], ..rival.hello() };
         let mut stream = rival.connect_with(&core, hello).await.unwrap();
         let Message::RetryAfter(retry) = stream.next_message().await else { panic!("the first is there") };
         assert!(retry.reason.starts_with("two agents claim this site"), "{}", retry.reason);

@@ -130,9 +130,14 @@ impl Drop for TestCore {
 impl TestCore {
     /// A core that is a program of its own, in these folders.
     pub(crate) async fn of_program(home: &Home) -> Self {
+        Self::of_program_at(home, &home.data_dir()).await
+    }
+
+    /// The same where its data folder is seen from here at another path.
+    pub(crate) async fn of_program_at(home: &Home, data_dir: &Path) -> Self {
         let read = async |name: &str| {
             until("the program listens", || async {
-                let text = fs_err::read_to_string(home.data_dir().join(name)).ok()?;
+                let text = fs_err::read_to_string(data_dir.join(name)).ok()?;
                 text.trim().parse::<SocketAddr>().ok()
             })
             .await
