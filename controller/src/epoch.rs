@@ -2,10 +2,10 @@
 //!
 //! A store that was brought back from a backup, or was lost, goes on counting where the copy stood, and sites
 //! refuse whatever is not above the last manifest that they accepted. The store cannot know; the sites
-//! do: each hello names the highest place that the site accepted, and one that this store never gave
+//! do: each hello names the manifest that the site accepted last, and one that this store never gave it
 //! tells that it is older than the fleet. A new epoch is above all of them. Pure.
 
-use skerry_core::id::{Epoch, Generation, Timestamp};
+use skerry_core::id::{DigestPrefix, Epoch, Generation, Timestamp};
 
 /// Where a manifest stands: epochs count before generations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,11 +16,18 @@ pub struct Place {
     pub generation: Generation,
 }
 
+/// A manifest of one site: the one that it accepted last, or the one that it shall run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Where it stands.
+    pub place: Place,
+    /// Which one it is, if that is known.
+    pub manifest: Option<DigestPrefix>,
+}
+
 /// What a hello tells of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// The site accepted nothing that was not given.
-    Known,
     /// The store is an older copy: this epoch begins.
     SetBack(Epoch),
     /// No store of this fleet can have given that: the site is wrong.
@@ -35,12 +42,21 @@ const FARTHEST: u64 = 20 * 366 * 86_400;
 /// enough, and another one when clocks were wrong. A site that asks for more is wrong.
 pub const MAX_EPOCHS: u32 = 2;
 
-/// Compares the place that a site accepted with the highest one that was given.
-pub fn judge(accepted: Place, given: Place, begun: u32, now: Timestamp) -> Finding {
+/// Says whether this store gave a site what that accepted: nothing is above the highest place that was given to any site,
+/// and nothing above what the site shall run now; and one place is one manifest.
+pub fn is_given(accepted: &Named, given: Place, shall_run: Option<&Named>) -> bool {
+    let is_same = |own: &Named| match (accepted.manifest, own.manifest) {
+        (Some(accepted), Some(own)) => accepted == own,
+        _ => true,
+    };
+    let is_own = |own: &Named| accepted.place < own.place || (accepted.place == own.place && is_same(own));
+    accepted.place <= given && shall_run.is_none_or(is_own)
+}
+
+/// Decides what follows from a manifest that a site accepted and this store never gave it.
+pub fn judge(accepted: Place, begun: u32, now: Timestamp) -> Finding {
     let now = now.0 / 1000;
-    if accepted <= given {
-        Finding::Known
-    } else if begun >= MAX_EPOCHS || accepted.epoch.0 > now.saturating_add(FARTHEST) {
+    if begun >= MAX_EPOCHS || accepted.epoch.0 > now.saturating_add(FARTHEST) {
         Finding::Absurd
     } else {
         Finding::SetBack(Epoch(now.max(accepted.epoch.0 + 1)))
@@ -49,6 +65,8 @@ pub fn judge(accepted: Place, given: Place, begun: u32, now: Timestamp) -> Findi
 
 #[cfg(test)]
 mod tests {
+    use skerry_core::id::Digest;
+
     use super::*;
 
     /// 2026, in seconds.
@@ -58,16 +76,39 @@ mod tests {
         Place { epoch: Epoch(epoch), generation: Generation(generation) }
     }
 
+    fn named(epoch: u64, generation: u64, manifest: u8) -> Named {
+        Named { place: place(epoch, generation), manifest: Some(Digest::of(&[manifest]).prefix()) }
+    }
+
+    #[test]
+    fn a_site_accepted_what_was_given_or_something_else() {
+        let (given, own) = (place(9, 7), named(9, 5, 1));
+        for (accepted, is_known) in [
+            (named(0, 0, 0), true),
+            (named(9, 5, 1), true),
+            (Named { manifest: None, ..named(9, 5, 0) }, true),
+            (named(9, 4, 2), true),
+            (named(8, 900, 2), true),
+            // The place of what it shall run, and another manifest.
+            (named(9, 5, 2), false),
+            // Others have such places, and it has not.
+            (named(9, 6, 1), false),
+            (named(9, 8, 1), false),
+            (named(10, 1, 1), false),
+        ] {
+            assert_eq!(is_given(&accepted, given, Some(&own)), is_known, "{accepted:?}");
+        }
+        assert!(is_given(&named(9, 7, 3), given, None), "a site that is no more");
+        assert!(!is_given(&named(9, 8, 3), given, None));
+    }
+
     #[test]
     fn a_place_that_was_never_given_begins_an_epoch_above_it() {
         let year = 365 * 86_400;
-        let given = place(NOW - 100, 7);
         for (accepted, begun, finding) in [
-            (place(0, 0), 0, Finding::Known),
-            (given, 0, Finding::Known),
-            (place(NOW - 200, 900), 0, Finding::Known),
             (place(NOW - 100, 8), 0, Finding::SetBack(Epoch(NOW))),
-            (place(NOW - 50, 1), 0, Finding::SetBack(Epoch(NOW))),
+            // A store that began twice within a second.
+            (place(NOW, 1), 0, Finding::SetBack(Epoch(NOW + 1))),
             // A store that began while its clock was ten years ahead.
             (place(NOW + 10 * year, 1), 0, Finding::SetBack(Epoch(NOW + 10 * year + 1))),
             (place(NOW - 100, 8), 1, Finding::SetBack(Epoch(NOW))),
@@ -75,14 +116,14 @@ mod tests {
             (place(NOW + 30 * year, 1), 0, Finding::Absurd),
             (place(u64::MAX, u64::MAX), 0, Finding::Absurd),
         ] {
-            assert_eq!(judge(accepted, given, begun, Timestamp(NOW * 1000)), finding, "{accepted:?} {begun}");
+            assert_eq!(judge(accepted, begun, Timestamp(NOW * 1000)), finding, "{accepted:?} {begun}");
         }
     }
 
     #[test]
     fn a_clock_that_is_ten_years_late_still_begins_an_epoch_above() {
         let late = NOW - 10 * 365 * 86_400;
-        let finding = judge(place(NOW, 40), place(late, 0), 0, Timestamp(late * 1000));
+        let finding = judge(place(NOW, 40), 0, Timestamp(late * 1000));
         assert_eq!(finding, Finding::SetBack(Epoch(NOW + 1)));
     }
 }

@@ -19,7 +19,7 @@ use skerry_proto::codec::compress_fragment;
 use skerry_proto::codec::list::Step;
 use tokio::sync::watch;
 
-use crate::epoch::Place;
+use crate::epoch::{Named, Place};
 use crate::store::Signature;
 
 pub mod cache;
@@ -155,6 +155,13 @@ impl Published {
     /// Returns the highest place that was given to anything.
     pub fn given(&self) -> Place {
         Place { epoch: self.terms().epoch, generation: self.shown.load().generation }
+    }
+
+    /// Names what a site shall run.
+    pub fn named(&self, site: &SiteId) -> Option<Named> {
+        let row = self.entry(site)?.row;
+        let place = Place { generation: row.generation, ..self.given() };
+        Some(Named { place, manifest: Some(self.manifest(site, &row).1.prefix()) })
     }
 
     /// Begins an epoch: all manifests are other ones from now on.

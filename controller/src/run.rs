@@ -56,8 +56,9 @@ fn run(config: Config) -> Result<()> {
 
 async fn serve(config: Config) -> Result<()> {
     let cancel = CancellationToken::new();
-    let app = App::build(config, Clock::system(), cancel.clone())?;
+    // First: a start that is asked to end meanwhile ends in order.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let app = App::build(config, Clock::system(), cancel.clone())?;
     let running = app.run();
     tokio::pin!(running);
     tokio::select! {

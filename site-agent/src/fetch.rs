@@ -227,6 +227,11 @@ impl Fetch {
         (self.due, self.is_fresh, self.at_once) = (None, false, WANTS_AT_ONCE.0);
     }
 
+    /// What came is damaged, and is asked for again some time later: the rest of what was asked for is not waited for.
+    pub(crate) fn handle_damage(&mut self) {
+        self.due = None;
+    }
+
     /// Returns when the link has failed that carries nothing of what was asked for.
     pub(crate) fn poll_timeout(&self) -> Option<Now> {
         self.due

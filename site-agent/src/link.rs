@@ -218,6 +218,7 @@ impl Link {
         let bytes = |digest: Option<Digest>| {
             digest.map(|digest| digest.prefix().as_bytes().to_vec()).unwrap_or_default()
         };
+        let accepted = floor.map(|floor| floor.manifest).filter(|accepted| Some(*accepted) != manifest);
         self.attempt = self.attempt.wrapping_add(1);
         Hello {
             protocol: PROTOCOL,
@@ -230,6 +231,7 @@ impl Link {
             generation: floor.map_or(0, |floor| floor.generation),
             refused: bytes(refused),
             attempt: self.attempt,
+            accepted: bytes(accepted),
             pending: bytes(pending),
         }
     }

@@ -25,6 +25,17 @@ pub struct Process {
     log: PathBuf,
 }
 
+/// How long a process may take from its start to its handler of SIGTERM; one that has none is ended by the signal.
+const HANDLER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whether a process has a handler for a signal (`SigCgt` of proc(5)).
+fn catches(id: u32, signal: Signal) -> bool {
+    let status = fs_err::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
+    let mask = caught.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
+    mask & (1 << (signal.as_raw() - 1)) != 0
+}
+
 impl Process {
     /// Starts a command with its output appended to `log`.
     pub fn spawn(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
@@ -66,7 +77,14 @@ impl Process {
     }
 
     /// Asks it to end (SIGTERM) and waits. Any end but one of its own with exit code 0 is an error with the log's last lines.
+    ///
+    /// A process that has just begun is given a moment to install its handler: until then the signal ends it at once.
     pub async fn terminate(&mut self, deadline: Duration) -> Result<()> {
+        let _ = eventually("the handler of SIGTERM", HANDLER_WITHIN, async || {
+            anyhow::ensure!(self.exited()?.is_some() || catches(self.id(), Signal::TERM));
+            Ok(())
+        })
+        .await;
         self.signal(Signal::TERM)?;
         let status = self.wait(deadline).await?;
         if status.success() {

@@ -115,7 +115,7 @@ impl<S: StateStore> Core<S> {
     /// waits for the source when that was not read yet and there is nothing to say without it.
     async fn await_source(&self, hello: &Hello) -> Result<(), Failure> {
         let greeting = Greeting::of(hello)?;
-        self.check_place(&greeting.site, hello).await?;
+        self.check_place(&greeting, hello).await?;
         let is_current = |newest: Digest| greeting.runs == Some(newest.prefix());
         if let Lookup::Starting(newest) = self.published.lookup(&greeting.site)
             && !newest.is_some_and(is_current)
@@ -127,15 +127,22 @@ impl<S: StateStore> Core<S> {
         Ok(())
     }
 
-    /// Begins an epoch if a site accepted what this store never gave.
-    async fn check_place(&self, site: &SiteId, hello: &Hello) -> Result<(), Failure> {
+    /// Begins an epoch if a site accepted what this store never gave it.
+    async fn check_place(&self, greeting: &Greeting, hello: &Hello) -> Result<(), Failure> {
+        let site = &greeting.site;
         let accepted = Place { epoch: Epoch(hello.epoch), generation: Generation(hello.generation) };
-        if accepted <= self.published.given() {
+        let named = epoch::Named { place: accepted, manifest: greeting.accepted };
+        // What it shall run is read after the hello, and only rises.
+        let is_given =
+            || epoch::is_given(&named, self.published.given(), self.published.named(site).as_ref());
+        if is_given() {
             return Ok(());
         }
         let mut begun = self.room.epochs.lock().await;
-        match epoch::judge(accepted, self.published.given(), *begun, self.clock.now()) {
-            Finding::Known => {}
+        if is_given() {
+            return Ok(());
+        }
+        match epoch::judge(accepted, *begun, self.clock.now()) {
             Finding::Absurd => warn!(%site, ?accepted, "a site accepted what no core of this fleet gave"),
             Finding::SetBack(next) => {
                 let store = Arc::clone(&self.store);

@@ -16,6 +16,8 @@ pub struct Greeting {
     pub runs: Option<DigestPrefix>,
     /// The fragment list that it has.
     pub list: Option<DigestPrefix>,
+    /// The manifest that it accepted last.
+    pub accepted: Option<DigestPrefix>,
     /// The manifest that it refuses.
     pub refused: Option<DigestPrefix>,
     /// The manifest whose offer it is fetching: it has what comes beside it.
@@ -39,9 +41,11 @@ impl Greeting {
             return Err(Refusal::Malformed(format!("`boot` has {found} bytes, not {BOOT_BYTES}")));
         }
         let malformed = |error: skerry_core::id::InvalidId| Refusal::Malformed(error.to_string());
+        let runs = prefix(&hello.manifest)?;
         Ok(Self {
             site: SiteId::new(hello.site.clone()).map_err(malformed)?,
-            runs: prefix(&hello.manifest)?,
+            runs,
+            accepted: prefix(&hello.accepted)?.or(runs),
             list: prefix(&hello.list)?,
             refused: prefix(&hello.refused)?,
             pending: prefix(&hello.pending)?,

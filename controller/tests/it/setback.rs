@@ -54,6 +54,29 @@ async fn invariant_4_a_store_from_a_backup_begins_an_epoch_above_what_sites_acce
     core.stop().await;
 }
 
+/// The copy has counted on to where the site stands before that is heard of: two manifests with one generation.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_4_a_store_from_a_backup_that_gave_a_generation_again_begins_an_epoch() {
+    let (mut shop, core) = shop().await;
+    core.stop().await;
+    let (state, copy) = (shop.home.data_dir().join("state.redb"), shop.home.data_dir().join("backup"));
+    fs_err::copy(&state, &copy).unwrap();
+    let core = shop.home.start_ready().await;
+    commit(&shop, &core, "/two").await;
+    shop.site.connect(&core).await.take_offer().await;
+    let before = shop.site.place();
+    core.stop().await;
+
+    fs_err::copy(&copy, &state).unwrap();
+    shop.repository.commit("move", &[("shop/route.yaml", &route("/three"))]);
+    let core = shop.home.start_ready().await;
+    shop.site.connect(&core).await.take_offer().await;
+    let after = shop.site.place();
+    assert!(after.0 > before.0, "{after:?} is no new epoch after {before:?}");
+    assert_eq!(after.1, before.1, "the copy counted on");
+    core.stop().await;
+}
+
 /// A connected site follows the new epoch too, whoever brought it about.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_epoch_is_offered_to_all_who_are_connected() {

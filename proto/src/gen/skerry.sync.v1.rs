@@ -82,6 +82,10 @@ pub struct Hello {
     /// Counts the connections of this run of the agent: of two that cross, the higher one is the newer.
     #[prost(uint32, tag = "10")]
     pub attempt: u32,
+    /// The first 8 bytes of the digest of the manifest that the site accepted last, at the place above; empty: it is the one
+    /// that it runs.
+    #[prost(bytes = "vec", tag = "11")]
+    pub accepted: ::prost::alloc::vec::Vec<u8>,
     /// The first 8 bytes of the digest of the manifest of an offer that the site is fetching: if it is still the one, the
     /// core names it by its manifest alone. Empty: none.
     #[prost(bytes = "vec", tag = "15")]

@@ -177,6 +177,7 @@ impl Site {
         if self.again.poll_timeout().is_some() {
             return; // the rest of the same answer
         }
+        self.fetch.iter_mut().for_each(Fetch::handle_damage);
         warn!(manifest = digest.short(), "arrived damaged, and is asked for again: {reason}");
         self.again.handle_failure(now, Trouble::Damaged, share());
         self.answer(digest, &format!("it arrived damaged, and is asked for again: {reason}"));

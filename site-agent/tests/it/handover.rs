@@ -129,7 +129,10 @@ async fn after_a_failed_hot_restart_another_envoy_takes_over() {
     site.start();
     eventually("another serves, and the old one has ended", async || {
         let envoys = envoys(&site);
-        assert!(get(&site.service(1), "/").await.is_ok(), "somebody serves all the time");
+        // A connection that the kernel had queued for the old Envoy is lost with its socket, unless
+        // `net.ipv4.tcp_migrate_req` is set: the next one is served.
+        let is_served = get(&site.service(1), "/").await.is_ok() || get(&site.service(1), "/").await.is_ok();
+        assert!(is_served, "somebody serves all the time");
         (envoys.len() == 1 && !envoys.contains(&old)).then_some(())
     })
     .await;
