@@ -14,6 +14,8 @@
 //! A question and its answer are two HTTP/2 PING frames of 17 bytes in TLS records and TCP segments, and an
 //! acknowledgement: [`ASK_BYTES`]. A report of which nothing changed is [`REPORT_BYTES`] with its answer.
 
+use std::time::Duration;
+
 use crate::bundle::v1;
 use crate::policy::site::{Uplink, UplinkClass};
 
@@ -109,11 +111,52 @@ fn rung(of_class: u32, budget: u64, cost: u64) -> u32 {
     if u64::from(of_class) >= least { of_class } else { RUNGS.into_iter().find(fits).unwrap_or(RUNGS[7]) }
 }
 
+/// Returns the first beat after a time, of one every so often; all three from the same start.
+///
+/// `share`, from 0 to 1, is where in the interval an agent has its beats. Taken by chance once, it keeps those apart whose
+/// last report was of the same moment, as after a commit that all of them apply.
+pub fn next_beat(after: Duration, every: Duration, share: f64) -> Duration {
+    let every = every.max(Duration::from_secs(1));
+    let first = every.mul_f64(share.clamp(0.0, 1.0));
+    let Some(gone) = after.checked_sub(first) else { return first };
+    let beats = u32::try_from(gone.as_nanos() / every.as_nanos()).unwrap_or(u32::MAX - 1);
+    first.saturating_add(every.saturating_mul(beats + 1))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn beats_are_one_interval_apart_and_at_a_place_of_their_own() {
+        let second = Duration::from_secs(1);
+        for (after, share, next) in [
+            (0, 0.5, 150),
+            (149, 0.5, 150),
+            (150, 0.5, 450),
+            (449, 0.5, 450),
+            (0, 0.0, 300),
+            (3_000, 0.25, 3_075),
+        ] {
+            assert_eq!(next_beat(after * second, 300 * second, share), next * second, "{after} {share}");
+        }
+        assert!(next_beat(Duration::MAX, Duration::ZERO, 2.0) > second, "it cannot overflow");
+    }
+
+    /// Invariant 9: ten thousand that applied one commit at the same moment spread their next words over the interval.
+    #[test]
+    fn invariant_9_beats_after_one_moment_are_spread() {
+        let (moment, every) = (Duration::from_secs(12_345), Duration::from_secs(300));
+        let mut minutes = [0_u32; 5];
+        for agent in 0..10_000_u32 {
+            let wait =
+                next_beat(moment, every, f64::from(agent) / 10_000.0).checked_sub(moment).expect("later");
+            minutes[usize::try_from(wait.as_secs() / 60).expect("within the interval").min(4)] += 1;
+        }
+        assert!(minutes.iter().all(|agents| (1_900..=2_100).contains(agents)), "{minutes:?}");
+    }
 
     const CLASSES: [UplinkClass; 4] =
         [UplinkClass::Broadband, UplinkClass::Metered, UplinkClass::Satellite, UplinkClass::Intermittent];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use skerry_core::bundle::v1::Manifest;
-use skerry_core::pace::Pace;
+use skerry_core::pace::{Pace, next_beat};
 use skerry_proto::limits::{MAX_DETAIL_BYTES, MAX_PROXIES, MAX_REPORT_BYTES};
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{Report, SiteEvent, SiteState, report};
@@ -22,16 +22,24 @@ pub(crate) struct Reporter {
     connected: bool,
     /// Says how often a connected site says that nothing changed.
     pace: Pace,
+    /// Where in that interval it does: a random number from 0 to 1.
+    share: f64,
 }
 
 impl Reporter {
+    /// Begins with its place among all reporters.
+    pub(crate) fn new(share: f64) -> Self {
+        Self { share, ..Self::default() }
+    }
+
     /// Takes the pace of the bundle that runs.
     pub(crate) fn handle_pace(&mut self, pace: Pace) {
         self.pace = pace;
     }
 
-    fn heartbeat(&self) -> Duration {
-        Duration::from_secs(self.pace.report_seconds.into())
+    /// When a connected site says again what it said at a time.
+    fn beat_after(&self, at: Now) -> Now {
+        next_beat(at, Duration::from_secs(self.pace.report_seconds.into()), self.share)
     }
 
     /// Something changed, perhaps.
@@ -47,7 +55,7 @@ impl Reporter {
 
     /// Returns when `poll_state` is to be asked.
     pub(crate) fn poll_timeout(&self) -> Option<Now> {
-        let heartbeat = self.last.as_ref().filter(|_| self.connected).map(|(at, _)| *at + self.heartbeat());
+        let heartbeat = self.last.as_ref().filter(|_| self.connected).map(|(at, _)| self.beat_after(*at));
         [self.due, heartbeat].into_iter().flatten().min()
     }
 
@@ -58,7 +66,7 @@ impl Reporter {
         }
         self.due = None;
         let state = bound(state());
-        let is_old = |at: Now| self.connected && now >= at + self.heartbeat();
+        let is_old = |at: Now| self.connected && now >= self.beat_after(at);
         if self.last.as_ref().is_some_and(|(at, last)| *last == state && !is_old(*at)) {
             return None;
         }
@@ -147,15 +155,20 @@ mod tests {
 
     #[test]
     fn a_connected_site_says_now_and_then_that_nothing_changed() {
-        let mut reporter = Reporter::default();
-        let heartbeat = reporter.heartbeat();
+        let mut reporter = Reporter::new(0.5);
         reporter.handle_link(Now::ZERO, true);
         reporter.poll_state(SECOND, || state(1));
-        assert_eq!(reporter.poll_timeout(), Some(SECOND + heartbeat));
-        assert_eq!(reporter.poll_state(SECOND + heartbeat, || state(1)), Some(state(1)));
+        for beat in [150, 450, 750] {
+            assert_eq!(reporter.poll_timeout(), Some(beat * SECOND));
+            assert_eq!(reporter.poll_state(beat * SECOND, || state(1)), Some(state(1)));
+        }
+        // A change moves no beat: those of many sites stay where they were.
+        reporter.handle_change(800 * SECOND);
+        assert_eq!(reporter.poll_state(801 * SECOND, || state(2)), Some(state(2)));
+        assert_eq!(reporter.poll_timeout(), Some(1_050 * SECOND));
 
-        reporter.handle_link(SECOND, false);
-        reporter.poll_state(2 * heartbeat, || state(1));
+        reporter.handle_link(1_050 * SECOND, false);
+        reporter.poll_state(1_051 * SECOND, || state(2));
         assert_eq!(reporter.poll_timeout(), None);
     }
 

@@ -55,7 +55,7 @@ impl Site {
             unbound: crate::bind::Unbound::default(),
             launchers: std::collections::BTreeMap::new(),
             vacant: std::collections::BTreeMap::new(),
-            reporter: Reporter::default(),
+            reporter: Reporter::new(crate::clock::share()),
             flush_due: None,
         };
         if let Some(aside) = parts.damaged {

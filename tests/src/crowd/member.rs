@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skerry_agent::link::backoff::Backoff;
+use skerry_core::pace::next_beat;
 use skerry_proto::limits::{MAX_MESSAGE_BYTES, REPORT_INTERVAL_SECONDS};
 use skerry_proto::v1::site_sync_client::SiteSyncClient;
 use skerry_proto::v1::{SyncRequest, SyncResponse};
@@ -50,6 +51,9 @@ pub(super) struct Member {
     agent: Agent,
     place: usize,
     ground: Arc<Ground>,
+    /// When it began, and where in the interval its reports of no change are: 0 to 1.
+    born: Instant,
+    share: f64,
     /// When the next state is due.
     state_due: Instant,
     /// When reports are sent again that the core said nothing about.
@@ -76,7 +80,19 @@ type Client = SiteSyncClient<Channel>;
 impl Member {
     pub(super) fn new(agent: Agent, place: usize, ground: Arc<Ground>) -> Self {
         let now = Instant::now();
-        Self { agent, place, ground, state_due: now, report_again: now + HEARTBEAT }
+        Self {
+            agent,
+            place,
+            ground,
+            born: now,
+            share: rand::random(),
+            state_due: now,
+            report_again: now + HEARTBEAT,
+        }
+    }
+
+    fn beat_after(&self, now: Instant) -> Instant {
+        self.born + next_beat(now - self.born, HEARTBEAT, self.share)
     }
 
     /// Runs until it is to leave; `after` this time.
@@ -193,7 +209,7 @@ impl Member {
     fn handle_due(&mut self, now: Instant) {
         if self.state_due <= now {
             self.agent.handle_state_due();
-            self.state_due = now + HEARTBEAT;
+            self.state_due = self.beat_after(now);
         }
         if self.report_again <= now {
             self.report_again = now + HEARTBEAT;
@@ -230,7 +246,7 @@ impl Member {
             }
             Heard::Say(request) => Some(request),
             Heard::Runs(request) => {
-                (self.state_due, self.report_again) = (now + HEARTBEAT, now + CALL_DEADLINE);
+                (self.state_due, self.report_again) = (self.beat_after(now), now + CALL_DEADLINE);
                 let revision = self.agent.revision().into();
                 self.ground.tally.mark(self.place, |mark| {
                     (mark.current, mark.revision, mark.reported) = (Some(now), revision, None);
