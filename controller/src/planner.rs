@@ -95,7 +95,7 @@ impl<S: StateStore> Planner<S> {
             deletes.extend(self.index.keys().filter(|key| !present.contains(key)).cloned());
         }
         for aged in upserts {
-            self.index.apply(Change::Upsert(Box::new(Arc::unwrap_or_clone(aged.object)), aged.age));
+            self.index.apply(Change::Upsert(aged.object, aged.age));
         }
         for key in deletes {
             self.index.apply(Change::Delete(key));

@@ -38,7 +38,7 @@ use variants::{Stamps, Variant, Variants};
 #[derive(Debug, Clone)]
 pub enum Change {
     /// An object is new or different.
-    Upsert(Box<Object>, Age),
+    Upsert(Arc<Object>, Age),
     /// An object is gone.
     Delete(ObjectKey),
 }
@@ -170,7 +170,7 @@ impl Compiled {
 pub fn compile(world: &World, decode: Decode) -> Compiled {
     let mut index = Index::new(decode, world.indexes.clone());
     for aged in world.objects.values() {
-        index.apply(Change::Upsert(Box::new(Object::clone(&aged.object)), aged.age));
+        index.apply(Change::Upsert(Arc::clone(&aged.object), aged.age));
     }
     Compiled::clone(&index.compile())
 }
@@ -233,7 +233,7 @@ impl Index {
             Change::Delete(key) => (key, None),
             Change::Upsert(object, age) => {
                 let key = object.key.clone();
-                (key, Some(Aged { age, object: Arc::new(*object) }))
+                (key, Some(Aged { age, object }))
             }
         };
         let before = self.objects.get(&key).cloned();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Severity, has_errors};
-use crate::document::{Document, field_path};
+use crate::document::field_path;
 use crate::form::Form;
 use crate::id::ObjectKey;
 use crate::policy::site_override::{Change, Operation, OperationKind, Patch};
@@ -135,7 +135,7 @@ fn apply(
     layer: &Layer<'_>,
     decode: Decode,
 ) -> Result<(Object, Vec<Diagnostic>), Box<Diagnostic>> {
-    let mut document = Document::clone(&base.document);
+    let mut document = base.document.unpack();
     for patch in layer.patches() {
         apply_patch(&mut document.value, patch).map_err(|reason| invalid(layer, &patch.pointer, &reason))?;
     }
@@ -161,7 +161,7 @@ fn new_findings(found: Vec<Diagnostic>, base: &Object, decode: Decode) -> Vec<Di
     if found.is_empty() {
         return found;
     }
-    let known = match decode(&base.document) {
+    let known = match decode(&base.document.unpack()) {
         Decoded::Object(_, diagnostics) => diagnostics,
         Decoded::Foreign { .. } | Decoded::Refused { .. } => Vec::new(),
     };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::document::Document;
+use crate::document::{Document, PackedDocument};
 use crate::id::ObjectKey;
 use crate::selector::{Labels, Selector};
 
@@ -33,7 +33,7 @@ pub struct Object {
     /// Kind, namespace and name.
     pub key: ObjectKey,
     /// `metadata.labels`.
-    pub labels: Labels,
+    pub labels: Arc<Labels>,
     /// `metadata.creationTimestamp`, if one is committed: seconds since 1970. Decides age before Git does.
     pub created: Option<i64>,
     /// The sites that it is for: `spec.sites` of our kinds, annotation `skerry.dev/sites` of standard ones.
@@ -42,7 +42,7 @@ pub struct Object {
     /// What it asks for.
     pub spec: Spec,
     /// The document it came from: overrides patch it, diagnostics and `explain` point into it.
-    pub document: Arc<Document>,
+    pub document: Arc<PackedDocument>,
 }
 
 /// What an object asks for, by kind.

@@ -78,11 +78,11 @@ fn object(document: &Document, kind: Kind, mut findings: Findings<'_>) -> Decode
         Some(body) if is_sound => Decoded::Object(
             Box::new(Object {
                 key: metadata.key,
-                labels: metadata.labels,
+                labels: Arc::new(metadata.labels),
                 created: metadata.created,
                 sites: body.sites,
                 spec: body.spec,
-                document: Arc::new(document.clone()),
+                document: Arc::new(document.pack()),
             }),
             findings.into_diagnostics(),
         ),

@@ -6,7 +6,6 @@ use skerry_core::bundle::Contents;
 use skerry_core::diagnostic::{Diagnostics, has_errors};
 use skerry_core::id::SiteId;
 use skerry_core::index::{Change, Compiled, Index};
-use skerry_core::policy::Object;
 use skerry_core::world::ServiceIndexes;
 
 use super::Loaded;
@@ -51,7 +50,7 @@ impl Policy {
     pub fn compile(loaded: Loaded, indexes: ServiceIndexes) -> Self {
         let mut index = Index::new(skerry_crds::decode, indexes);
         for aged in loaded.world.objects.values() {
-            index.apply(Change::Upsert(Box::new(Object::clone(&aged.object)), aged.age));
+            index.apply(Change::Upsert(Arc::clone(&aged.object), aged.age));
         }
         let compiled = index.compile();
         let diagnostics = loaded.diagnostics.union(&compiled.diagnostics).cloned().collect();

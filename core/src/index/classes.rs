@@ -196,17 +196,17 @@ impl Classes {
     }
 
     /// Adds a site, or gives it other labels or settings.
-    pub(super) fn set_site(&mut self, site: &SiteId, labels: &Labels, spec: &Site) {
+    pub(super) fn set_site(&mut self, site: &SiteId, labels: &Arc<Labels>, spec: &Site) {
         let before = self.forget_labels(site);
         let matches = |(id, row): (&SelectorId, &SelectorRow)| row.selector.matches(labels).then_some(*id);
         let key = ClassKey::new(self.selectors.iter().filter_map(matches).collect(), spec);
         let class = self.join(site.clone(), key, before);
         before.into_iter().for_each(|before| self.leave_unless(site, before, class));
-        for (label, value) in labels {
+        for (label, value) in &**labels {
             let sites = self.by_label.entry(label.clone()).or_default().entry(value.clone()).or_default();
             sites.insert(site.clone());
         }
-        self.sites.insert_mut(site.clone(), SiteRow { labels: Arc::new(labels.clone()), class });
+        self.sites.insert_mut(site.clone(), SiteRow { labels: Arc::clone(labels), class });
         self.changes.moved.insert(site.clone());
         self.note_emptiness(self.sites.size() == 1 && before.is_none());
     }

@@ -75,7 +75,7 @@ impl Index {
         let settings = if key.kind == Kind::Service { self.explain_service(&class, key) } else { Vec::new() };
         let (form, diagnostics) = self.fold(&class, key)?;
         let mut fields = Vec::new();
-        walk(&form.object().document.value, "", &mut |pointer, value| {
+        walk(&form.object().document.value(), "", &mut |pointer, value| {
             let (by, location) = origin(&form, pointer);
             fields.push(FieldOrigin { field: field_path(pointer), value: value.clone(), by, location });
         });
@@ -115,7 +115,7 @@ fn authorizations(inputs: &ServiceInputs<'_>) -> Vec<SettingOrigin> {
         Some(SettingOrigin {
             scope: "authorization".to_owned(),
             field: field_path(pointer),
-            value: input.form.object().document.value.pointer(pointer)?.clone(),
+            value: input.form.object().document.value().pointer(pointer)?.clone(),
             location,
             overridden_by: (set_by != *input.key()).then_some(set_by),
             by: input.key().clone(),
@@ -137,7 +137,7 @@ fn origins(inputs: &ServiceInputs<'_>, scope: &str, effective: &traffic::Effecti
         let (set_by, location) = origin(form, &pointer);
         Some(SettingOrigin {
             scope: scope.to_owned(),
-            value: form.object().document.value.pointer(&pointer)?.clone(),
+            value: form.object().document.value().pointer(&pointer)?.clone(),
             location,
             field,
             overridden_by: (set_by != *by).then_some(set_by),

@@ -355,7 +355,7 @@ fn decode(value: &Value) -> Decoded {
 fn allowed_with(decoded: Decoded) -> Vec<String> {
     let Decoded::Object(object, _) = decoded else { panic!("no object") };
     let mut index = index(&world());
-    index.apply(Change::Upsert(object, Age::Known(0)));
+    index.apply(Change::Upsert(object.into(), Age::Known(0)));
     allowed_by(&index.compile())
 }
 

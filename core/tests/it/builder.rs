@@ -1,6 +1,7 @@
 //! Builds worlds from YAML, and reads what they compile to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use prost::Message as _;
 use skerry_core::bundle::{Contents, v1};
@@ -34,7 +35,7 @@ pub fn index(yaml: &str) -> Index {
 /// Adds objects of the given age.
 pub fn upsert(index: &mut Index, yaml: &str, age: i64) {
     for object in objects(yaml) {
-        index.apply(Change::Upsert(Box::new(object), Age::Known(age)));
+        index.apply(Change::Upsert(Arc::new(object), Age::Known(age)));
     }
 }
 

@@ -34,7 +34,7 @@ pub fn upsert(value: &Value, age: Age) -> Change {
         spans: Spans::default(),
     };
     match skerry_crds::decode(&document) {
-        Decoded::Object(object, _) => Change::Upsert(object, age),
+        Decoded::Object(object, _) => Change::Upsert(object.into(), age),
         other => panic!("{other:?}"),
     }
 }
@@ -52,7 +52,7 @@ fn read(value: &Value, age: Age) -> Change {
         format!("{}/{}-{}.yaml", part("namespace"), value["kind"].as_str().unwrap_or_default(), part("name"));
     let parsed = skerry_crds::parse(&file, format!("{value:#}").as_bytes());
     match skerry_crds::decode(&parsed.documents[0]) {
-        Decoded::Object(object, _) => Change::Upsert(object, age),
+        Decoded::Object(object, _) => Change::Upsert(object.into(), age),
         other => panic!("{other:?}"),
     }
 }

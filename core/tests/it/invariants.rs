@@ -1,6 +1,7 @@
 //! The invariants of ARCHITECTURE.md that the core alone can hold, as properties over random worlds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -43,7 +44,7 @@ fn world(events: &[Change], indexes: &ServiceIndexes) -> World {
     for event in events {
         match event.clone() {
             Change::Upsert(object, age) => {
-                objects.insert(object.key.clone(), Aged { age, object: (*object).into() });
+                objects.insert(object.key.clone(), Aged { age, object });
             }
             Change::Delete(key) => {
                 objects.remove(&key);
@@ -63,7 +64,7 @@ proptest! {
         named.compile();
         let world = world(&events, named.indexes());
         let mut shuffled: Vec<Change> =
-            world.objects.values().map(|aged| Change::Upsert(Box::new((*aged.object).clone()), aged.age)).collect();
+            world.objects.values().map(|aged| Change::Upsert(Arc::clone(&aged.object), aged.age)).collect();
         shuffled.sort_by_key(|change| Digest::of(format!("{seed} {:?}", key(change)).as_bytes()));
         let mut other = Index::new(skerry_crds::decode, named.indexes().clone());
         play(&mut other, &shuffled);
@@ -192,12 +193,12 @@ proptest! {
             prop_assert!(!found.field.is_empty() || is_about_all(found), "{}", found);
             // An override's field has its place in the override's file.
             let document = objects.iter().map(|aged| &aged.object.document).find(|document| document.location.file == found.location.file);
-            let document = document.expect("the file of an object");
+            let document = document.expect("the file of an object").unpack();
             let place = (found.location.line, found.location.column);
             prop_assert!(document.spans.0.values().any(|known| *known == place), "{}", found);
             let own = index.object(found.object.as_ref().expect("checked above")).expect("an object that is there");
             if own.object.document.location.file == found.location.file {
-                prop_assert_eq!(place, place_of(&found.field, document), "{}", found);
+                prop_assert_eq!(place, place_of(&found.field, &document), "{}", found);
             }
         }
     }

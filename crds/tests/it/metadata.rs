@@ -16,7 +16,7 @@ fn namespace_labels_and_age_are_read() {
     let object = object(&text);
     assert_eq!(object.key.to_string(), "Service default/a");
     let labels = Labels::from([("app".to_owned(), "a".to_owned()), ("empty".to_owned(), String::new())]);
-    assert_eq!(object.labels, labels);
+    assert_eq!(*object.labels, labels);
     assert_eq!(object.created, Some(1_769_857_200));
     assert_eq!(object.sites, None);
 }

@@ -34,7 +34,8 @@ fn follow(a: &str, b: &str) -> Steps {
 fn outcome(steps: &Steps) -> (Option<u16>, Option<CommitId>) {
     let object = steps.catalog.object(&route_key("cart"));
     let version = object.map(|object| {
-        let port = object.document.value.pointer("/spec/rules/0/backendRefs/0/port").and_then(Value::as_u64);
+        let port =
+            object.document.value().pointer("/spec/rules/0/backendRefs/0/port").and_then(Value::as_u64);
         u16::try_from(port.unwrap()).unwrap()
     });
     (version, steps.catalog.holds().get(&route_key("cart")).map(|hold| hold.commit))

@@ -32,7 +32,7 @@ pub(super) fn upsert(value: &Value) -> Change {
     let document =
         Document { location: Location::file("bench.yaml"), value: value.clone(), spans: Spans::default() };
     match skerry_crds::decode(&document) {
-        Decoded::Object(object, _) => Change::Upsert(object, Age::Known(0)),
+        Decoded::Object(object, _) => Change::Upsert(object.into(), Age::Known(0)),
         other => unreachable!("the benchmark's own objects are valid: {other:?}"),
     }
 }

@@ -1,7 +1,5 @@
 //! A compiler with a bug: what it makes is not published, and what sites run stays.
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::bundle::v1;
 use crate::compile::CompiledService;
@@ -25,11 +23,11 @@ fn index() -> Index {
     };
     let object = Object {
         key: key.clone(),
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         created: None,
         sites: None,
         spec: Spec::Service(Service::default()),
-        document: Arc::new(document),
+        document: Arc::new(document.pack()),
     };
     let form = Form::plain(Aged { age: Age::Unknown, object: Arc::new(object) });
     index.objects.insert(key, Arc::new(Variant { id: 1, form, sites: None, stamps: vec![1] }));
