@@ -3,6 +3,7 @@
 //! A site's reports are acknowledged when they are on disk and not before. Must not look into them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use prost::Message;
 use tokio::runtime::Handle;
@@ -14,6 +15,7 @@ use tracing::error;
 use crate::source::status::{Keeper, SourceBoard};
 use crate::step::step;
 use crate::store::{ReportBatch, StateStore, StoreError};
+use pacing::Pacing;
 
 /// How many requests may wait: one of each of 10,000 sites that all come back at once.
 const QUEUE: usize = 10_240;
@@ -89,15 +91,32 @@ impl ReportSender {
 
 /// Writes what comes until it is told to stop.
 pub fn run(store: &impl StateStore, board: &SourceBoard, mut queue: ReportQueue, cancel: &CancellationToken) {
-    let runtime = Handle::current();
+    let (runtime, mut pacing) = (Handle::current(), Pacing::default());
     loop {
         let mut requests = Vec::new();
         let received = runtime.block_on(cancel.run_until_cancelled(queue.0.recv_many(&mut requests, BATCH)));
         if received.unwrap_or_default() == 0 {
             return;
         }
+        let until = pacing.gathers_until(Instant::now());
+        runtime.block_on(cancel.run_until_cancelled(gather(&mut queue, &mut requests, until)));
+        pacing.handle_commit(Instant::now());
         write(store, board, requests);
     }
+}
+
+/// Takes what comes until a point in time, or until there is enough for one write.
+async fn gather(queue: &mut ReportQueue, requests: &mut Vec<Request>, until: Instant) {
+    let more = async {
+        while requests.len() < BATCH {
+            let room = BATCH - requests.len();
+            if queue.0.recv_many(requests, room).await == 0 {
+                return;
+            }
+        }
+    };
+    // Most often it is over: then what waits is taken, and no more.
+    let _ = tokio::time::timeout_at(until.into(), more).await;
 }
 
 fn write(store: &impl StateStore, board: &SourceBoard, requests: Vec<Request>) {
@@ -124,6 +143,8 @@ fn keep_one(store: &impl StateStore, batch: ReportBatch) -> Result<u64, StoreErr
     let acknowledged = store.keep_reports(vec![batch])?;
     Ok(acknowledged.first().copied().unwrap_or_default())
 }
+
+mod pacing;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! Must not decide anything (the session machines of controller and agent do) and must not open a
 //! connection.
 
+pub mod buffers;
 pub mod codec;
 pub mod diagnostic;
 pub mod limits;

@@ -1,6 +1,7 @@
 //! Clock and randomness: the only places of this crate that read either. Everything else takes
 //! time and chance as arguments.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use skerry_core::id::Digest;
@@ -44,6 +45,36 @@ impl Clock {
 pub(crate) fn wall_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A moment by both clocks of a machine: the one that people set, and the one that counts from its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Milliseconds since the epoch, as far as the machine knows.
+    pub(crate) wall_ms: u64,
+    /// How long the machine has run, sleep included: milliseconds.
+    pub(crate) uptime_ms: u64,
+    /// Names this run of the machine; 0 where the kernel does not.
+    pub(crate) machine_run: u32,
+}
+
+impl Stamp {
+    /// Reads both clocks.
+    pub(crate) fn now() -> Self {
+        let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let uptime = Duration::try_from(uptime).unwrap_or_default();
+        let uptime_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
+        Self { wall_ms: wall_ms(), uptime_ms, machine_run: machine_run() }
+    }
+}
+
+/// Names this run of the machine (random(4), `boot_id`), by its first 4 bytes.
+fn machine_run() -> u32 {
+    static RUN: OnceLock<u32> = OnceLock::new();
+    *RUN.get_or_init(|| {
+        let id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.get(..8).and_then(|start| u32::from_str_radix(start, 16).ok()).unwrap_or(0)
+    })
 }
 
 /// The id of this run of the agent: names of its data folder and of its store, and random bytes.

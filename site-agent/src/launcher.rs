@@ -25,7 +25,7 @@ mod state;
 
 pub(crate) use lock::{LockError, holder, take};
 pub(crate) use machine::Mode;
-pub(crate) use state::LauncherState;
+pub(crate) use state::{LauncherState, Process};
 
 /// What a launcher runs with.
 #[derive(Debug, Clone)]

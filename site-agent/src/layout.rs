@@ -161,6 +161,16 @@ impl ProxyDir {
         self.0.join("static.pb")
     }
 
+    /// Where the listeners are in it.
+    pub fn static_index(&self) -> PathBuf {
+        self.0.join("static.index")
+    }
+
+    /// The same without the listeners whose address somebody else had when an Envoy was started from it.
+    pub fn cut_bootstrap(&self) -> PathBuf {
+        self.0.join("static.cut.pb")
+    }
+
     /// The bootstrap that names the ADS socket.
     pub fn ads_bootstrap(&self) -> PathBuf {
         self.0.join("ads.pb")

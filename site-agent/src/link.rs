@@ -126,7 +126,7 @@ enum End {
     Lost(String),
     /// The core, or `site`, wants a pause of this length: it is kept, whatever happens.
     Pause(Duration, String),
-    /// All is said, and the next connection is due after this time, or when a link comes up.
+    /// All is said, and the next connection is due after this time, or when a link comes up that had gone.
     Done(Duration),
     /// The process is about to end.
     Closed,
@@ -153,6 +153,7 @@ impl Link {
             if self.mailbox.send(mailbox::Mail::Link(Event::Down)).await.is_err() {
                 return Ok(());
             }
+            alarm.handle_end(matches!(end, End::Done(_)));
             let (pause, rest, words) = match end {
                 End::Closed => return Ok(()),
                 End::Pause(pause, words) => (backoff.spread(pause, share()), Rest::Sound, words),

@@ -9,7 +9,7 @@ use skerry_proto::limits::{MAX_DETAIL_BYTES, MAX_PROXIES, MAX_REPORT_BYTES};
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{Report, SiteEvent, SiteState, report};
 
-use crate::clock::Now;
+use crate::clock::{Now, Stamp};
 
 /// How long to wait for more changes: an apply makes several within a few milliseconds.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -102,12 +102,12 @@ fn cut(text: &mut String, most: usize) {
 }
 
 /// Wraps a state; `seq` is given by the store.
-pub(crate) fn of_state(state: SiteState, observed_at_ms: u64) -> Report {
-    Report { seq: 0, observed_at_ms, body: Some(report::Body::State(state)) }
+pub(crate) fn of_state(state: SiteState, at: Stamp) -> Report {
+    stamped(report::Body::State(state), at)
 }
 
 /// Makes the report of an event; `seq` is given by the store.
-pub(crate) fn of_event(kind: Kind, manifest: &Manifest, detail: &str, observed_at_ms: u64) -> Report {
+pub(crate) fn of_event(kind: Kind, manifest: &Manifest, detail: &str, at: Stamp) -> Report {
     let mut detail = detail.to_owned();
     cut(&mut detail, MAX_DETAIL_BYTES);
     let event = SiteEvent {
@@ -116,7 +116,21 @@ pub(crate) fn of_event(kind: Kind, manifest: &Manifest, detail: &str, observed_a
         revision: manifest.revision.clone(),
         detail,
     };
-    Report { seq: 0, observed_at_ms, body: Some(report::Body::Event(event)) }
+    stamped(report::Body::Event(event), at)
+}
+
+fn stamped(body: report::Body, at: Stamp) -> Report {
+    let Stamp { wall_ms, uptime_ms, machine_run } = at;
+    Report { seq: 0, observed_at_ms: wall_ms, uptime_ms, machine_run, body: Some(body) }
+}
+
+/// Dates a report for the moment at which it is sent: if the machine runs since it was made, by how long that was ago, so that
+/// a clock that was set meanwhile makes it no older and no newer. Else the clocks of two runs of the machine are believed.
+pub(crate) fn dated(report: Report, now: Stamp) -> Report {
+    let is_same_run = now.machine_run != 0 && report.machine_run == now.machine_run;
+    let ago = now.uptime_ms.checked_sub(report.uptime_ms).filter(|_| is_same_run);
+    let observed_at_ms = ago.map_or(report.observed_at_ms, |ago| now.wall_ms.saturating_sub(ago));
+    Report { observed_at_ms, uptime_ms: 0, machine_run: 0, ..report }
 }
 
 #[cfg(test)]
@@ -214,7 +228,8 @@ mod tests {
         let mut context = Context::default();
         let mut pack = |minute: u64| {
             let sent_at_ms = 1_700_000_000_000 + minute * 60_000;
-            let reports = vec![Report { seq: minute, ..of_state(state.clone(), sent_at_ms) }];
+            let now = Stamp { wall_ms: sent_at_ms, ..Stamp::default() };
+            let reports = vec![Report { seq: minute, ..of_state(state.clone(), now) }];
             context.pack(&Reports { sent_at_ms, reports }, None).unwrap().len() as u64
         };
         let (first, next) = (pack(1), pack(2));
@@ -222,6 +237,30 @@ mod tests {
         // Beside it: frames and messages, the acknowledgement 20 B, and 2 packets of TCP and TLS with one's acknowledgement.
         let bytes = next + 40 + 20 + 2 * (52 + 22) + 52;
         assert!(bytes <= REPORT_BYTES, "{bytes}");
+    }
+
+    /// Invariant 10: a box without a battery starts in 1970 and is told the time later; another one is ten years ahead until
+    /// then. What was seen a minute ago is a minute old.
+    #[test]
+    fn invariant_10_a_clock_that_is_set_makes_no_report_older_or_newer() {
+        let year = 365 * 86_400_000;
+        let stamp = |wall_ms, uptime_ms, machine_run| Stamp { wall_ms, uptime_ms, machine_run };
+        let (right, run) = (56 * year, 7);
+        for made in [stamp(5_000, 1_000, run), stamp(right + 10 * year, 1_000, run), stamp(right, 1_000, run)]
+        {
+            let sent = dated(of_state(state(1), made), stamp(right, 61_000, run));
+            assert_eq!(
+                (sent.observed_at_ms, sent.uptime_ms, sent.machine_run),
+                (right - 60_000, 0, 0),
+                "{made:?}"
+            );
+        }
+        // Of another run of the machine, or of a kernel that names none: by the wall clocks.
+        for (then, now) in [(6, run), (0, 0)] {
+            let sent =
+                dated(of_state(state(1), stamp(right - 9_000, 1_000, then)), stamp(right, 61_000, now));
+            assert_eq!(sent.observed_at_ms, right - 9_000);
+        }
     }
 
     #[test]

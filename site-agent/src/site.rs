@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use crate::bind::{self, Unbound};
-use crate::clock::{Clock, Now, TrustedTime, wall_ms};
+use crate::clock::{Clock, Now, Stamp, TrustedTime};
 use crate::fetch::Fetch;
 use crate::launcher::LauncherState;
 use crate::layout::ProxyDir;
@@ -216,6 +216,7 @@ impl Site {
             ads::News::Acked(hash) => {
                 self.machine.handle_acked(proxy, *stream, *hash);
                 self.note_listening(proxy);
+                self.note_taken();
             }
             ads::News::Refused(_, refusal) if self.unbound.handle_refusal(now, proxy, &refusal.detail) => {
                 warn!(%proxy, "a listener is left out: {refusal}");
@@ -266,7 +267,7 @@ impl Site {
         let reported = self.store.reported_ends(&proxy)?;
         let detail = format!("proxy {name} ended: {} (end {ends})", state.last_exit);
         let event = (ends > reported)
-            .then(|| report::of_event(Kind::ProxyExited, &self.manifest(), &detail, wall_ms()));
+            .then(|| report::of_event(Kind::ProxyExited, &self.manifest(), &detail, Stamp::now()));
         if ends != reported {
             self.store.append_ends(&proxy, ends, event)?;
             self.wake_reports();
@@ -301,7 +302,7 @@ impl Site {
     }
 
     fn report_event(&mut self, kind: Kind, manifest: &v1::Manifest, detail: &str) {
-        let event = report::of_event(kind, manifest, detail, wall_ms());
+        let event = report::of_event(kind, manifest, detail, Stamp::now());
         self.keep_reports(vec![event]);
     }
 

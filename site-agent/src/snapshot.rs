@@ -3,11 +3,18 @@
 use std::collections::BTreeMap;
 
 use skerry_core::id::{Digest, NamespacedName, SiteId};
-use skerry_xds::bootstrap::{AdsMode, BootstrapOptions, NodeId, ads_bootstrap, static_bootstrap, to_pb};
+use skerry_xds::bootstrap::{
+    AdsMode, BootstrapOptions, NodeId, Part, Parts, ads_bootstrap, static_bootstrap, to_parts, to_pb,
+};
 use skerry_xds::resource::ResourceSet;
 
 use crate::args::XdsVariant;
 use crate::layout::{ProxyDir, private_folder, replace_file};
+
+mod index;
+
+pub(crate) use index::Index;
+use index::{Listener, Sum};
 
 /// Writes bootstraps, each only when it changes.
 #[derive(Debug)]
@@ -53,10 +60,18 @@ impl Snapshots {
             return Ok(());
         }
         let bootstrap = static_bootstrap(set, &NodeId::of(&self.site, name), &BootstrapOptions::default());
-        replace_if_new(&folder.static_bootstrap(), &to_pb(&bootstrap))?;
+        let Parts { bytes, listeners } = to_parts(bootstrap);
+        // The index first: a launcher that finds it with another file goes without.
+        replace_if_new(&folder.static_index(), index_of(&bytes, listeners).to_text().as_bytes())?;
+        replace_if_new(&folder.static_bootstrap(), &bytes)?;
         self.written.insert(name.clone(), hash);
         Ok(())
     }
+}
+
+fn index_of(bytes: &[u8], listeners: Vec<Part>) -> Index {
+    let listener = |Part { range, at, is_free }| Listener { range, at, is_free };
+    Index { sum: Sum::of(bytes), listeners: listeners.into_iter().map(listener).collect() }
 }
 
 fn replace_if_new(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {

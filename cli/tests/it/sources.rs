@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 use crate::policy::{ROUTE, SERVICES, SHOP};
-use crate::run::{Ran, skerry};
+use crate::run::{Ran, command, skerry};
 
 fn validate(folder: &Folder, args: &[&str]) -> Ran {
     skerry(folder.path(), &[&["validate"], args].concat())
@@ -137,6 +137,36 @@ fn a_shallow_clone_that_can_tell_ages_is_read() {
     folder.commit("the shop");
     shallow(&folder, "2");
     assert_eq!(validate(&folder, &["--source", "shallow"]).code, 0);
+}
+
+/// Invariant 1: equal inputs give equal bytes, whatever the depth of the clone, the order in which files were written, the
+/// locale and the time zone.
+#[test]
+fn invariant_1_a_bundle_is_the_same_bytes_wherever_it_is_rendered() {
+    let mut folder = Folder::committed(&[("README.md", "words")]);
+    folder.commit("nothing yet");
+    SHOP.iter().for_each(|(path, text)| folder.write(path, text));
+    folder.commit("the shop");
+    shallow(&folder, "2");
+    let backwards = Folder::empty();
+    SHOP.iter().rev().for_each(|(path, text)| backwards.write(path, text));
+    let render = |folder: &Folder, source: &str, variables: &[(&str, &str)]| {
+        let mut command = command(folder.path());
+        command
+            .args(["render", "bundle", "--site", "edge", "--source", source])
+            .envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{source}: {}", String::from_utf8_lossy(&output.stderr));
+        let bundle: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        // Which commit it is of is in the manifest.
+        serde_json::to_string_pretty(&bundle["fragments"]).unwrap()
+    };
+    let bundle = render(&folder, ".", &[]);
+    assert!(bundle.len() > 100, "{bundle}");
+    assert_eq!(render(&folder, "shallow", &[]), bundle, "a shallow clone");
+    assert_eq!(render(&backwards, ".", &[]), bundle, "files written in another order");
+    let elsewhere = [("LC_ALL", "tr_TR.UTF-8"), ("LANG", "tr_TR.UTF-8"), ("TZ", "Pacific/Kiritimati")];
+    assert_eq!(render(&folder, ".", &elsewhere), bundle, "another locale and time zone");
 }
 
 #[test]

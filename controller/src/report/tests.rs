@@ -10,12 +10,12 @@ const BOOT: &[u8] = b"folder/st:/run-1";
 
 fn state(seq: u64, generation: u64) -> Report {
     let state = SiteState { generation, ..SiteState::default() };
-    Report { seq, observed_at_ms: seq * 10, body: Some(Body::State(state)) }
+    Report { seq, observed_at_ms: seq * 10, body: Some(Body::State(state)), ..Default::default() }
 }
 
 fn event(seq: u64, detail: &str) -> Report {
     let event = SiteEvent { detail: detail.to_owned(), ..SiteEvent::default() };
-    Report { seq, observed_at_ms: seq * 10, body: Some(Body::Event(event)) }
+    Report { seq, observed_at_ms: seq * 10, body: Some(Body::Event(event)), ..Default::default() }
 }
 
 fn details(folded: &Folded) -> Vec<(u64, &str)> {
@@ -118,7 +118,7 @@ fn the_newest_events_are_kept_and_places_are_never_reused() {
 
 #[test]
 fn a_newer_agents_kind_of_report_is_acknowledged() {
-    let unknown = Report { seq: 1, observed_at_ms: 0, body: None };
+    let unknown = Report { seq: 1, observed_at_ms: 0, body: None, ..Default::default() };
     assert_eq!(after(vec![unknown]).acknowledged, 1);
 }
 
@@ -132,7 +132,12 @@ fn what_is_too_long_is_cut_at_a_character() {
         ..SiteState::default()
     };
 
-    let row = after(vec![Report { seq: 1, observed_at_ms: 0, body: Some(Body::State(long)) }]);
+    let row = after(vec![Report {
+        seq: 1,
+        observed_at_ms: 0,
+        body: Some(Body::State(long)),
+        ..Default::default()
+    }]);
 
     let state = row.observed.unwrap().state;
     assert_eq!((state.proxies.len(), state.workload_problems.len()), (MAX_PROXIES, MAX_WORKLOAD_PROBLEMS));
@@ -142,7 +147,7 @@ fn what_is_too_long_is_cut_at_a_character() {
 
 fn refusal(seq: u64, kind: Kind) -> Report {
     let event = SiteEvent { kind: kind.into(), detail: seq.to_string(), ..SiteEvent::default() };
-    Report { seq, observed_at_ms: seq, body: Some(Body::Event(event)) }
+    Report { seq, observed_at_ms: seq, body: Some(Body::Event(event)), ..Default::default() }
 }
 
 fn open(row: &ReportRow) -> Vec<u64> {

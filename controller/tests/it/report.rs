@@ -12,7 +12,7 @@ use crate::rig::site::TestSite;
 fn event(seq: u64, detail: &str) -> Report {
     let event =
         SiteEvent { kind: Kind::RolledBack.into(), detail: detail.to_owned(), ..SiteEvent::default() };
-    Report { seq, observed_at_ms: 1_000 + seq, body: Some(Body::Event(event)) }
+    Report { seq, observed_at_ms: 1_000 + seq, body: Some(Body::Event(event)), ..Default::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +66,7 @@ async fn a_report_over_the_limit_is_dropped_where_people_see_it_and_keeps_none_b
     let (shop, core) = shop().await;
     let problems = vec!["x".repeat(MAX_REPORT_BYTES)];
     let state = SiteState { workload_problems: problems, ..SiteState::default() };
-    let long = Report { seq: 2, observed_at_ms: 1_002, body: Some(Body::State(state)) };
+    let long = Report { seq: 2, observed_at_ms: 1_002, body: Some(Body::State(state)), ..Default::default() };
 
     assert_eq!(shop.site.send(&core, vec![event(1, "one"), long, event(3, "three")]).await.unwrap(), 3);
 

@@ -65,7 +65,12 @@ fn accepted() -> Accepted {
 }
 
 fn batch(seqs: std::ops::RangeInclusive<u64>) -> ReportBatch {
-    let event = |seq| Report { seq, observed_at_ms: seq, body: Some(Body::Event(SiteEvent::default())) };
+    let event = |seq| Report {
+        seq,
+        observed_at_ms: seq,
+        body: Some(Body::Event(SiteEvent::default())),
+        ..Default::default()
+    };
     ReportBatch {
         site: site("s1"),
         boot: vec![1; 16],
@@ -173,7 +178,8 @@ fn reports_come_back_and_the_newest_events_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let state = SiteState { workloads: 4, ..SiteState::default() };
-    let told = Report { seq: 65, observed_at_ms: 65, body: Some(Body::State(state.clone())) };
+    let told =
+        Report { seq: 65, observed_at_ms: 65, body: Some(Body::State(state.clone())), ..Default::default() };
     let mut first = batch(1..=64);
     first.reports.push(told);
     assert_eq!(

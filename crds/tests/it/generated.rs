@@ -1,5 +1,6 @@
 //! CRDs and their reference.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use skerry_crds::{generate, parse};
@@ -21,6 +22,7 @@ fn every_kind_has_a_crd_that_is_read_again_as_it_was_meant() {
             "deploy/crds/skerry.dev_workloads.yaml",
         ]
     );
+    let mut short_names = BTreeSet::new();
     for (path, text) in crds {
         let parsed = parse(path, text.as_bytes());
         assert_eq!(parsed.diagnostics, []);
@@ -29,7 +31,13 @@ fn every_kind_has_a_crd_that_is_read_again_as_it_was_meant() {
         assert_eq!(crd["metadata"]["name"], format!("{plural}.skerry.dev"));
         let version = &crd["spec"]["versions"][0];
         assert_eq!((&version["name"], &version["storage"]), (&"v1alpha1".into(), &true.into()));
-        assert!(version["additionalPrinterColumns"].is_array(), "{path}");
+        let columns = version["additionalPrinterColumns"].as_array().unwrap();
+        let column = |name: &str| {
+            columns.iter().any(|column| column["name"] == name && column["jsonPath"].is_string())
+        };
+        assert!(column("Age") && columns.len() > 1, "{path}: {columns:?}");
+        let short = crd["spec"]["names"]["shortNames"][0].as_str().unwrap();
+        assert!(short_names.insert(short.to_owned()), "{path}: {short} is another kind's");
         let schema = &version["schema"]["openAPIV3Schema"]["properties"];
         assert!(every_field_is_described(&schema["spec"]), "{path}");
         assert_eq!(schema["status"]["properties"]["conditions"]["x-kubernetes-list-type"], "map", "{path}");

@@ -256,6 +256,12 @@ pub struct Report {
     /// The site's clock when it was made: milliseconds since the epoch.
     #[prost(uint64, tag = "2")]
     pub observed_at_ms: u64,
+    /// Of use at the site alone, and taken out when it is sent: how long the machine had run when the report was made, sleep
+    /// included, in milliseconds, and a name of that run; 0: unknown. A clock that is set meanwhile makes it no older or newer.
+    #[prost(uint64, tag = "5")]
+    pub uptime_ms: u64,
+    #[prost(fixed32, tag = "6")]
+    pub machine_run: u32,
     #[prost(oneof = "report::Body", tags = "3, 4")]
     pub body: ::core::option::Option<report::Body>,
 }
@@ -522,7 +528,7 @@ pub mod site_sync_client {
                 .ready()
                 .await
                 .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::buffers::Codec::default();
             let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.SiteSync/Sync");
             let mut req = request.into_streaming_request();
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.SiteSync", "Sync"));
@@ -537,7 +543,7 @@ pub mod site_sync_client {
                 .ready()
                 .await
                 .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::buffers::Codec::default();
             let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.SiteSync/Pull");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.SiteSync", "Pull"));
@@ -552,7 +558,7 @@ pub mod site_sync_client {
                 .ready()
                 .await
                 .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::buffers::Codec::default();
             let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.SiteSync/Report");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.SiteSync", "Report"));
@@ -681,7 +687,7 @@ pub mod site_sync_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SyncSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::buffers::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -715,7 +721,7 @@ pub mod site_sync_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PullSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::buffers::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -749,7 +755,7 @@ pub mod site_sync_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReportSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::buffers::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1102,7 +1108,7 @@ pub mod fleet_client {
                 .ready()
                 .await
                 .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::buffers::Codec::default();
             let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/GetFleet");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "GetFleet"));
@@ -1116,7 +1122,7 @@ pub mod fleet_client {
                 .ready()
                 .await
                 .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::buffers::Codec::default();
             let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/GetSite");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "GetSite"));
@@ -1131,7 +1137,7 @@ pub mod fleet_client {
                 .ready()
                 .await
                 .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::buffers::Codec::default();
             let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/ConfirmSource");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "ConfirmSource"));
@@ -1249,7 +1255,7 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetFleetSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::buffers::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1283,7 +1289,7 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetSiteSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::buffers::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1320,7 +1326,7 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ConfirmSourceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::buffers::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

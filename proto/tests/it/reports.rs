@@ -45,7 +45,12 @@ fn applied(seq: u64, generation: u64) -> Reports {
         workloads: 1,
         ..Default::default()
     };
-    let report = |seq, body| Report { seq, observed_at_ms: 1_795_000_000_000 + seq, body: Some(body) };
+    let report = |seq, body| Report {
+        seq,
+        observed_at_ms: 1_795_000_000_000 + seq,
+        body: Some(body),
+        ..Default::default()
+    };
     let reports = vec![report(seq, Body::Event(event)), report(seq + 1, Body::State(state))];
     Reports { sent_at_ms: 1_795_000_000_002 + seq, reports }
 }
@@ -79,7 +84,7 @@ proptest! {
         for (seq, (words, with_manifest)) in (1..).zip(batches) {
             let detail = "no ".repeat(words * words);
             let event = SiteEvent { detail, ..SiteEvent::default() };
-            let reports = Reports { sent_at_ms: seq, reports: vec![Report { seq, observed_at_ms: 0, body: Some(Body::Event(event)) }] };
+            let reports = Reports { sent_at_ms: seq, reports: vec![Report { seq, observed_at_ms: 0, body: Some(Body::Event(event)), ..Default::default() }] };
             let manifest = with_manifest.then(|| manifest(seq));
             let packed = here.pack(&reports, manifest.as_deref()).unwrap();
             prop_assert_eq!(there.unpack(&packed, manifest.as_deref()).unwrap(), reports);

@@ -2,17 +2,20 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::Config;
 use super::machine::{Entry, Mode};
 use super::state::{Process, start_time};
+use super::{Config, log};
+use crate::bind::probe;
 use crate::clock::wall_ms;
-use crate::layout::ProxyDir;
+use crate::layout::{ProxyDir, replace_file};
+use crate::snapshot::Index;
 
-/// The longest log that a start leaves in place: Envoy writes warnings only.
+/// How long Envoy's log may grow, looked at now and then; another one of at most that length and a minute's lines is kept.
+/// Envoy writes warnings only.
 const MAX_LOG_BYTES: u64 = 4 << 20;
 
 /// Which base id an Envoy takes.
@@ -36,9 +39,13 @@ pub(super) fn spawn(
         Entry::Alone | Entry::Beside => Base::Free,
     };
     prepare_folder(&config.folder, epoch, base)?;
+    let bootstrap = match mode {
+        Mode::Ads => config.folder.ads_bootstrap(),
+        Mode::Static => start_file(&config.folder)?,
+    };
     let mut command = Command::new(&config.envoy);
     command
-        .args(arguments(&config.folder, epoch, mode, base, config.drain))
+        .args(arguments(&config.folder, epoch, &bootstrap, base, config.drain))
         .current_dir(config.folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -50,13 +57,27 @@ pub(super) fn spawn(
     Ok((child, Process { pid, started, epoch, mode, since_ms: wall_ms() }))
 }
 
+/// Finds the file that serves by itself. One address that somebody else has would stop the whole Envoy, so its listener is
+/// left out: the rest is served, and the agent brings it back when it is free.
+fn start_file(folder: &ProxyDir) -> std::io::Result<PathBuf> {
+    let whole = folder.static_bootstrap();
+    let bytes = fs_err::read(&whole)?;
+    let index = fs_err::read_to_string(folder.static_index()).unwrap_or_default();
+    let Some(index) = Index::read(&index, &bytes) else { return Ok(whole) };
+    let (kept, left_out) = index.cut(&bytes, |listener| !probe(listener.at, listener.is_free));
+    if left_out.is_empty() {
+        return Ok(whole);
+    }
+    for at in &left_out {
+        log::say(format_args!("somebody else has {at}: Envoy starts without it"));
+    }
+    replace_file(&folder.cut_bootstrap(), &kept)?;
+    Ok(folder.cut_bootstrap())
+}
+
 /// Returns the arguments of one Envoy. Each epoch has its own admin socket: during a hot restart two
 /// are alive at once.
-fn arguments(folder: &ProxyDir, epoch: u32, mode: Mode, base: Base, drain: Duration) -> Vec<OsString> {
-    let bootstrap = match mode {
-        Mode::Ads => folder.ads_bootstrap(),
-        Mode::Static => folder.static_bootstrap(),
-    };
+fn arguments(folder: &ProxyDir, epoch: u32, bootstrap: &Path, base: Base, drain: Duration) -> Vec<OsString> {
     let text = |text: &str| OsString::from(text);
     let mut arguments = vec![
         text("--config-path"),
@@ -101,8 +122,18 @@ fn prepare_folder(folder: &ProxyDir, epoch: u32, base: Base) -> std::io::Result<
         clear(folder)?;
     }
     remove(&folder.admin_socket(epoch))?;
-    let is_long = fs_err::metadata(folder.envoy_log()).is_ok_and(|log| log.len() > MAX_LOG_BYTES);
-    if is_long { remove(&folder.envoy_log()) } else { Ok(()) }
+    bound_log(folder)
+}
+
+/// Empties a log that has grown too long, and keeps what it held as `envoy.log.1`. In place, since an Envoy that runs goes
+/// on writing at its end; a line that it writes at this moment may be lost.
+pub(super) fn bound_log(folder: &ProxyDir) -> std::io::Result<()> {
+    let log = folder.envoy_log();
+    if fs_err::metadata(&log).is_ok_and(|log| log.len() > MAX_LOG_BYTES) {
+        fs_err::copy(&log, log.with_extension("log.1"))?;
+        fs_err::OpenOptions::new().write(true).open(&log)?.set_len(0)?;
+    }
+    Ok(())
 }
 
 /// Removes what the last Envoy of a chain leaves: its base id, and the shared memory of that name
@@ -130,8 +161,30 @@ fn remove(path: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
+    /// An Envoy that warns all day fills no disk, and goes on writing.
+    #[test]
+    fn a_long_log_is_cut_while_it_is_written() {
+        use std::io::Write as _;
+        let home = tempfile::tempdir().unwrap();
+        let folder = ProxyDir::new(home.path());
+        let mut log = fs_err::OpenOptions::new().append(true).create(true).open(folder.envoy_log()).unwrap();
+        log.write_all(b"a short line\n").unwrap();
+        bound_log(&folder).unwrap();
+        assert_eq!(fs_err::read_to_string(folder.envoy_log()).unwrap(), "a short line\n");
+        log.write_all(&vec![b'x'; usize::try_from(MAX_LOG_BYTES).unwrap()]).unwrap();
+        bound_log(&folder).unwrap();
+        log.write_all(b"goes on\n").unwrap();
+        assert_eq!(fs_err::read_to_string(folder.envoy_log()).unwrap(), "goes on\n");
+        assert!(fs_err::read(home.path().join("envoy.log.1")).unwrap().starts_with(b"a short line\nxx"));
+    }
+
     fn line(epoch: u32, mode: Mode, base: Base) -> String {
-        let arguments = arguments(&ProxyDir::new("/p"), epoch, mode, base, Duration::from_secs(5));
+        let folder = ProxyDir::new("/p");
+        let bootstrap = match mode {
+            Mode::Ads => folder.ads_bootstrap(),
+            Mode::Static => folder.static_bootstrap(),
+        };
+        let arguments = arguments(&folder, epoch, &bootstrap, base, Duration::from_secs(5));
         arguments.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 

@@ -3,6 +3,7 @@
 //! Sockets are local and calls on them short, so they block; only signals and time are waited for.
 
 use std::process::Child;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +12,9 @@ use super::machine::{Command, Entry, Machine, Probe};
 use super::state::LauncherState;
 use super::{Config, Mode, admin, envoy, log, socket};
 use crate::clock::{Clock, share};
+
+/// How often Envoy's log is looked at. Minutes of warnings are some MiB at most.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 struct Launcher<'a> {
     config: &'a Config,
@@ -27,6 +31,7 @@ pub(super) async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut child = signal(SignalKind::child())?;
     let mut launcher = Launcher::new(config, clock);
+    let mut log_looks = tokio::time::interval(LOG_EVERY);
     loop {
         if launcher.execute() {
             return Ok(envoy::clear(&config.folder)?);
@@ -35,6 +40,11 @@ pub(super) async fn run(config: &Config, clock: Clock) -> anyhow::Result<()> {
         let sleep = tokio::time::sleep_until(clock.instant(timer.unwrap_or_default()));
         tokio::select! {
             _ = child.recv() => launcher.reap(),
+            _ = log_looks.tick() => {
+                if let Err(error) = envoy::bound_log(&config.folder) {
+                    log::say(format_args!("Envoy's log is not cut: {error}"));
+                }
+            }
             _ = terminate.recv() => launcher.machine.handle_stop(clock.now()),
             _ = interrupt.recv() => launcher.machine.handle_stop(clock.now()),
             () = sleep, if timer.is_some() => launcher.machine.handle_timeout(clock.now()),

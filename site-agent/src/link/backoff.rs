@@ -8,6 +8,10 @@ const CEILINGS: (Duration, Duration) = (Duration::from_millis(500), Duration::fr
 /// The longest pause that the core is obeyed in.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
+/// A connection that has lived so long was well. One that ends sooner and has got nothing done may be one of many that break
+/// after the greeting: a box in between that cuts streams, a core that fails over what this site says.
+const STEADY: Duration = Duration::from_secs(30);
+
 /// Exponential with full jitter: between nothing and a ceiling that doubles. Many agents that lose
 /// one core come back spread evenly.
 #[derive(Debug, Default)]
@@ -16,7 +20,14 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The core said something of use: the next failure is the first one.
+    /// A connection ended that had lived for so long, and had got something done or not.
+    pub(super) fn handle_end(&mut self, has_progress: bool, lived: Duration) {
+        if has_progress || lived >= STEADY {
+            self.handle_success();
+        }
+    }
+
+    /// Something got done: the next failure is the first one.
     pub fn handle_success(&mut self) {
         self.failures = 0;
     }
@@ -49,6 +60,22 @@ mod tests {
 
         backoff.handle_success();
         assert_eq!(backoff.next_pause(0.5).as_millis(), 250);
+    }
+
+    /// What breaks right after the greeting, for ever, is tried every half minute and not every quarter of a second.
+    #[test]
+    fn a_connection_that_breaks_at_once_is_no_success() {
+        let mut backoff = Backoff::default();
+        for _ in 0..10 {
+            backoff.next_pause(1.0);
+            backoff.handle_end(false, Duration::from_secs(2));
+        }
+        assert_eq!(backoff.next_pause(1.0), CEILINGS.1);
+        for (has_progress, lived) in [(true, Duration::ZERO), (false, STEADY)] {
+            let mut backoff = Backoff { failures: 9 };
+            backoff.handle_end(has_progress, lived);
+            assert_eq!(backoff.next_pause(1.0), CEILINGS.0, "{has_progress} {lived:?}");
+        }
     }
 
     #[test]

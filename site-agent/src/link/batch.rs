@@ -1,7 +1,9 @@
 //! How many reports go into one request, and what is to be done when the core refuses them. Pure.
 
 use skerry_proto::limits::MAX_REPORTS;
-use tonic::Code;
+
+/// The metadata by which the core says that an error is about reports (`sync.proto`).
+const REFUSED_REPORT: &str = "skerry-refused-report";
 
 /// The size of the next request.
 #[derive(Debug, Clone, Copy)]
@@ -37,18 +39,24 @@ impl Batch {
         self.size = (self.size * 2).min(MAX_REPORTS);
     }
 
-    /// The core has refused so many reports. Only what it says of the request itself is said of a report: a message
-    /// that breaks a rule, or is too long. It is found in at most seven requests.
-    pub(super) fn handle_refusal(&mut self, code: Code, sent: usize) -> Refused {
-        match code {
-            Code::InvalidArgument | Code::OutOfRange if sent > 1 => {
+    /// The core has ended a call or a stream while so many reports were under way. Only what it says of reports is taken
+    /// for a fault of theirs ([`is_about_reports`]). The one that breaks a rule is found in at most seven requests.
+    pub(super) fn handle_refusal(&mut self, is_about_reports: bool, sent: usize) -> Refused {
+        match sent {
+            _ if !is_about_reports => Refused::Whole,
+            0 | 1 => Refused::Report,
+            _ => {
                 self.size = sent.div_ceil(2);
                 Refused::Again
             }
-            Code::InvalidArgument | Code::OutOfRange => Refused::Report,
-            _ => Refused::Whole,
         }
     }
+}
+
+/// Says whether an error is about the content of reports: the core marks those. An error may have other causes at both
+/// ends, a message that is too long for one, and no report is given up for them.
+pub(super) fn is_about_reports(status: &tonic::Status) -> bool {
+    status.metadata().contains_key(REFUSED_REPORT)
 }
 
 #[cfg(test)]
@@ -64,7 +72,7 @@ mod tests {
             if !waiting[..sent].contains(&bad) {
                 kept.extend(waiting.drain(..sent));
                 batch.handle_kept();
-            } else if batch.handle_refusal(Code::InvalidArgument, sent) == Refused::Report {
+            } else if batch.handle_refusal(true, sent) == Refused::Report {
                 given_up.push(waiting.remove(0));
             }
         }
@@ -83,17 +91,18 @@ mod tests {
         }
     }
 
+    /// An error without the mark is no fault of a report, whatever its code: a message over the cap is `OutOfRange`, and made
+    /// here.
     #[test]
     fn what_is_no_fault_of_a_report_drops_none() {
-        for code in
-            [Code::Unavailable, Code::ResourceExhausted, Code::FailedPrecondition, Code::Unauthenticated]
-        {
-            let mut batch = Batch::default();
-            assert_eq!(
-                (batch.handle_refusal(code, 1), batch.size()),
-                (Refused::Whole, MAX_REPORTS),
-                "{code:?}"
-            );
+        for code in [tonic::Code::OutOfRange, tonic::Code::InvalidArgument, tonic::Code::Unavailable] {
+            let mut status = tonic::Status::new(code, "no");
+            for sent in [1, 64] {
+                let refused = Batch::default().handle_refusal(is_about_reports(&status), sent);
+                assert_eq!(refused, Refused::Whole, "{code:?}");
+            }
+            status.metadata_mut().insert(REFUSED_REPORT, "7".parse().unwrap());
+            assert_eq!(Batch::default().handle_refusal(is_about_reports(&status), 1), Refused::Report);
         }
     }
 }

@@ -22,11 +22,20 @@ const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 /// `RTM_NEWLINK`: an interface is new, or its state is.
 const NEW_LINK: u16 = 16;
 
+/// `RTM_DELLINK`.
+const DEL_LINK: u16 = 17;
+
 /// `RTM_NEWADDR`.
 const NEW_ADDRESS: u16 = 20;
 
+/// `RTM_DELADDR`.
+const DEL_ADDRESS: u16 = 21;
+
 /// `RTM_NEWROUTE`.
 const NEW_ROUTE: u16 = 24;
+
+/// `RTM_DELROUTE`.
+const DEL_ROUTE: u16 = 25;
 
 /// `IFF_UP` and `IFF_RUNNING`: it is meant to be up, and it is.
 const RUNS: u32 = 0x1 | 0x40;
@@ -44,6 +53,10 @@ pub(super) struct Alarm {
     events: Option<Events>,
     early: Early,
     clock: Clock,
+    /// All was said the last time, so an event is of use only after something went away.
+    is_content: bool,
+    /// Something went away since.
+    has_lost: bool,
 }
 
 impl Alarm {
@@ -52,12 +65,24 @@ impl Alarm {
         let clock = Clock::start();
         let events = Events::open()
             .inspect_err(|error| info!("link events are not told here, backoff alone decides: {error}"));
-        Self { events: events.ok(), early: Early::new(clock.now()), clock }
+        Self {
+            events: events.ok(),
+            early: Early::new(clock.now()),
+            clock,
+            is_content: false,
+            has_lost: false,
+        }
     }
 
     /// A try is made: what happened before it is dealt with.
     pub(super) fn handle_try(&mut self) {
         self.early.handle_try(self.clock.now());
+    }
+
+    /// A connection ended: with all that there was to say, or not. After one that did, an address that is renewed or an
+    /// interface that is added tells nothing: whoever pulls once an hour is not to pull with each of them.
+    pub(super) fn handle_end(&mut self, is_content: bool) {
+        (self.is_content, self.has_lost) = (is_content, false);
     }
 
     /// Waits until a try is due because of an event. Events that piled up while nobody waited count as one.
@@ -69,7 +94,9 @@ impl Alarm {
                 biased;
                 () = sleep, if due.is_some() => return,
                 told = next(self.events.as_ref()) => match told {
-                    Ok(()) => self.early.handle_event(self.clock.now(), share()),
+                    Ok(Change::Gone) => self.has_lost = true,
+                    Ok(Change::Came) if self.is_content && !self.has_lost => {}
+                    Ok(Change::Came) => self.early.handle_event(self.clock.now(), share()),
                     Err(error) => {
                         warn!("link events are not told any more, backoff alone decides: {error}");
                         self.events = None;
@@ -80,7 +107,7 @@ impl Alarm {
     }
 }
 
-async fn next(events: Option<&Events>) -> io::Result<()> {
+async fn next(events: Option<&Events>) -> io::Result<Change> {
     match events {
         Some(events) => events.next().await,
         None => std::future::pending().await,
@@ -101,16 +128,21 @@ impl Events {
         Ok(Self(listening))
     }
 
-    /// Waits for the next event that gives hope.
-    async fn next(&self) -> io::Result<()> {
+    /// Waits for the next event that tells something.
+    async fn next(&self) -> io::Result<Change> {
         let mut datagram = [0; DATAGRAM];
         loop {
             let read = |socket: &OwnedFd| Ok(recv(socket, &mut datagram[..], RecvFlags::empty())?.0);
             match self.0.async_io(Interest::READABLE, read).await {
-                Ok(length) if gives_hope(&datagram[..length]) => return Ok(()),
-                // The kernel had no room for all of them: one that was dropped may have been it.
-                Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => return Ok(()),
-                Ok(_) => {}
+                Ok(length) => {
+                    if let Some(change) = change(&datagram[..length]) {
+                        return Ok(change);
+                    }
+                }
+                // The kernel had no room for all of them: one that was dropped may have been of either kind.
+                Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => {
+                    return Ok(Change::Came);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -118,22 +150,34 @@ impl Events {
     }
 }
 
-/// Says whether a datagram tells of something that came: an interface that runs, an address, a route. What went
-/// away makes no try succeed. A message that is cut short is none.
-fn gives_hope(mut datagram: &[u8]) -> bool {
+/// What an event tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// An interface runs, an address or a route is there: a try may succeed now.
+    Came,
+    /// An interface, an address or a route is gone: what is there later is news.
+    Gone,
+}
+
+/// Reads what a datagram tells, if anything. A message that is cut short tells nothing.
+fn change(mut datagram: &[u8]) -> Option<Change> {
+    let mut found = None;
     while let Some((length, kind)) = header(datagram) {
         let message = &datagram[..length.min(datagram.len())];
         let flags = message.get(HEADER + 8..HEADER + 12).and_then(|bytes| bytes.try_into().ok());
         match kind {
-            NEW_ADDRESS | NEW_ROUTE => return true,
-            NEW_LINK if flags.map(u32::from_ne_bytes).is_some_and(|flags| flags & RUNS == RUNS) => {
-                return true;
-            }
+            NEW_ADDRESS | NEW_ROUTE => return Some(Change::Came),
+            DEL_ADDRESS | DEL_ROUTE | DEL_LINK => found = Some(Change::Gone),
+            NEW_LINK => match flags.map(u32::from_ne_bytes) {
+                Some(flags) if flags & RUNS == RUNS => return Some(Change::Came),
+                Some(_) => found = Some(Change::Gone),
+                None => {}
+            },
             _ => {}
         }
         datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
-    false
+    found
 }
 
 /// Reads length and type of the first message; `None` when there is none.

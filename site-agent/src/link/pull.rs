@@ -16,25 +16,23 @@ impl Link {
     pub(super) async fn pull(&mut self, mut client: Client, backoff: &mut Backoff) -> End {
         let mut need = None;
         loop {
-            match self.pull_once(&mut client, need.take(), backoff).await {
+            match self.pull_once(&mut client, need.take()).await {
                 Ok(Some(more)) => need = Some(more),
                 Ok(None) => break,
                 Err(end) => return end,
             }
         }
         match reports::Reports::new(self, client).send_all().await {
-            Ok(()) => End::Done(self.pull_interval),
+            Ok(()) => {
+                backoff.handle_success();
+                End::Done(self.pull_interval)
+            }
             Err(end) => end,
         }
     }
 
     /// One call; returns what to ask for in the next one.
-    async fn pull_once(
-        &mut self,
-        client: &mut Client,
-        need: Option<Need>,
-        backoff: &mut Backoff,
-    ) -> Result<Option<Need>, End> {
+    async fn pull_once(&mut self, client: &mut Client, need: Option<Need>) -> Result<Option<Need>, End> {
         let asked_for_more = need.is_some();
         let request = PullRequest { hello: Some(self.hello()), need };
         let PullResponse { outcome, chunks } =
@@ -50,7 +48,6 @@ impl Link {
         if let Some(Outcome::RetryAfter(retry)) = outcome {
             return Err(retry_after(retry.seconds, &retry.reason));
         }
-        backoff.handle_success();
         // What was said before this answer is about the one before it.
         while self.commands.try_recv().is_ok() {}
         if !asked_for_more {

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::backoff::Backoff;
-use super::batch::{Batch, Refused};
+use super::batch::{Batch, Refused, is_about_reports};
+use crate::clock::Stamp;
+use crate::report::dated;
 use crate::step::step;
 use crate::store::{Store, StoreError};
 
@@ -52,7 +54,7 @@ impl Spool {
         if self.under_way.is_none_or(|last| last == u64::MAX) {
             return;
         }
-        if self.batch.handle_refusal(status.code(), self.sent) == Refused::Report {
+        if self.batch.handle_refusal(is_about_reports(status), self.sent) == Refused::Report {
             let (store, reason) = (Arc::clone(&self.store), status.message().to_owned());
             // It may wait for another writer, and for the disk.
             let given_up = tokio::task::spawn_blocking(move || store.give_up_oldest(&reason)).await;
@@ -97,22 +99,24 @@ impl Spool {
 
     /// Returns the next batch, packed, if there is one and none is under way; `manifest` is what the message that it
     /// rides on says to run.
-    pub(super) fn poll_packed(
+    pub(super) async fn poll_packed(
         &mut self,
         manifest: Option<&[u8]>,
         now: Instant,
-        wall_ms: u64,
+        at: Stamp,
         share: f64,
     ) -> Option<Vec<u8>> {
         if self.under_way.is_some() {
             return None;
         }
-        // A store that cannot be read is said elsewhere.
-        let reports = self.store.oldest(self.batch.size()).ok()?;
+        // A store that cannot be read is said elsewhere. It may have to be opened anew, which reads all of it.
+        let (store, size) = (Arc::clone(&self.store), self.batch.size());
+        let reports = tokio::task::spawn_blocking(move || store.oldest(size)).await.ok()?.ok()?;
         self.sent = reports.len();
         let last = reports.last()?.seq;
         step("agent.spool.sending");
-        let packed = self.context.pack(&Reports { sent_at_ms: wall_ms, reports }, manifest).ok()?;
+        let reports = reports.into_iter().map(|report| dated(report, at)).collect();
+        let packed = self.context.pack(&Reports { sent_at_ms: at.wall_ms, reports }, manifest).ok()?;
         self.under_way = Some(last);
         self.again = Some(now + ANSWER + self.backoff.next_pause(share));
         Some(packed)

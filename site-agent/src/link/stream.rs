@@ -17,7 +17,7 @@ use tonic::Streaming;
 use super::backoff::Backoff;
 use super::spool::Spool;
 use super::{CALL_DEADLINE, Client, Command, End, Event, Link, retry_after};
-use crate::clock::{share, wall_ms};
+use crate::clock::{Stamp, share};
 
 /// How many requests wait for the connection to take them.
 const REQUESTS: usize = 16;
@@ -33,6 +33,8 @@ struct Talk {
     added: watch::Receiver<u64>,
     /// The offer that came last.
     offer: Option<Offered>,
+    /// An offer was answered, or reports were kept.
+    has_progress: bool,
 }
 
 /// What is to be known of an offer to speak of it.
@@ -62,12 +64,13 @@ impl Link {
         if let Some(SyncResponse { message: Some(Response::RetryAfter(retry)), .. }) = first {
             return retry_after(retry.seconds, &retry.reason);
         }
-        backoff.handle_success();
+        let since = Instant::now();
         let mut talk = Talk {
             requests,
             spool: Spool::new(Arc::clone(&self.store), self.batch),
             added: self.outbox.clone(),
             offer: None,
+            has_progress: false,
         };
         talk.added.mark_changed();
         let up = async {
@@ -79,6 +82,7 @@ impl Link {
             Err(end) => end,
         };
         self.batch = talk.spool.batch();
+        backoff.handle_end(talk.has_progress, since.elapsed());
         end
     }
 
@@ -143,6 +147,7 @@ impl Talk {
                 // The word on an offer that was replaced is of no interest to the core.
                 let offer = self.offer.as_ref().filter(|offer| offer.digest == manifest);
                 let applied = offer.map(|offer| Applied { offer: offer.number, refused });
+                self.has_progress |= applied.is_some();
                 self.send(applied.map(Request::Applied)).await
             }
         }
@@ -154,7 +159,7 @@ impl Talk {
         let manifest = self.offer.as_ref().filter(|_| runs).map(|offer| offer.manifest.as_slice());
         self.added.mark_unchanged();
         let reports =
-            self.spool.poll_packed(manifest, Instant::now(), wall_ms(), share()).unwrap_or_default();
+            self.spool.poll_packed(manifest, Instant::now(), Stamp::now(), share()).await.unwrap_or_default();
         if message.is_none() && reports.is_empty() {
             return Ok(());
         }
@@ -171,6 +176,7 @@ impl Talk {
             self.spool.handle_not_kept(response.reports_retry_seconds, Instant::now(), share());
         }
         if response.acknowledged > 0 {
+            self.has_progress = true;
             let forgotten = self.spool.handle_acknowledged(response.acknowledged).await;
             forgotten.map_err(|error| End::Lost(error.to_string()))?;
             return self.send(None).await;

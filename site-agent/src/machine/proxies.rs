@@ -121,6 +121,16 @@ impl Proxies {
         self.by_workload.get(name).is_some_and(|proxy| matches!(phase(proxy), Phase::Refused(_)))
     }
 
+    /// Says whether any proxy has acknowledged all that it is to have.
+    pub(crate) fn any_is_ready(&self) -> bool {
+        self.by_workload.values().any(|proxy| phase(proxy) == Phase::Ready)
+    }
+
+    /// Says whether any proxy is connected.
+    pub(crate) fn any_is_connected(&self) -> bool {
+        self.by_workload.values().any(|proxy| !proxy.streams.is_empty())
+    }
+
     /// Says whether the proxy is connected and each of its streams has acknowledged what is wanted.
     pub(crate) fn is_ready(&self, name: &NamespacedName) -> bool {
         self.by_workload.get(name).is_some_and(|proxy| phase(proxy) == Phase::Ready)

@@ -9,7 +9,9 @@ use skerry_proto::v1::site_event::Kind;
 use tracing::{debug, error, info, warn};
 
 use super::Site;
-use crate::clock::{share, wall_ms};
+use super::publish::Rewrite;
+use crate::clock::{Stamp, share};
+use crate::launcher::{LauncherState, Process};
 use crate::machine::{Cause, Command, Which};
 use crate::report;
 use crate::step::step;
@@ -69,8 +71,9 @@ impl Site {
     /// Hands a bundle's resources to all proxies.
     pub(super) fn publish(&mut self, bundle: Option<&Bundle>) {
         let lowered = self.lowered.take().or_else(|| bundle.map(|bundle| self.lower(bundle)));
-        let hashes =
-            self.publisher.publish(lowered.unwrap_or_default(), bundle.map(|bundle| &bundle.settings));
+        // Who runs the proxies is said by what runs, not by what is tried.
+        let settings = self.current.as_ref().map(|held| &held.bundle.settings);
+        let hashes = self.publisher.publish(lowered.unwrap_or_default(), settings);
         self.machine.handle_published(&hashes);
         debug!(proxies = hashes.len(), "published");
     }
@@ -83,12 +86,13 @@ impl Site {
             Floor { epoch: manifest.epoch, generation: manifest.generation, manifest: held.bundle.digest };
         let floors = Floors { floor: Some(floor), trusted_ms: self.trusted.at(self.clock.now()) };
         // Kept and sent together: what came of the offer, and how the site is now.
-        let event = report::of_event(Kind::Applied, manifest, "", wall_ms());
+        let event = report::of_event(Kind::Applied, manifest, "", Stamp::now());
         let state = report::bound(self.state(Some(held)));
-        self.store.commit(&floors, vec![event, report::of_state(state.clone(), wall_ms())])?;
+        self.store.commit(&floors, vec![event, report::of_state(state.clone(), Stamp::now())])?;
         step("agent.apply.committed");
         info!(generation = manifest.generation, revision = manifest.revision, "runs the new bundle");
         self.current = self.candidate.take();
+        self.publisher.announce(self.current.as_ref().map(|held| &held.bundle.settings));
         self.note_reported(state);
         self.again.handle_current();
         self.answer(floor.manifest, "");
@@ -109,14 +113,16 @@ impl Site {
     }
 
     /// Writes what is due, unless a bundle is published that is only tried: then its commit or rollback
-    /// sees to it.
+    /// sees to it. Where Envoys run, one of them has to have taken it: what none of them takes must not become what
+    /// they start from. A proxy that has no snapshot at all gets one whatever.
     pub(super) fn write_snapshots(&mut self) {
         if self.snapshots_due.is_some() && self.candidate.is_none() {
             self.snapshots_due = None;
             if self.publisher.has_unserved() {
                 self.lower_again();
             }
-            if self.publisher.write_snapshots() && !self.publisher.has_unserved() {
+            let rewrite = if self.is_taken() { Rewrite::All } else { Rewrite::Missing };
+            if self.publisher.write_snapshots(rewrite) && !self.publisher.has_unserved() {
                 self.snapshots_due = None;
             } else {
                 // The disk: what could not be written is tried again, however long that takes.
@@ -124,6 +130,20 @@ impl Site {
                 self.snapshots_due = Some(self.clock.now() + pause);
             }
             step("agent.apply.snapshot-written");
+        }
+    }
+
+    /// Says whether a proxy has taken all that is published, or there is none that could.
+    fn is_taken(&self) -> bool {
+        let runs = |state: &LauncherState| state.processes.iter().any(Process::is_alive);
+        let proxies = self.machine.proxies();
+        proxies.any_is_ready() || !(proxies.any_is_connected() || self.launchers.values().any(runs))
+    }
+
+    /// A proxy has said that it has taken something: snapshots that wait for that are due.
+    pub(super) fn note_taken(&mut self) {
+        if self.publisher.has_untaken() && self.is_taken() {
+            self.snapshots_change();
         }
     }
 
@@ -137,9 +157,9 @@ impl Site {
         let Some(held) = &self.candidate else { return Ok(()) };
         step("agent.apply.condemned");
         let refused = Refused { digest: held.bundle.digest, reason: reason.to_owned() };
-        let event = report::of_event(Kind::RolledBack, &held.bundle.manifest, reason, wall_ms());
+        let event = report::of_event(Kind::RolledBack, &held.bundle.manifest, reason, Stamp::now());
         let state = report::bound(self.state(self.current.as_ref()));
-        let state_report = report::of_state(state.clone(), wall_ms());
+        let state_report = report::of_state(state.clone(), Stamp::now());
         self.store.drop_candidate(is_final.then_some(&refused), vec![event, state_report])?;
         step("agent.apply.rolled-back");
         warn!(generation = held.bundle.manifest.generation, "goes back to the bundle before: {reason}");

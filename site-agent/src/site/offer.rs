@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message as _;
 use skerry_core::accept::{Refusal, Terms, Verdict, accept, check_removals};
 use skerry_core::bundle::v1::Manifest;
 use skerry_core::id::{Digest, NamespacedName, Timestamp};
@@ -14,10 +15,11 @@ use super::again::Trouble;
 use super::boot::hold;
 use super::publish::Lowered;
 use super::{Held, Site};
-use crate::clock::{Now, share};
+use crate::clock::{Now, Stamp, share};
 use crate::fetch::{Fetch, FetchError, Fragment, Stock, Taken};
 use crate::link::Command;
 use crate::machine::Origin;
+use crate::report;
 use crate::step::step;
 use crate::store::{Refused, Slot, StoreError};
 
@@ -67,7 +69,11 @@ impl Site {
                 }
                 self.begin_fetch(now, offer, &accepted.manifest, digest);
             }
-            Err(refusal) => self.refuse(digest, &Manifest::default(), &refusal.to_string()),
+            Err(refusal) => {
+                // Whatever it claims to be is of use for who looks for it.
+                let claims = Manifest::decode(&*offer.manifest).unwrap_or_default();
+                self.refuse(digest, &claims, &refusal.to_string());
+            }
         }
     }
 
@@ -254,9 +260,6 @@ impl Site {
                 self.machine.handle_candidate(now, self.origin(now));
             }
             Err(reason) => {
-                if let Err(error) = self.store.drop_candidate(None, Vec::new()) {
-                    warn!("the refused bundle stays in the store until the next one: {error}");
-                }
                 self.refuse(slot.digest(), manifest, &reason);
             }
         }
@@ -291,9 +294,18 @@ impl Site {
         warn!(manifest = digest.short(), "refused: {reason}");
         self.set_fetch(None);
         self.answer(digest, reason);
-        self.refused = Some(Refused { digest, reason: reason.to_owned() });
+        let refused = Refused { digest, reason: reason.to_owned() };
+        let event = report::of_event(Kind::BundleRefused, manifest, reason, Stamp::now());
+        // Remembered with the report: an agent that starts anew does not say it twice.
+        match self.store.refuse(&refused, vec![event.clone()]) {
+            Ok(()) => self.wake_reports(),
+            Err(error) => {
+                warn!("what is refused is remembered until the agent ends: {error}");
+                self.keep_reports(vec![event]);
+            }
+        }
+        self.refused = Some(refused);
         self.publish_identity();
-        self.report_event(Kind::BundleRefused, manifest, reason);
     }
 
     /// Tells the core what became of an offer; no reason: it runs.

@@ -48,6 +48,15 @@ pub(crate) struct Lowered {
 
 type Addresses = BTreeSet<SocketAddr>;
 
+/// Which snapshots are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rewrite {
+    /// All that differ.
+    All,
+    /// Those of proxies that have none.
+    Missing,
+}
+
 /// What was lowered for each proxy before: the next bundle goes on from there.
 pub(super) type Lowerings = BTreeMap<NamespacedName, Lowering>;
 
@@ -122,6 +131,8 @@ pub(crate) struct Publisher {
     problems: BTreeSet<String>,
     /// A proxy's folder could not be made: it gets nothing until that is tried again.
     has_unserved: bool,
+    /// No proxy had taken what was published when snapshots were due.
+    has_untaken: bool,
     /// Where proxies were seen to listen. Kept in their folders, so that a restarted agent serves the
     /// same; a proxy that is down for a while is none that does not listen yet.
     listening: BTreeMap<NamespacedName, Addresses>,
@@ -143,6 +154,7 @@ impl Publisher {
             published: BTreeMap::new(),
             problems: BTreeSet::new(),
             has_unserved: false,
+            has_untaken: false,
             listening: BTreeMap::new(),
             feeds,
             desired,
@@ -190,7 +202,7 @@ impl Publisher {
     }
 
     /// Tells the servers and the supervisor, if anything changed for them.
-    fn announce(&self, settings: Option<&v1::Settings>) {
+    pub(super) fn announce(&self, settings: Option<&v1::Settings>) {
         self.feeds.send_if_modified(|feeds| {
             let is_same = feeds.keys().eq(self.published.keys());
             if !is_same {
@@ -224,15 +236,24 @@ impl Publisher {
         self.has_unserved
     }
 
+    /// Says whether snapshots are behind, since no proxy had taken what they would hold.
+    pub(super) fn has_untaken(&self) -> bool {
+        self.has_untaken
+    }
+
     /// Says whether each proxy has a snapshot of this run of the agent, however old.
     pub(super) fn has_snapshots(&self) -> bool {
         self.published.keys().all(|name| self.snapshots.has(name))
     }
 
     /// Writes each proxy's snapshot of what is published now; false if one could not be written.
-    pub(super) fn write_snapshots(&mut self) -> bool {
+    pub(super) fn write_snapshots(&mut self, rewrite: Rewrite) -> bool {
         let mut all = true;
+        self.has_untaken = rewrite == Rewrite::Missing;
         for (name, published) in &self.published {
+            if rewrite == Rewrite::Missing && published.folder.static_bootstrap().exists() {
+                continue;
+            }
             let set = Arc::clone(&published.resources.borrow());
             if let Err(error) = self.snapshots.write(name, &published.folder, &set, published.hash) {
                 warn!(proxy = %name, "the snapshot is not written: {error}");

@@ -8,7 +8,7 @@ use skerry_proto::v1::{ProxyState, SiteState};
 use tracing::warn;
 
 use super::{Held, Site};
-use crate::clock::{Now, wall_ms};
+use crate::clock::{Now, Stamp, wall_ms};
 use crate::launcher::Mode;
 use crate::layout::replace_file;
 use crate::machine::Phase;
@@ -22,7 +22,7 @@ impl Site {
         self.reporter = reporter;
         let Some(state) = state else { return };
         self.show(&state);
-        self.keep_reports(vec![report::of_state(state, wall_ms())]);
+        self.keep_reports(vec![report::of_state(state, Stamp::now())]);
     }
 
     /// Takes note of a state that was kept together with what it came from.

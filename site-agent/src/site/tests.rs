@@ -7,7 +7,7 @@ use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_core::id::Digest;
 use skerry_proto::codec::encode_list;
 use skerry_proto::codec::list::Step;
-use skerry_proto::v1::{Offer, report};
+use skerry_proto::v1::{Offer, SiteEvent, report};
 
 use super::*;
 use crate::args::XdsVariant;
@@ -18,6 +18,7 @@ use crate::snapshot::Snapshots;
 
 mod fetching;
 mod invariants;
+mod snapshots;
 mod trouble;
 
 const CONFIRM: Duration = Duration::from_millis(30);
@@ -29,7 +30,10 @@ struct Published {
 }
 
 fn publish_with(generation: u64, cidr: &str) -> Published {
-    let settings = v1::Settings { outbound_cidr: cidr.to_owned(), ..Default::default() };
+    publish_settings(generation, v1::Settings { outbound_cidr: cidr.to_owned(), ..Default::default() })
+}
+
+fn publish_settings(generation: u64, settings: v1::Settings) -> Published {
     let service = v1::Service {
         namespace: "shop".into(),
         name: "echo".into(),
@@ -86,6 +90,7 @@ struct Bench {
     commands: Option<mpsc::Receiver<Command>>,
     identity: Option<watch::Receiver<Identity>>,
     feeds: Option<watch::Receiver<BTreeMap<NamespacedName, Feed>>>,
+    desired: Option<watch::Receiver<Desired>>,
     /// How long proxies may take to come back after a start.
     returning: Duration,
 }
@@ -101,7 +106,7 @@ impl Bench {
     fn on(folder: tempfile::TempDir, store: Store) -> Self {
         Layout::new(folder.path()).prepare().unwrap();
         let (store, returning) = (Arc::new(store), Duration::ZERO);
-        Self { folder, store, commands: None, identity: None, feeds: None, returning }
+        Self { folder, store, commands: None, identity: None, feeds: None, desired: None, returning }
     }
 
     /// A store that was left with a candidate.
@@ -118,6 +123,8 @@ impl Bench {
         let (link, commands) = mpsc::channel(16);
         let (identity, identity_seen) = watch::channel(Identity::default());
         let (feeds, feeds_seen) = watch::channel(BTreeMap::new());
+        let desired = watch::Sender::default();
+        self.desired = Some(desired.subscribe());
         (self.commands, self.identity, self.feeds) = (Some(commands), Some(identity_seen), Some(feeds_seen));
         let id = SiteId::new("store-1").unwrap();
         let snapshots = Snapshots::new(id.clone(), XdsVariant::Delta);
@@ -127,7 +134,7 @@ impl Bench {
             clock: Clock::start(),
             machine: Machine::new(CONFIRM),
             returning: self.returning,
-            publisher: Publisher::new(layout.clone(), snapshots, feeds, watch::Sender::default()),
+            publisher: Publisher::new(layout.clone(), snapshots, feeds, desired),
             out: Outlets { link, identity, outbox: watch::Sender::default() },
             status_file: layout.status(),
             envoy: None,
@@ -148,8 +155,12 @@ impl Bench {
     }
 
     fn events(&self) -> Vec<String> {
+        self.reported().iter().map(|event| format!("{:?}: {}", event.kind(), event.detail)).collect()
+    }
+
+    fn reported(&self) -> Vec<SiteEvent> {
         let event = |report: Report| match report.body {
-            Some(report::Body::Event(event)) => Some(format!("{:?}: {}", event.kind(), event.detail)),
+            Some(report::Body::Event(event)) => Some(event),
             _ => None,
         };
         self.store.oldest(99).unwrap().into_iter().filter_map(event).collect()
@@ -264,6 +275,22 @@ fn while_one_bundle_is_tried_the_newest_other_waits() {
     assert_eq!(bench.generation(), 2);
     site.handle(news("a", ads::News::Acked(bench.served("a"))));
     assert_eq!(bench.generation(), 4);
+}
+
+/// What is refused before it is tried is said once, whatever becomes of the agent, with what it claims to be.
+#[test]
+fn an_offer_that_is_refused_is_reported_once_over_restarts() {
+    let mut bench = Bench::new();
+    bench.boot(&["a"]).handle(publish(2).offer());
+    for _ in 0..3 {
+        bench.boot(&["a"]).handle(publish(1).offer());
+    }
+    let refusals: Vec<SiteEvent> =
+        bench.reported().into_iter().filter(|event| event.kind() == Kind::BundleRefused).collect();
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert_eq!(refusals[0].generation, 1);
+    assert!(refusals[0].detail.starts_with("epoch 1 generation 1 is below"), "{refusals:?}");
+    assert_eq!(bench.boot(&["a"]).refused.map(|refused| refused.digest), Some(publish(1).digest()));
 }
 
 #[test]

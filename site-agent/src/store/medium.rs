@@ -13,6 +13,9 @@ const CACHE_BYTES: usize = 1 << 20;
 /// What is written to see whether a disk takes anything: more than a store grows by when it is opened. Bytes.
 const PROBE_BYTES: usize = 64 << 10;
 
+/// How many damaged files are kept aside.
+const MAX_DAMAGED: u32 = 3;
+
 /// What a database lies on.
 pub(super) trait Medium: std::fmt::Debug + Send + Sync {
     /// Opens it; what a crash left is put right.
@@ -71,12 +74,17 @@ pub(super) fn explain_open(path: &Path, error: DatabaseError) -> StoreError {
     }
 }
 
-/// Renames a damaged file to the first free `<name>.damaged-<n>`, so that it can be looked into.
+/// Renames a damaged file to `<name>.damaged-<n>`, so that it can be looked into. The first of them and the newest two are
+/// kept: a disk that damages one at each loss of power is not filled with them.
 pub(super) fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
     let name = |n: u32| PathBuf::from(format!("{}.damaged-{n}", path.display()));
-    let aside = (1..=u32::MAX).map(name).find(|name| !name.exists()).unwrap_or_else(|| name(0));
-    fs_err::rename(path, &aside).map_err(|error| StoreError::Disk(path.to_owned(), error.to_string()))?;
-    Ok(aside)
+    let free = (1..=MAX_DAMAGED).map(name).find(|name| !name.exists());
+    let aside = || match free {
+        Some(free) => Ok(free),
+        None => fs_err::rename(name(MAX_DAMAGED), name(MAX_DAMAGED - 1)).map(|()| name(MAX_DAMAGED)),
+    };
+    let moved = aside().and_then(|aside| fs_err::rename(path, &aside).map(|()| aside));
+    moved.map_err(|error| StoreError::Disk(path.to_owned(), error.to_string()))
 }
 
 /// Says whether the disk takes something beside a file.
@@ -88,4 +96,24 @@ pub(super) fn takes_writes(beside: &Path) -> bool {
     // What cannot be removed is written over the next time.
     let _is_gone = std::fs::remove_file(&path);
     written.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_files_do_not_pile_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store.redb");
+        for number in 1..=6 {
+            fs_err::write(&store, format!("{number}")).unwrap();
+            move_aside(&store).unwrap();
+        }
+        let kept = |n: u32| fs_err::read_to_string(format!("{}.damaged-{n}", store.display())).ok();
+        let kept: Vec<Option<String>> = (1..=4).map(kept).collect();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(kept, [text("1"), text("5"), text("6"), None], "the first and the newest two");
+        assert!(!store.exists());
+    }
 }

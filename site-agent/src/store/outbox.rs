@@ -189,7 +189,7 @@ impl Store {
         let is_word_of_one =
             matches!(&report.body, Some(report::Body::Event(event)) if event.kind() == Kind::ReportDropped);
         let words = || format!("the core refused report {}, and the agent dropped it: {reason}", report.seq);
-        let in_place = (!is_word_of_one).then(|| dropped_report(report.observed_at_ms, words()));
+        let in_place = (!is_word_of_one).then(|| dropped_report(report, words()));
         let _writing = self.writing.lock();
         let waited_here = self.tail.lock().remove(report.seq);
         let written = self.write_waiting(in_place.clone().into_iter().collect(), |txn| {

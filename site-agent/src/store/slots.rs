@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use redb::{ReadableTable as _, WriteTransaction};
+use skerry_core::bundle::SCHEMA;
 use skerry_core::bundle::v1;
 use skerry_core::id::Digest;
 use skerry_proto::v1::Report;
@@ -80,13 +81,14 @@ impl Store {
             let texts = txn.open_table(TEXTS)?;
             let digest = texts.get("refused_digest")?.and_then(|row| row.value().parse().ok());
             let reason = texts.get("refused_reason")?.map(|row| row.value().to_owned()).unwrap_or_default();
+            let is_ours = texts.get("refused_by")?.is_some_and(|row| row.value() == judge());
             Ok(Saved {
                 current: slot("current")?,
                 previous: slot("previous")?,
                 candidate: slot("candidate")?,
                 fetching: slot("fetching")?,
                 attempts: slots.get("candidate")?.map_or(0, |row| row.value().2),
-                refused: digest.map(|digest| Refused { digest, reason }),
+                refused: digest.filter(|_| is_ours).map(|digest| Refused { digest, reason }),
             })
         })
     }
@@ -131,7 +133,8 @@ impl Store {
         })
     }
 
-    /// Keeps a complete candidate, with those of its fragments that were not staged.
+    /// Keeps a complete candidate, with those of its fragments that were not staged; drops fragments that no slot names,
+    /// so that what is refused again and again fills no disk.
     pub(crate) fn put_candidate(
         &self,
         slot: &Slot,
@@ -142,7 +145,7 @@ impl Store {
             forget_fetching(txn)?;
             txn.open_table(SLOTS)?
                 .insert("candidate", (slot.manifest.as_slice(), slot.list.as_slice(), 0))?;
-            Ok(())
+            drop_unnamed_fragments(txn)
         })
     }
 
@@ -183,11 +186,18 @@ impl Store {
         self.write_with(reports, |txn| {
             let was_there = txn.open_table(SLOTS)?.remove("candidate")?.is_some();
             if let Some(refused) = refused {
-                let mut texts = txn.open_table(TEXTS)?;
-                texts.insert("refused_digest", refused.digest.to_string().as_str())?;
-                texts.insert("refused_reason", refused.reason.as_str())?;
+                note_refused(txn, refused)?;
             }
             Ok(if was_there { Step::News } else { Step::Repetition })
+        })
+    }
+
+    /// Remembers that an offer is refused, candidate or not, and keeps the reports.
+    pub(crate) fn refuse(&self, refused: &Refused, reports: Vec<Report>) -> Result<(), StoreError> {
+        self.write_with(reports, |txn| {
+            txn.open_table(SLOTS)?.remove("candidate")?;
+            note_refused(txn, refused)?;
+            Ok(Step::News)
         })
     }
 
@@ -205,6 +215,19 @@ impl Store {
             Ok(())
         })
     }
+}
+
+fn note_refused(txn: &WriteTransaction, refused: &Refused) -> Result<(), redb::Error> {
+    let mut texts = txn.open_table(TEXTS)?;
+    texts.insert("refused_digest", refused.digest.to_string().as_str())?;
+    texts.insert("refused_reason", refused.reason.as_str())?;
+    texts.insert("refused_by", judge().as_str())?;
+    Ok(())
+}
+
+/// Who refuses: another release of the agent may know what this one does not, and is asked anew.
+fn judge() -> String {
+    format!("{} schema {SCHEMA}", env!("CARGO_PKG_VERSION"))
 }
 
 fn owned((manifest, list, attempts): (&[u8], &[u8], u32)) -> (Slot, u32) {

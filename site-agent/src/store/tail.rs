@@ -198,13 +198,14 @@ fn fit(report: Report) -> Report {
         return report;
     }
     let words = format!("the agent dropped a report of {length} bytes: over the limit of {MAX_REPORT_BYTES}");
-    dropped_report(report.observed_at_ms, words)
+    dropped_report(&report, words)
 }
 
-/// Makes the event that takes the place of a report that was dropped.
-pub(super) fn dropped_report(observed_at_ms: u64, detail: String) -> Report {
+/// Makes the event that takes the place of a report that was dropped: of its time.
+pub(super) fn dropped_report(dropped: &Report, detail: String) -> Report {
     let event = SiteEvent { kind: Kind::ReportDropped.into(), detail, ..SiteEvent::default() };
-    Report { seq: 0, observed_at_ms, body: Some(report::Body::Event(event)) }
+    let Report { observed_at_ms, uptime_ms, machine_run, .. } = *dropped;
+    Report { seq: 0, observed_at_ms, uptime_ms, machine_run, body: Some(report::Body::Event(event)) }
 }
 
 /// Says whether a report is a state.

@@ -68,8 +68,6 @@ fn state() -> Report {
     Report { body: Some(report::Body::State(SiteState::default())), ..Default::default() }
 }
 
-/// Invariant 4 (never half a bundle) and 5 (last good across restarts): at every step, what a kill
-/// leaves behind has whole slots with all their fragments.
 /// What a fetch has come to survives a kill, as far as it was handed to the store; a candidate ends it.
 #[test]
 fn what_is_being_fetched_is_kept_until_it_is_whole() {
@@ -105,6 +103,8 @@ fn invariant_9_a_batch_of_reports_is_bounded_by_its_bytes() {
     assert_eq!(seqs(), [2, 3]);
 }
 
+/// Invariant 4 (never half a bundle) and 5 (last good across restarts): at every step, what a kill
+/// leaves behind has whole slots with all their fragments.
 #[test]
 fn killed_at_any_step_it_has_whole_slots() {
     let folder = Folder::new();
@@ -298,4 +298,19 @@ fn the_file_is_private() {
     let folder = Folder::new();
     drop(folder.open());
     assert_eq!(fs_err::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Bundles that are refused one after the other leave the fragments of one of them at most.
+#[test]
+fn refused_candidates_fill_no_disk() {
+    let store = Folder::new().open();
+    let mut ids = Vec::new();
+    for number in 1..=5 {
+        let (slot, fragments) = slot(number, &[&format!("fragment {number}")]);
+        ids.push(fragments[0].0);
+        store.put_candidate(&slot, &fragments).unwrap();
+        store.drop_candidate(None, Vec::new()).unwrap();
+    }
+    let kept: Vec<bool> = ids.iter().map(|id| store.fragment(id).unwrap().is_some()).collect();
+    assert_eq!(kept, [false, false, false, false, true]);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// The longest file: a thousand workloads.
@@ -22,11 +23,13 @@ pub(crate) struct Scan {
     pub(crate) problems: Vec<String>,
     /// The folder itself could not be read: files that are not named may still be there.
     pub(crate) is_partial: bool,
+    /// Device and inode of the folder: a mount, or another folder in its place, has others.
+    pub(crate) identity: Option<(u64, u64)>,
 }
 
 /// Reads the folder's `*.yaml`, `*.yml` and `*.json`; not its folders, and no hidden files.
 pub(crate) fn scan(folder: &Path) -> Scan {
-    let mut found = Scan::default();
+    let mut found = Scan { identity: identity(folder), ..Scan::default() };
     let entries = match fs_err::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
@@ -64,6 +67,12 @@ pub(crate) fn scan(folder: &Path) -> Scan {
         }
     }
     found
+}
+
+/// Names the folder that is at a path now.
+pub(super) fn identity(folder: &Path) -> Option<(u64, u64)> {
+    let metadata = fs_err::metadata(folder).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 fn take_room(room: &mut usize, content: Vec<u8>) -> std::io::Result<Vec<u8>> {

@@ -1,7 +1,6 @@
 //! Watching the workload folder: woken by the kernel where it can, by a timer where it cannot.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::folder::identity;
 use super::{Doubt, Loaded, Scan, fold, scan};
 use crate::clock::Clock;
 use crate::mailbox::{Mail, Sender};
@@ -95,11 +95,6 @@ fn watch(folder: &Path) -> Option<Watch> {
         Ok(Watch { queue: pipe::Receiver::from_owned_fd_unchecked(queue)?, identity })
     };
     watch().inspect_err(|error| tracing::debug!(?folder, "cannot watch: {error}")).ok()
-}
-
-fn identity(folder: &Path) -> Option<(u64, u64)> {
-    let metadata = fs_err::metadata(folder).ok()?;
-    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Waits until something happened, and takes all that did; true when the watch is over: the folder

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinSet;
 
 use crate::backend::Backend;
-use crate::bundle::plan;
+use crate::bundle::{PORT, plan};
 use crate::core::Core;
 use crate::envoy;
 use crate::eventually::eventually;
@@ -139,6 +139,26 @@ async fn after_a_failed_hot_restart_another_envoy_takes_over() {
     envoy::await_connected(&site.admin("client-1", 1)).await;
     site.await_answer("one").await;
     assert_eq!(site.launcher("client-1")["restarts"], 0, "the proxy was never down");
+    kill_process(Pid::from_child(&launcher), Signal::TERM).unwrap();
+    assert!(launcher.wait().unwrap().success());
+}
+
+/// Somebody else has the address of one service: an Envoy that starts from its snapshot serves all the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_address_costs_an_envoy_without_an_agent_one_listener() {
+    let Some(envoy) = envoy::find() else { return };
+    let (site, mut launcher, _backend) = alone(&envoy, "1").await;
+    kill_process(Pid::from_child(&launcher), Signal::TERM).unwrap();
+    assert!(launcher.wait().unwrap().success());
+    // The name server of the proxy is not there any more, and its address is somebody's.
+    let names = site.service(0).replace(&format!(":{PORT}"), ":15053");
+    let _taken = std::net::UdpSocket::bind(&names).unwrap();
+
+    let mut launcher = launch(&site, &envoy);
+    site.await_answer("one").await;
+    let log = fs_err::read_to_string(site.folder.path().join("launcher.log")).unwrap();
+    assert!(log.contains(&format!("somebody else has {names}: Envoy starts without it")), "{log}");
+    assert_eq!(site.launcher("client-1")["processes"][0]["mode"], "static");
     kill_process(Pid::from_child(&launcher), Signal::TERM).unwrap();
     assert!(launcher.wait().unwrap().success());
 }

@@ -286,7 +286,12 @@ impl Agent {
 
     fn put(&mut self, body: Body) {
         self.seq += 1;
-        self.outbox.push_back(Report { seq: self.seq, observed_at_ms: wall_ms(), body: Some(body) });
+        self.outbox.push_back(Report {
+            seq: self.seq,
+            observed_at_ms: wall_ms(),
+            body: Some(body),
+            ..Default::default()
+        });
     }
 
     /// Says whether reports wait.

@@ -233,6 +233,7 @@ impl Member {
             Heard::ComeBack(pause, reason) => return Err(End::ComeBack(pause, reason)),
             Heard::Nothing => None,
             Heard::Kept => {
+                backoff.handle_success();
                 self.handle_kept(now);
                 None
             }
@@ -246,6 +247,7 @@ impl Member {
             }
             Heard::Say(request) => Some(request),
             Heard::Runs(request) => {
+                backoff.handle_success();
                 (self.state_due, self.report_again) = (self.beat_after(now), now + CALL_DEADLINE);
                 let revision = self.agent.revision().into();
                 self.ground.tally.mark(self.place, |mark| {
@@ -254,7 +256,6 @@ impl Member {
                 Some(request)
             }
         };
-        backoff.handle_success();
         match answer {
             Some(request) => requests.send(request).await.map_err(|_| End::Lost("closed".to_owned())),
             None => Ok(()),

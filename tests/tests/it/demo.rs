@@ -117,4 +117,7 @@ async fn what_a_killed_demo_leaves_is_ended_by_the_next() {
     .await
     .expect("the old run is ended");
     assert_eq!(process::of_run(&left), []);
+    // Asked, so that it leaves nothing in its turn.
+    next.process.signal(Signal::INT).expect("it runs");
+    next.process.wait(DEADLINE).await.expect("it ends");
 }

@@ -13,6 +13,7 @@ mod conformance;
 mod corpora;
 mod cut_off;
 mod demo;
+mod documented;
 mod examples;
 mod fault_table;
 mod filler;

@@ -11,6 +11,7 @@ mod envoy;
 mod golden;
 mod incremental;
 mod lowering;
+mod parts;
 mod references;
 mod served;
 mod session;

@@ -48,6 +48,7 @@ fn services(include: &Path, scratch: &Path, out: &Path) -> Result<Option<PathBuf
         .build_client(true)
         .build_server(true)
         .build_transport(false)
+        .codec_path("crate::buffers::Codec")
         .btree_map(".")
         .extern_path(format!(".{BUNDLE_PACKAGE}"), "::skerry_core::bundle::v1")
         .out_dir(scratch)

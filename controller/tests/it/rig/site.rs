@@ -111,7 +111,8 @@ impl TestSite {
     /// Reports that it runs what it has.
     pub(crate) async fn report(&self, core: &TestCore, seq: u64) -> u64 {
         let state = SiteState { manifest: self.digest(), workloads: 2, ..SiteState::default() };
-        let report = Report { seq, observed_at_ms: 7_000, body: Some(Body::State(state)) };
+        let report =
+            Report { seq, observed_at_ms: 7_000, body: Some(Body::State(state)), ..Default::default() };
         self.send(core, vec![report]).await.expect("the core keeps it")
     }
 

@@ -20,37 +20,39 @@ fn message(kind: u16, flags: u32) -> Vec<u8> {
 }
 
 #[test]
-fn what_came_gives_hope_and_what_went_does_not() {
+fn what_came_and_what_went_are_told_apart() {
     for (kind, flags, expected) in [
-        (NEW_LINK, RUNS, true),
-        (NEW_LINK, RUNS | 0x1_0008, true),
-        (NEW_LINK, 0x1, false),
-        (NEW_LINK, 0, false),
-        (NEW_LINK + 1, RUNS, false),
-        (NEW_ADDRESS, 0, true),
-        (NEW_ADDRESS + 1, RUNS, false),
-        (NEW_ROUTE, 0, true),
-        (NEW_ROUTE + 1, RUNS, false),
+        (NEW_LINK, RUNS, Some(Change::Came)),
+        (NEW_LINK, RUNS | 0x1_0008, Some(Change::Came)),
+        (NEW_LINK, 0x1, Some(Change::Gone)),
+        (NEW_LINK, 0, Some(Change::Gone)),
+        (DEL_LINK, RUNS, Some(Change::Gone)),
+        (NEW_ADDRESS, 0, Some(Change::Came)),
+        (DEL_ADDRESS, RUNS, Some(Change::Gone)),
+        (NEW_ROUTE, 0, Some(Change::Came)),
+        (DEL_ROUTE, RUNS, Some(Change::Gone)),
+        (DEL_ROUTE + 3, RUNS, None),
     ] {
-        assert_eq!(gives_hope(&message(kind, flags)), expected, "type {kind}, flags {flags:#x}");
+        assert_eq!(change(&message(kind, flags)), expected, "type {kind}, flags {flags:#x}");
     }
 }
 
 #[test]
-fn of_several_messages_one_is_enough() {
-    let mut went = message(NEW_LINK + 1, 0);
+fn of_several_messages_one_that_came_is_enough() {
+    let mut went = message(DEL_LINK, 0);
     went.truncate(30);
     went[..4].copy_from_slice(&30_u32.to_ne_bytes());
     went.extend([0, 0]);
-    assert!(gives_hope(&[went.clone(), message(NEW_ROUTE, 0)].concat()), "padded to a multiple of 4");
-    assert!(!gives_hope(&[went.clone(), went].concat()));
+    let both = [went.clone(), message(NEW_ROUTE, 0)].concat();
+    assert_eq!(change(&both), Some(Change::Came), "padded to a multiple of 4");
+    assert_eq!(change(&[went.clone(), went].concat()), Some(Change::Gone));
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-        let (_, cut) = (gives_hope(&bytes), gives_hope(&message(NEW_LINK, RUNS)[..bytes.len().min(27)]));
-        prop_assert!(!cut, "a message without its flags says nothing");
+        let (_, cut) = (change(&bytes), change(&message(NEW_LINK, RUNS)[..bytes.len().min(27)]));
+        prop_assert_eq!(cut, None, "a message without its flags says nothing");
     }
 }
 
@@ -79,6 +81,19 @@ async fn interfaces_come_and_go() {
     alarm.handle_try();
     ip(&["route", "add", "default", "via", "192.0.2.1"]);
     assert!(calls(&mut alarm, DEADLINE).await, "there is a route");
+    alarm.handle_try();
+
+    // All is said: another address, an interface more, a route that is renewed are no reason to say it again.
+    alarm.handle_end(true);
+    ip(&["addr", "add", "192.0.2.3/24", "dev", "uplink"]);
+    ip(&["link", "add", "pod", "type", "dummy"]);
+    ip(&["link", "set", "pod", "up"]);
+    ip(&["route", "add", "198.51.100.0/24", "via", "192.0.2.1"]);
+    assert!(!calls(&mut alarm, Duration::from_secs(3)).await, "nothing had gone");
+    // A link that goes and comes back is one.
+    ip(&["link", "set", "uplink", "down"]);
+    ip(&["link", "set", "uplink", "up"]);
+    assert!(calls(&mut alarm, DEADLINE).await, "it was away");
 }
 
 /// The kernel tells of everything that a link needs to come back; only root can make it.

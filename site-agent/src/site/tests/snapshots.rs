@@ -1,0 +1,64 @@
+//! What is on the disk for proxies that start without the agent, and who is told to run them.
+
+use super::*;
+
+/// Somebody writes the file anew: its proxy keeps what it has.
+#[test]
+fn a_workload_that_comes_back_at_once_keeps_its_folder() {
+    let mut bench = Bench::new();
+    let folder = Layout::new(bench.folder.path()).proxy(&proxy("a"));
+    let mut site = bench.boot(&["a"]);
+    site.handle(publish(1).offer());
+    site.handle(Mail::Workloads(loaded(&[])));
+    site.handle(Mail::Vacant([folder.clone()].into()));
+    assert!(site.poll_timeout().is_some());
+    site.handle(Mail::Workloads(loaded(&["a"])));
+    site.delete_departed(Now::from_secs(3600));
+    assert!(folder.static_bootstrap().is_file());
+    site.handle(Mail::Workloads(loaded(&[])));
+    site.delete_departed(site.clock.now() + Duration::from_secs(14));
+    assert!(folder.path().exists(), "its time begins when it goes");
+    site.delete_departed(Now::from_secs(3600));
+    assert!(!folder.path().exists());
+}
+
+/// A bundle that no Envoy has taken is none to start from. A proxy without any snapshot gets one all the same.
+#[test]
+fn a_snapshot_is_of_a_bundle_that_a_proxy_has_taken() {
+    let mut bench = Bench::new();
+    let folder = Layout::new(bench.folder.path()).proxy(&proxy("a"));
+    let snapshot = || fs_err::read(folder.static_bootstrap()).unwrap_or_default();
+    let mut site = bench.boot(&["a"]);
+    site.handle(publish(1).offer());
+    let first = snapshot();
+    assert!(!first.is_empty(), "there was none");
+    drop(site);
+
+    // Its Envoy is connected and has not taken anything yet; meanwhile something else is published.
+    let mut site = bench.boot(&["a"]);
+    site.handle(news("a", ads::News::Connected));
+    site.handle(Mail::Workloads(loaded(&["a", "echo"])));
+    site.write_snapshots();
+    assert_eq!(snapshot(), first);
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
+    site.write_snapshots();
+    assert_ne!(snapshot(), first);
+}
+
+/// Who runs the proxies is said by the bundle that runs.
+#[test]
+fn what_is_tried_does_not_say_who_runs_the_proxies() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a"]);
+    let desired = bench.desired.clone().unwrap();
+    let supervision = || desired.borrow().supervision;
+    let settings = |who: v1::Supervision| v1::Settings { supervision: who.into(), ..Default::default() };
+    site.handle(publish_settings(1, settings(v1::Supervision::External)).offer());
+    site.handle(news("a", ads::News::Connected));
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
+    assert_eq!(supervision(), Some(v1::Supervision::External));
+    site.handle(publish_settings(2, settings(v1::Supervision::Agent)).offer());
+    assert_eq!(supervision(), Some(v1::Supervision::External));
+    site.handle(news("a", ads::News::Acked(bench.served("a"))));
+    assert_eq!((bench.generation(), supervision()), (2, Some(v1::Supervision::Agent)));
+}

@@ -1,0 +1,56 @@
+//! A start file whose listeners stand apart, so that who cannot read protobuf can leave some of them out: those whose
+//! address somebody else has would stop the whole Envoy.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use prost::Message as _;
+
+use crate::envoy::bootstrap::Bootstrap;
+use crate::envoy::bootstrap::bootstrap::StaticResources;
+use crate::envoy::core::address::Address;
+use crate::envoy::core::socket_address::PortSpecifier;
+use crate::envoy::listener::Listener;
+
+/// A start file in bytes, and where its listeners are in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// The whole file, for `envoy -c FILE.pb`.
+    pub bytes: Vec<u8>,
+    /// The listeners that bind an address. Without the bytes of any of them it is a start file still: fields of messages
+    /// that stand several times are merged (protobuf, "Last One Wins").
+    pub listeners: Vec<Part>,
+}
+
+/// A listener in a start file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its bytes.
+    pub range: Range<usize>,
+    /// What it binds.
+    pub at: SocketAddr,
+    /// Whether it binds an address that no interface has.
+    pub is_free: bool,
+}
+
+/// Encodes a start file in parts.
+pub fn to_parts(mut bootstrap: Bootstrap) -> Parts {
+    let listeners =
+        bootstrap.static_resources.as_mut().map(|resources| std::mem::take(&mut resources.listeners));
+    let mut parts = Parts { bytes: bootstrap.encode_to_vec(), listeners: Vec::new() };
+    for listener in listeners.into_iter().flatten() {
+        let start = parts.bytes.len();
+        let (at, is_free) = (address_of(&listener), listener.freebind.is_some_and(|freebind| freebind.value));
+        let resources = StaticResources { listeners: vec![listener], ..Default::default() };
+        let part = Bootstrap { static_resources: Some(resources), ..Default::default() };
+        parts.bytes.extend(part.encode_to_vec());
+        parts.listeners.extend(at.map(|at| Part { range: start..parts.bytes.len(), at, is_free }));
+    }
+    parts
+}
+
+fn address_of(listener: &Listener) -> Option<SocketAddr> {
+    let Some(Address::SocketAddress(socket)) = &listener.address.as_ref()?.address else { return None };
+    let Some(PortSpecifier::PortValue(port)) = socket.port_specifier else { return None };
+    Some(SocketAddr::new(socket.address.parse().ok()?, u16::try_from(port).ok()?))
+}
