@@ -83,7 +83,10 @@ impl Log {
         let is_disliked = |words: &str| reports.iter().any(|report| format!("{report:?}").contains(words));
         if self.dislikes.is_some_and(is_disliked) {
             self.turned_away += 1;
-            return Err(Status::invalid_argument("a report breaks a rule"));
+            let mut status = Status::invalid_argument("a report breaks a rule");
+            let first = reports.first().map_or(0, |report| report.seq);
+            status.metadata_mut().insert("skerry-refused-report", first.into());
+            return Err(status);
         }
         let store = boot[..BOOT_STORE_BYTES].to_vec();
         let acknowledged = reports.last().map_or(0, |report| report.seq);

@@ -86,7 +86,7 @@ async fn interfaces_come_and_go() {
     // All is said: another address, an interface more, a route that is renewed are no reason to say it again.
     alarm.handle_end(true);
     ip(&["addr", "add", "192.0.2.3/24", "dev", "uplink"]);
-    ip(&["link", "add", "pod", "type", "dummy"]);
+    ip(&["link", "add", "pod", "type", "veth", "peer", "name", "pod-far"]);
     ip(&["link", "set", "pod", "up"]);
     ip(&["route", "add", "198.51.100.0/24", "via", "192.0.2.1"]);
     assert!(!calls(&mut alarm, Duration::from_secs(3)).await, "nothing had gone");
