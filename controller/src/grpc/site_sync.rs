@@ -113,18 +113,30 @@ impl<S: StateStore> Core<S> {
 
     /// Gets ready to answer a hello: begins an epoch when the store turns out to be an older copy, and
     /// waits for the source when that was not read yet and there is nothing to say without it.
+    ///
+    /// Whose site is not in the repository begins none: it may be enrolled at another core, and is no witness of this
+    /// one's store. A store that was lost knows no site before the source was read.
     async fn await_source(&self, hello: &Hello) -> Result<(), Failure> {
         let greeting = Greeting::of(hello)?;
-        self.check_place(&greeting, hello).await?;
+        if let Lookup::Starting(None) = self.published.lookup(&greeting.site) {
+            self.compiled().await;
+        }
+        if is_known(&greeting.site, &self.published) {
+            self.check_place(&greeting, hello).await?;
+        }
         let is_current = |newest: Digest| greeting.runs == Some(newest.prefix());
-        if let Lookup::Starting(newest) = self.published.lookup(&greeting.site)
-            && !newest.is_some_and(is_current)
+        if let Lookup::Starting(Some(newest)) = self.published.lookup(&greeting.site)
+            && !is_current(newest)
         {
-            let compiled = tokio::time::timeout(SOURCE_WAIT, self.published.compiled());
-            // At the end of it the site is told to come back.
-            self.cancel.run_until_cancelled(compiled).await;
+            self.compiled().await;
         }
         Ok(())
+    }
+
+    /// Waits for the source. At the end of it the site is told to come back.
+    async fn compiled(&self) {
+        let compiled = tokio::time::timeout(SOURCE_WAIT, self.published.compiled());
+        self.cancel.run_until_cancelled(compiled).await;
     }
 
     /// Begins an epoch if a site accepted what this store never gave it.
