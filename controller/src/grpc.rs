@@ -30,6 +30,7 @@ mod failure;
 mod fleet;
 mod incoming;
 mod places;
+mod pull;
 mod reports;
 mod site_sync;
 mod stream;
@@ -37,7 +38,7 @@ mod stream;
 use incoming::{Handshake, Incoming};
 use places::Places;
 
-/// The most connections at once: a stream each of 20,000 sites, 2,000 that only report, pull, or are told
+/// The most connections at once: 20,000 sites that have a stream each or pull, 2,000 that only report, or are told
 /// to come back, and people. Beyond that they wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 22_048;
 

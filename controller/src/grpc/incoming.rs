@@ -14,11 +14,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tonic::Request;
 use tracing::warn;
 
+use super::pull::Visit;
 use crate::admission::Limits;
 
 /// How long nothing is accepted after an error: there is no file descriptor left, most likely.
@@ -74,11 +75,12 @@ pub(super) struct Guarded {
     connection: OwnedSemaphorePermit,
 }
 
-/// What requests find of their connection in their extensions: who is there, and, until the first
-/// request, the room that it takes.
+/// What requests find of their connection in their extensions: who is there, what its pulls hold, and, until the
+/// first request, the room that it takes.
 #[derive(Debug, Clone)]
 pub(super) struct Handshake {
     peer: Option<SocketAddr>,
+    visit: Arc<AsyncMutex<Visit>>,
     room: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
@@ -101,6 +103,11 @@ impl Handshake {
         self.peer
     }
 
+    /// What pulls over this connection hold; to be locked while one is answered.
+    pub(super) fn visit(&self) -> Arc<AsyncMutex<Visit>> {
+        Arc::clone(&self.visit)
+    }
+
     /// Gives the room back.
     pub(super) fn end(&self) {
         drop(self.room.lock().take());
@@ -119,7 +126,7 @@ impl Guarded {
         deadline: Duration,
     ) -> Self {
         let room = Arc::new(Mutex::new(Some(handshake)));
-        let handshake = Handshake { peer: stream.peer_addr().ok(), room };
+        let handshake = Handshake { peer: stream.peer_addr().ok(), visit: Arc::default(), room };
         let deadline = Some(Box::pin(tokio::time::sleep(deadline)));
         Self { stream, handshake, deadline, connection }
     }

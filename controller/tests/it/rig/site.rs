@@ -10,8 +10,8 @@ use skerry_proto::codec::list::Stepped;
 use skerry_proto::codec::{Assembly, decode_list};
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
 use skerry_proto::v1::{
-    Applied, Hello, Need, Offer, Report, ReportRequest, SiteState, SyncRequest, SyncResponse, report::Body,
-    sync_request, sync_response::Message,
+    Applied, Hello, Need, Offer, PullRequest, PullResponse, Report, ReportRequest, SiteState, SyncRequest,
+    SyncResponse, report::Body, sync_request, sync_response::Message,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -93,6 +93,12 @@ impl TestSite {
         let responses =
             within("the stream opens", client.sync(ReceiverStream::new(receive))).await?.into_inner();
         Ok(Connected { site: self, requests, responses })
+    }
+
+    /// Pulls once.
+    pub(crate) async fn pull(&self, core: &TestCore, need: Option<Need>) -> PullResponse {
+        let request = PullRequest { hello: Some(self.hello()), need };
+        within("an answer", core.sites().pull(request)).await.expect("the core answers").into_inner()
     }
 
     /// The fragment of a service, decoded.
