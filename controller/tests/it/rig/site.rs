@@ -142,6 +142,12 @@ impl Connected<'_> {
         self.requests.send(request(message)).await.expect("the stream is open");
     }
 
+    /// Sends reports as they are, packed.
+    pub(crate) async fn send_packed(&self, reports: Vec<u8>) {
+        let request = SyncRequest { reports, ..SyncRequest::default() };
+        self.requests.send(request).await.expect("the stream is open");
+    }
+
     /// Waits for a message; `None` when the core ended the stream.
     pub(crate) async fn next(&mut self) -> Result<Option<Message>, Status> {
         let response = within("a message comes", self.responses.message()).await?;
