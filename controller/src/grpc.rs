@@ -23,6 +23,7 @@ use crate::publish::Published;
 use crate::source::SourceHandle;
 use crate::source::status::SourceBoard;
 use crate::store::StateStore;
+use crate::webhook;
 use crate::writer::ReportSender;
 
 mod connection;
@@ -42,8 +43,9 @@ use places::Places;
 /// to come back, and people. Beyond that they wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 22_048;
 
-/// File descriptors that are not connections: store, mirror with its packs, listeners, the runtime.
-const OTHER_FILES: u64 = 256;
+/// File descriptors that are no connections of agents: store, mirror with its packs, listeners, the runtime; and
+/// connections to the HTTP side.
+const OTHER_FILES: u64 = 256 + webhook::CONNECTIONS as u64;
 
 /// How many file descriptors a core with all its connections needs.
 pub const FILES: u64 = MAX_CONNECTIONS as u64 + OTHER_FILES;
