@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tracing::warn;
 
@@ -75,12 +76,13 @@ pub(super) struct Guarded {
     connection: OwnedSemaphorePermit,
 }
 
-/// What requests find of their connection in their extensions: who is there, what its pulls hold, and, until the
-/// first request, the room that it takes.
+/// What requests find of their connection in their extensions: who is there, what its pulls hold, how to cut it, and,
+/// until the first request, the room that it takes.
 #[derive(Debug, Clone)]
 pub(super) struct Handshake {
     peer: Option<SocketAddr>,
     visit: Arc<AsyncMutex<Visit>>,
+    cut: CancellationToken,
     room: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
@@ -108,6 +110,11 @@ impl Handshake {
         Arc::clone(&self.visit)
     }
 
+    /// What cuts the connection when it is cancelled, with all that runs over it.
+    pub(super) fn cut(&self) -> CancellationToken {
+        self.cut.clone()
+    }
+
     /// Gives the room back.
     pub(super) fn end(&self) {
         drop(self.room.lock().take());
@@ -126,7 +133,8 @@ impl Guarded {
         deadline: Duration,
     ) -> Self {
         let room = Arc::new(Mutex::new(Some(handshake)));
-        let handshake = Handshake { peer: stream.peer_addr().ok(), visit: Arc::default(), room };
+        let (peer, cut) = (stream.peer_addr().ok(), CancellationToken::new());
+        let handshake = Handshake { peer, visit: Arc::default(), cut, room };
         let deadline = Some(Box::pin(tokio::time::sleep(deadline)));
         Self { stream, handshake, deadline, connection }
     }

@@ -45,7 +45,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let peer = handshake.as_ref().and_then(Handshake::peer);
         let mut incoming = request.into_inner();
         let hello = tokio::time::timeout(core.room.limits.handshake_deadline, incoming.message()).await;
-        if let Some(handshake) = handshake {
+        if let Some(handshake) = &handshake {
             handshake.end();
         }
         let hello = to_hello(hello.map_err(|_| Failure::Silent)??)?;
@@ -60,6 +60,9 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let Some(connection) = connection else {
             return Ok(Response::new(stream::once(session.poll_response(&core.published, 0))));
         };
+        if let Some(handshake) = handshake {
+            connection.set_cut(handshake.cut());
+        }
         let bundle = match session.is_starting_anew().then(|| core.room.places.bundle(Way::Stream)).transpose() {
             Ok(bundle) => bundle,
             Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
