@@ -63,7 +63,8 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         if let Some(handshake) = handshake {
             connection.set_cut(handshake.cut());
         }
-        let bundle = match session.is_starting_anew().then(|| core.room.places.bundle(Way::Stream)).transpose() {
+        let places = &core.room.places;
+        let bundle = match session.is_starting_anew().then(|| places.bundle(Way::Stream)).transpose() {
             Ok(bundle) => bundle,
             Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
         };

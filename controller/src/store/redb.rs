@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redb::{
-    AccessGuard, Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable,
-    StorageError, TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition,
+    TableError, WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -325,11 +325,11 @@ fn kept_places(
     site: &str,
 ) -> Result<Range<u64>, StoreError> {
     let mut kept = events.range(places_of(site)).map_err(StoreError::failed)?;
-    let place = |entry: Result<(AccessGuard<'_, (&'static str, u64)>, _), StorageError>| {
-        entry.map(|(key, _)| key.value().1).map_err(StoreError::failed)
-    };
-    let Some(first) = kept.next().map(place).transpose()? else { return Ok(0..0) };
-    let last = kept.next_back().map(place).transpose()?.unwrap_or(first);
+    let first = kept.next().transpose().map_err(StoreError::failed)?;
+    let last = kept.next_back().transpose().map_err(StoreError::failed)?;
+    let Some((first, _)) = first else { return Ok(0..0) };
+    let first = first.value().1;
+    let last = last.map_or(first, |(last, _)| last.value().1);
     Ok(first..last + 1)
 }
 
