@@ -51,7 +51,9 @@ fn the_pace_follows_how_long_bundles_take() {
         (admission.handle_bundle(Way::Stream, now), admission.handle_bundle(Way::Stream, now)),
         (Verdict::Go(_), Verdict::Go(_))
     ));
-    let Verdict::ComeBack(seconds) = admission.handle_bundle(Way::Stream, now) else { panic!("there is no room") };
+    let Verdict::ComeBack(seconds) = admission.handle_bundle(Way::Stream, now) else {
+        panic!("there is no room")
+    };
     assert!((9..=10).contains(&seconds), "20 s for two places is 10 s: {seconds}");
 }
 
@@ -70,7 +72,11 @@ fn pulls_take_places_and_teach_no_pace() {
     let two = [Way::Pull, Way::Stream].map(|way| admission.handle_bundle(way, now));
     assert_eq!(two, [Verdict::Go(3), Verdict::Go(4)]);
     let told: Vec<_> = (0..4).map(|_| admission.handle_bundle(Way::Pull, now)).collect();
-    assert_eq!(told, [1, 1, 2, 2].map(Verdict::ComeBack), "one second for two places, as before any was seen");
+    assert_eq!(
+        told,
+        [1, 1, 2, 2].map(Verdict::ComeBack),
+        "one second for two places, as before any was seen"
+    );
     // And no longer than a turn, as anybody else.
     assert_eq!(admission.handle_bundle(Way::Pull, now + TURN), Verdict::Go(5));
     assert_eq!(admission.usual, (FIRST_GUESS * 7 + TURN) / 8, "what was learned of the stream");

@@ -187,6 +187,10 @@ mod tests {
         assert!(asking.join_next().await.unwrap().unwrap().ends_with("ok"));
         let _silent = TcpStream::connect(address).await.unwrap();
         cancel.cancel();
-        timeout(Duration::from_secs(30), running.join_next()).await.expect("nobody keeps it").unwrap().unwrap();
+        timeout(Duration::from_secs(30), running.join_next())
+            .await
+            .expect("nobody keeps it")
+            .unwrap()
+            .unwrap();
     }
 }

@@ -21,12 +21,11 @@ fn event(seq: u64, detail: &str) -> Report {
 }
 
 /// Damages what a core that does not run keeps of `s1`: its row, and the first of its events.
-fn damage(home: &Home) {
-    let database = Database::open(home.data_dir().join("state.redb")).unwrap();
-    let write = database.begin_write().unwrap();
-    write.open_table(REPORTS).unwrap().insert("s1", DAMAGED).unwrap();
-    write.open_table(EVENTS).unwrap().insert(("s1", 0), DAMAGED).unwrap();
-    write.commit().unwrap();
+fn damage(home: &Home) -> Result<(), redb::Error> {
+    let write = Database::open(home.data_dir().join("state.redb"))?.begin_write()?;
+    write.open_table(REPORTS)?.insert("s1", DAMAGED)?;
+    write.open_table(EVENTS)?.insert(("s1", 0), DAMAGED)?;
+    Ok(write.commit()?)
 }
 
 fn words(rows: &[EventRow]) -> Vec<(Kind, &str)> {
@@ -42,7 +41,7 @@ async fn invariant_7_a_damaged_row_is_a_problem_of_its_site_until_it_reports_aga
     shop.site.send(&core, vec![event(1, "one"), event(2, "two")]).await.unwrap();
     other.report(&core, 1).await;
     core.stop().await;
-    damage(&shop.home);
+    damage(&shop.home).unwrap();
 
     let core = shop.home.start_ready().await;
     let status = core.status().await;

@@ -110,7 +110,8 @@ fn pack(plain: &[u8]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_an_error_that_is_about_a_report_names_one() {
     let (mut shop, core) = shop().await;
-    let mut plain = Reports { sent_at_ms: 7, reports: vec![event(41, "fine"), event(42, "ABBA")] }.encode_to_vec();
+    let mut plain =
+        Reports { sent_at_ms: 7, reports: vec![event(41, "fine"), event(42, "ABBA")] }.encode_to_vec();
     let good = pack(&plain);
     let at = plain.windows(4).position(|window| window == b"ABBA").unwrap();
     plain[at..at + 4].fill(0xff);
@@ -146,7 +147,7 @@ async fn invariant_9_a_message_over_the_cap_is_refused_with_the_cap() {
 
     let error = shop.site.send(&core, vec![event(1, &detail)]).await.unwrap_err();
 
-    assert_eq!(error.code(), tonic::Code::OutOfRange);
+    assert_eq!(error.code(), Code::OutOfRange);
     assert!(error.message().contains("the limit is: 4194304 bytes"), "{}", error.message());
     assert_eq!(shop.site.report(&core, 1).await, 1, "what is within the cap is taken");
     core.stop().await;

@@ -71,8 +71,10 @@ async fn invariant_4_a_store_from_a_backup_that_gave_a_generation_again_begins_a
     core.stop().await;
 
     fs_err::copy(&copy, &state).unwrap();
-    shop.repository.commit("move", &[("shop/route.yaml", &route("/three"))]);
-    let core = shop.home.start_ready().await;
+    let newest = shop.repository.commit("move", &[("shop/route.yaml", &route("/three"))]);
+    let core = shop.home.start().await;
+    // It begins with what the copy says is in force, and the site stays away for so long.
+    core.compiled(&newest).await;
     shop.site.connect(&core).await.take_offer().await;
     let after = shop.site.place();
     assert!(after.0 > before.0, "{after:?} is no new epoch after {before:?}");
@@ -135,7 +137,9 @@ async fn invariant_7_whose_site_nobody_knows_begins_no_epoch() {
     let mut other = stranger.connect_with(&core, from_elsewhere).await.expect("the core takes the hello");
     let Message::RetryAfter(_) = other.next_message().await else { panic!("nobody knows it") };
     drop(other);
-    let Message::Current(_) = stream.again(&core).await.next_message().await else { panic!("an epoch began") };
+    let Message::Current(_) = stream.again(&core).await.next_message().await else {
+        panic!("an epoch began")
+    };
     core.stop().await;
 }
 
@@ -208,8 +212,7 @@ async fn a_clock_that_jumps_ten_years_lets_no_other_agent_in() {
     let mut rival = TestSite::new("s1");
     for jump in [TEN_YEARS.cast_signed(), -2 * TEN_YEARS.cast_signed()] {
         now.fetch_add(jump.cast_unsigned(), Ordering::AcqRel);
-        let hello =
-            Hello { boot: vec![9; skerry_proto::limits::BOOT_BYTES], ..rival.hello() };
+        let hello = Hello { boot: vec![9; skerry_proto::limits::BOOT_BYTES], ..rival.hello() };
         let mut stream = rival.connect_with(&core, hello).await.unwrap();
         let Message::RetryAfter(retry) = stream.next_message().await else { panic!("the first is there") };
         assert!(retry.reason.starts_with("two agents claim this site"), "{}", retry.reason);

@@ -82,9 +82,14 @@ fn with_a_broken_report(seqs: [u64; 3]) -> Vec<u8> {
     });
     let reports = Reports { sent_at_ms: 7, reports: vec![before, broken, after] };
     let mut plain = prost::Message::encode_to_vec(&reports);
-    let at = plain.windows(4).position(|window| window == b"ABBA").unwrap();
+    let at = plain.windows(4).position(|window| window == b"ABBA").expect("it is in there");
     plain[at..at + 4].fill(0xff);
-    zstd::bulk::compress(&plain, 3).unwrap().split_off(4)
+    frame(&plain)
+}
+
+/// A frame as it travels, without its magic number.
+fn frame(plain: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(plain, 3).expect("zstd fails for lack of memory only").split_off(4)
 }
 
 /// The one that refuses reports can name the one that it is about: the others are not given up for it.
@@ -98,7 +103,7 @@ fn a_report_that_cannot_be_read_is_named() {
         };
         assert_eq!(named, expected, "{error}");
     }
-    let garbage = zstd::bulk::compress(b"no message at all", 3).unwrap().split_off(4);
+    let garbage = frame(b"no message at all");
     for packed in [&garbage[..], b"no frame", b""] {
         let error = Context::default().unpack(packed, None).unwrap_err();
         assert!(matches!(error, UnpackError::Batch(_)), "{error}");
