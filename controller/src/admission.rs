@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use skerry_proto::limits::MAX_CHUNK_BYTES;
-
 /// What is taken on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -16,7 +14,7 @@ pub struct Limits {
     pub streams: usize,
     /// Whole bundles that are being sent.
     pub bundles: usize,
-    /// Bytes of chunks that were made and that no site has taken yet, of all streams together.
+    /// Bytes of chunks that were made and that no site has taken yet, of all streams and pulls together.
     pub pending_bytes: usize,
     /// Connections between accept and hello.
     pub handshakes: usize,
@@ -27,7 +25,8 @@ pub struct Limits {
 impl Default for Limits {
     /// 20,000 streams × 40 KiB = 800 MB. 1,000 whole bundles of 200 services are 1,000 × (13 KiB list +
     /// 16 KiB fragments) = 29 MiB of offers. 256 MiB of chunks: each of 16,384 streams may have a whole chunk of
-    /// 16 KiB in its send buffer, and each of 20,000 a chunk of 13 KiB, however slowly it is read.
+    /// 16 KiB in its send buffer, and each of 20,000 a chunk of 13 KiB, however slowly it is read. One who pulls has a
+    /// stream's place, and up to 64 KiB as long as no more than 4,096 are there.
     ///
     /// With mutual TLS each handshake costs about 1 ms of CPU and 50 KiB: 512 are a quarter of a second of two cores
     /// and 25 MiB, well below the 10 s that an agent waits. A satellite link needs 5 round trips of 0.7 s for one.
@@ -55,15 +54,31 @@ const TURN: Duration = Duration::from_secs(60);
 /// How long a whole bundle takes to send and apply, before any was sent.
 const FIRST_GUESS: Duration = Duration::from_secs(1);
 
+/// How a whole bundle is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Over a stream: it is done when the site says what it makes of it.
+    Stream,
+    /// In calls: its place is kept until the site hangs up, and that tells nothing of how long a bundle takes.
+    Pull,
+}
+
+/// A whole bundle that is being sent.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    at: Instant,
+    way: Way,
+}
+
 /// What is under way, and who was told to come when.
 #[derive(Debug)]
 pub struct Admission {
     limits: Limits,
     streams: usize,
-    /// When each whole bundle began, by ticket; tickets count up, so the oldest is the first.
-    bundles: BTreeMap<u64, Instant>,
+    /// Whole bundles by ticket; tickets count up, so the oldest is the first.
+    bundles: BTreeMap<u64, Begun>,
     next_ticket: u64,
-    /// How long whole bundles took of late.
+    /// How long whole bundles took of late, over streams.
     usual: Duration,
     /// The time that was given to the last one who was sent away.
     slot: Option<Instant>,
@@ -85,7 +100,7 @@ impl Admission {
         Self { limits, streams: 0, bundles, next_ticket: 0, usual, slot: None }
     }
 
-    /// A site wants a stream. Streams last, so those who find no room are spread over the longest pause;
+    /// A site wants a stream, or pulls: it has the place of one until it hangs up. Streams last, so those who find no room are spread over the longest pause;
     /// `share` is a random number from 0 to 1.
     pub fn handle_stream(&mut self, share: f64) -> Verdict<()> {
         if self.streams < self.limits.streams {
@@ -102,12 +117,12 @@ impl Admission {
 
     /// A site wants a whole bundle. Those who find no room are queued without waiting: each is given the
     /// time after that of the one before, at the pace at which bundles are done.
-    pub fn handle_bundle(&mut self, now: Instant) -> Verdict<u64> {
+    pub fn handle_bundle(&mut self, way: Way, now: Instant) -> Verdict<u64> {
         self.forget_slow(now);
         if self.bundles.len() < self.limits.bundles {
             let ticket = self.next_ticket;
             self.next_ticket += 1;
-            self.bundles.insert(ticket, now);
+            self.bundles.insert(ticket, Begun { at: now, way });
             return Verdict::Go(ticket);
         }
         let pace = self.usual / u32::try_from(self.limits.bundles.max(1)).unwrap_or(u32::MAX);
@@ -119,24 +134,30 @@ impl Admission {
 
     /// A whole bundle is done, one way or the other.
     pub fn handle_bundle_end(&mut self, ticket: u64, now: Instant) {
-        if let Some(began) = self.bundles.remove(&ticket) {
-            // The mean of about the last eight.
-            self.usual = (self.usual * 7 + now.saturating_duration_since(began)) / 8;
+        if let Some(begun) = self.bundles.remove(&ticket) {
+            self.learn(begun, now.saturating_duration_since(begun.at));
         }
     }
 
-    /// Returns how long a chunk may be now, so that all that are pending stay within bounds.
-    pub fn chunk_room(&self) -> usize {
-        (self.limits.pending_bytes / self.streams.max(1)).clamp(SHORTEST_CHUNK, MAX_CHUNK_BYTES)
+    /// Returns how long a chunk may be now, `longest` at most, so that all that are pending stay within bounds.
+    pub fn chunk_room(&self, longest: usize) -> usize {
+        (self.limits.pending_bytes / self.streams.max(1)).clamp(SHORTEST_CHUNK, longest)
     }
 
     /// Gives the places of those back that have had their turn.
     fn forget_slow(&mut self, now: Instant) {
         while let Some(oldest) = self.bundles.first_entry()
-            && now.saturating_duration_since(*oldest.get()) >= TURN
+            && now.saturating_duration_since(oldest.get().at) >= TURN
         {
-            oldest.remove();
-            self.usual = (self.usual * 7 + TURN) / 8;
+            let begun = oldest.remove();
+            self.learn(begun, TURN);
+        }
+    }
+
+    fn learn(&mut self, begun: Begun, took: Duration) {
+        if begun.way == Way::Stream {
+            // The mean of about the last eight.
+            self.usual = (self.usual * 7 + took) / 8;
         }
     }
 }

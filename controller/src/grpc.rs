@@ -23,6 +23,7 @@ use crate::publish::Published;
 use crate::source::SourceHandle;
 use crate::source::status::SourceBoard;
 use crate::store::StateStore;
+use crate::webhook;
 use crate::writer::ReportSender;
 
 mod connection;
@@ -30,6 +31,7 @@ mod failure;
 mod fleet;
 mod incoming;
 mod places;
+mod pull;
 mod reports;
 mod site_sync;
 mod stream;
@@ -37,12 +39,13 @@ mod stream;
 use incoming::{Handshake, Incoming};
 use places::Places;
 
-/// The most connections at once: a stream each of 20,000 sites, 2,000 that only report, pull, or are told
+/// The most connections at once: 20,000 sites that have a stream each or pull, 2,000 that only report, or are told
 /// to come back, and people. Beyond that they wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 22_048;
 
-/// File descriptors that are not connections: store, mirror with its packs, listeners, the runtime.
-const OTHER_FILES: u64 = 256;
+/// File descriptors that are no connections of agents: store, mirror with its packs, listeners, the runtime; and
+/// connections to the HTTP side.
+const OTHER_FILES: u64 = 256 + webhook::CONNECTIONS as u64;
 
 /// How many file descriptors a core with all its connections needs.
 pub const FILES: u64 = MAX_CONNECTIONS as u64 + OTHER_FILES;

@@ -5,14 +5,15 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use skerry_core::id::{SiteId, Timestamp};
 use skerry_proto::v1;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Moment;
 
@@ -31,11 +32,24 @@ struct Line {
     is_replaced: AtomicBool,
     /// Nothing was heard over it for too long.
     is_silent: AtomicBool,
+    /// Cuts what it runs over, if its end is not heard there.
+    cut: OnceLock<CancellationToken>,
+}
+
+/// A stream that was told to end. Its word goes out when its peer takes it, which may be never.
+#[derive(Debug)]
+struct Leaving {
+    /// Gone when the stream has ended.
+    line: Weak<Line>,
+    /// It has had a whole interval for it, at least.
+    is_due: bool,
 }
 
 #[derive(Debug, Default)]
 struct Contact {
     line: Option<Arc<Line>>,
+    /// Streams before that one; those that have ended are taken out before there are more.
+    leaving: Vec<Leaving>,
     claims: Claims,
     /// It came by pull last.
     pulls: bool,
@@ -140,6 +154,8 @@ impl Presence {
         if let Some(older) = contact.line.replace(Arc::clone(&line)) {
             older.is_replaced.store(true, Ordering::Release);
             older.wake.notify_one();
+            contact.leaving.retain(|leaving| leaving.line.strong_count() > 0);
+            contact.leaving.push(Leaving { line: Arc::downgrade(&older), is_due: false });
         }
         drop(shard);
         Ok(Connection { presence: Arc::clone(self), site: site.clone(), line })
@@ -185,18 +201,22 @@ impl Presence {
         })
     }
 
-    /// Ends the streams that were silent for too long: their agents are gone, or hang at another connection. To be
-    /// called before `take_seen`, each time so long after the time before. Counts what has passed, and does not
+    /// Ends the streams that were silent for too long: their agents are gone, or hang at another connection. Cuts those
+    /// that were told to end and have had the time between two calls for it: nobody takes their last word. To be called
+    /// before `take_seen`, each time so long after the time before. Counts what has passed, and does not
     /// compare times: a clock that jumps ends nothing.
     pub fn end_silent(&self, passed: Duration) {
         for shard in &self.0 {
             for contact in shard.lock().values_mut() {
+                contact.cut_those_that_stay();
                 contact.silent_for =
                     if contact.is_new { Duration::ZERO } else { contact.silent_for + passed };
                 let holder = contact.claims.holder().map(|holder| holder.by);
                 let allowed = holder.unwrap_or_default().absence();
                 if let Some(line) = contact.line.as_ref().filter(|_| contact.silent_for > allowed) {
-                    line.is_silent.store(true, Ordering::Release);
+                    if line.is_silent.swap(true, Ordering::AcqRel) {
+                        line.cut();
+                    }
                     line.wake.notify_one();
                 }
             }
@@ -224,6 +244,16 @@ impl Contact {
         self.claims.heard(now);
     }
 
+    fn cut_those_that_stay(&mut self) {
+        self.leaving.retain_mut(|leaving| {
+            let Some(line) = leaving.line.upgrade() else { return false };
+            if leaving.is_due {
+                line.cut();
+            }
+            !std::mem::replace(&mut leaving.is_due, true)
+        });
+    }
+
     /// Judges an agent. One that is not served leaves the figures of the one that is alone.
     fn claim(&mut self, by: Claimant, now: Moment) -> Result<(), Fenced> {
         let place = if self.line.is_some() || self.pulls { Place::Held } else { Place::Left };
@@ -239,7 +269,20 @@ impl Contact {
     }
 }
 
+impl Line {
+    fn cut(&self) {
+        if let Some(cut) = self.cut.get() {
+            cut.cancel();
+        }
+    }
+}
+
 impl Connection {
+    /// Names what cuts the connection that the stream runs over; the first one counts.
+    pub fn set_cut(&self, cut: CancellationToken) {
+        self.line.cut.set(cut).ok();
+    }
+
     /// Waits until there is something to look at.
     pub async fn woken(&self) -> Wake {
         self.line.wake.notified().await;

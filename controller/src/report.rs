@@ -3,6 +3,8 @@
 //! Pure: a report counts once, however often it comes. It must not judge what a report says; that
 //! is the reader's part.
 
+use std::ops::Range;
+
 use prost::Message as _;
 use skerry_core::id::Timestamp;
 use skerry_proto::limits::{
@@ -38,11 +40,15 @@ pub struct Event {
 /// A store of a site that reports do not come from any more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Former {
-    /// A run of the agent on it.
-    pub boot: Vec<u8>,
+    /// What boot ids of it begin with.
+    pub store: Vec<u8>,
     /// The highest report of it that is kept.
     pub acknowledged: u64,
 }
+
+/// How many former stores of a site are remembered: an agent whose disk takes nothing has one of its own in each run, and
+/// may be started a few times before the disk is well. 4 × 20 B in a row that has 250 at least.
+pub const MAX_FORMER: usize = 4;
 
 /// What the core keeps of a site, besides its events.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,9 +57,9 @@ pub struct ReportRow {
     pub boot: Vec<u8>,
     /// The highest report that is kept; 0 before the first.
     pub acknowledged: u64,
-    /// The store before this one: an agent whose disk cannot be written counts its reports as one without a store, and
-    /// goes on where it was when the disk is well again.
-    pub former: Former,
+    /// The stores before this one, newest first; at most [`MAX_FORMER`]. An agent whose disk cannot be written counts its
+    /// reports as one without a store, and goes on where it was when the disk is well again.
+    pub former: Vec<Former>,
     /// The latest state.
     pub observed: Option<Observed>,
     /// How far the site's clock was ahead at the last request: milliseconds, behind is negative.
@@ -107,14 +113,9 @@ pub struct Folded {
 ///
 /// A site counts its reports over the life of its store. It repeats itself when an acknowledgement was lost, and after a
 /// crash that took what it had forgotten back to the disk. A site whose store was lost counts from one again: its boot
-/// ids name another store, and everything that it sends is new. One that comes back to the store before goes on.
+/// ids name another store, and everything that it sends is new. One that comes back to a store before goes on.
 pub fn fold(mut row: ReportRow, boot: &[u8], reports: Vec<Report>, arrival: Arrival) -> Folded {
-    let store = |boot: &[u8]| boot.get(..BOOT_STORE_BYTES).map(<[u8]>::to_vec);
-    if store(&row.boot) != store(boot) {
-        let left = Former { boot: std::mem::take(&mut row.boot), acknowledged: row.acknowledged };
-        let former = std::mem::replace(&mut row.former, left);
-        row.acknowledged = if store(&former.boot) == store(boot) { former.acknowledged } else { 0 };
-    }
+    row.change_store(boot);
     row.boot = boot.to_vec();
     row.clock_ahead_ms = arrival.ahead_ms().unwrap_or_default();
     let mut events = Vec::new();
@@ -131,7 +132,44 @@ pub fn fold(mut row: ReportRow, boot: &[u8], reports: Vec<Report>, arrival: Arri
     Folded { row, events }
 }
 
+/// Begins anew for a site whose row cannot be read: says so where people look, in an event after those that are kept.
+pub fn begin_anew(events: Range<u64>, why: &str, at: Timestamp) -> Folded {
+    let place = events.end;
+    let mut row = ReportRow { first_event: events.start, next_event: place + 1, ..ReportRow::default() };
+    let event = unreadable(&format!("the core has lost what this site had reported: {why}"), at);
+    row.settle(&event);
+    Folded { row, events: vec![(place, event)] }
+}
+
+/// An event of the core itself, in place of what it cannot read.
+pub fn unreadable(words: &str, at: Timestamp) -> Event {
+    let mut detail = words.to_owned();
+    cut(&mut detail);
+    let event = SiteEvent { kind: Kind::ReportDropped.into(), detail, ..SiteEvent::default() };
+    Event { seq: 0, observed_at: at, received_at: at, event }
+}
+
+/// What names the store in a boot id.
+fn store(boot: &[u8]) -> &[u8] {
+    boot.get(..BOOT_STORE_BYTES).unwrap_or(boot)
+}
+
 impl ReportRow {
+    /// Goes on where the store of this boot was, if it is not the one that reports came from last.
+    fn change_store(&mut self, boot: &[u8]) {
+        if store(&self.boot) == store(boot) {
+            return;
+        }
+        let back = self.former.iter().position(|former| former.store == store(boot));
+        let back = back.map(|at| self.former.remove(at)).unwrap_or_default();
+        let acknowledged = std::mem::replace(&mut self.acknowledged, back.acknowledged);
+        // Of one that acknowledged nothing there is nothing to remember.
+        if acknowledged > 0 {
+            self.former.insert(0, Former { store: store(&self.boot).to_vec(), acknowledged });
+            self.former.truncate(MAX_FORMER);
+        }
+    }
+
     /// Keeps what was refused where people look, until the site has applied something after it. (Not: something with
     /// a higher generation. A site never goes down, and a core that lost its store counts from one again.)
     fn settle(&mut self, event: &Event) {

@@ -19,11 +19,10 @@ use crate::publish::delta::Inline;
 use crate::publish::{Lookup, Published, Target};
 
 mod greeting;
-mod pull;
+pub mod pull;
 mod refusal;
 
 pub use greeting::Greeting;
-pub use pull::pull;
 pub use refusal::Refusal;
 
 /// When a site that nobody knows may ask again: seconds. Somebody has to commit it first.
@@ -119,6 +118,11 @@ impl Session {
     /// Says whether an offer is out.
     pub fn is_offering(&self) -> bool {
         matches!(self.phase, Phase::Offered(..))
+    }
+
+    /// Says whether parts of an offer are to be sent that were asked for.
+    pub fn is_sending(&self) -> bool {
+        matches!(&self.phase, Phase::Offered(_, wants) if !wants.is_empty())
     }
 
     /// Says whether the site is told to come back later: nothing follows the next message.

@@ -48,6 +48,8 @@ pub struct SiteFacts {
     pub stored_seen: Option<Timestamp>,
     /// What it reported.
     pub report: Option<ReportRow>,
+    /// Why that cannot be read.
+    pub unreadable: Option<Event>,
 }
 
 /// Describes a site in one row.
@@ -75,6 +77,7 @@ pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> Sit
         summary.desired_signer = entry.row.provenance.signer().to_owned();
         summary.stale_after_seconds = stale_after_seconds(&entry);
     }
+    summary.open.extend(facts.unreadable.map(to_event_row));
     let Some(report) = facts.report else { return summary };
     summary.clock_ahead_ms = report.clock_ahead_ms;
     summary.open = report.open.into_iter().rev().map(to_event_row).collect();
@@ -183,20 +186,16 @@ pub fn to_event_row(event: Event) -> EventRow {
 
 /// Takes rows until a page is full: `limit` of them, or as many bytes as a message holds. Returns the
 /// rows and whether there are more.
-pub fn page<E>(
-    rows: impl Iterator<Item = Result<SiteSummary, E>>,
-    limit: usize,
-) -> Result<(Vec<SiteSummary>, bool), E> {
+pub fn page(rows: impl Iterator<Item = SiteSummary>, limit: usize) -> (Vec<SiteSummary>, bool) {
     let (mut taken, mut bytes) = (Vec::new(), 0);
     for row in rows {
-        let row = row?;
         bytes += row.encoded_len();
         if taken.len() == limit || (bytes > MAX_PAGE_BYTES && !taken.is_empty()) {
-            return Ok((taken, true));
+            return (taken, true);
         }
         taken.push(row);
     }
-    Ok((taken, false))
+    (taken, false)
 }
 
 #[cfg(test)]

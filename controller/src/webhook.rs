@@ -2,6 +2,7 @@
 //!
 //! A notification is only a reason to fetch now; nothing of its body is acted on.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,9 +21,16 @@ use crate::publish::Published;
 use crate::source::SourceHandle;
 use crate::source::login;
 
+mod listener;
+
+use listener::Limits;
+
 /// The longest notification, 1 MiB: a push of 1,000 commits. A longer one is refused, and the next
 /// poll sees what was pushed.
 const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// The most connections at once. Each is a file descriptor that agents do not have.
+pub const CONNECTIONS: usize = 64;
 
 /// What requests need of the core.
 #[derive(Debug)]
@@ -40,18 +48,22 @@ pub struct Webhook {
 type Answer = (StatusCode, String);
 
 /// Serves until the token is cancelled.
+///
+/// # Errors
+/// None; it is one of the tasks that may fail.
 pub async fn serve(
     webhook: Webhook,
     listener: TcpListener,
     cancel: CancellationToken,
-) -> std::io::Result<()> {
+) -> Result<(), Infallible> {
     let router = Router::new()
         .route("/webhook", post(take_push))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(webhook));
-    axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await
+    listener::serve(router, listener, Limits::default(), cancel).await;
+    Ok(())
 }
 
 async fn ready(State(webhook): State<Arc<Webhook>>) -> Answer {

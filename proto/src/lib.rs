@@ -31,5 +31,9 @@ pub mod r#gen {
 /// pushback).
 pub const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
+/// How the core says beside an error that it is about a report, and about no other thing: metadata of the answer, the
+/// number of the first report that it refuses (`Report.seq`), decimal.
+pub const REFUSED_REPORT: &str = "skerry-refused-report";
+
 /// The messages of `skerry.sync.v1`.
 pub use r#gen::v1;

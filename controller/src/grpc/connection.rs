@@ -12,11 +12,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codegen::Service as _;
 use tonic::service::Routes;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::incoming::Guarded;
 
@@ -40,23 +41,29 @@ const KEEPALIVE: Duration = Duration::from_secs(7_200);
 /// How long it may take to answer; a satellite link with a full queue takes seconds.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Serves a connection until it ends; once the token is cancelled, only what is under way.
+/// How long what is under way may take when the core stops: a peer that takes nothing would hold it for ever.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serves a connection until it ends, or is cut; once the token is cancelled, only what is under way.
 pub(super) async fn serve(stream: Guarded, routes: Routes, cancel: CancellationToken) {
     let handshake = stream.handshake();
+    let (peer, cut) = (handshake.peer(), handshake.cut());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(handshake.clone());
         routes.clone().call(request.map(Body::new))
     });
     let mut connection = pin!(server().serve_connection(TokioIo::new(stream), service));
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = cancel.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let serving = async {
+        tokio::select! {
+            served = connection.as_mut() => return Some(served),
+            () = cancel.cancelled() => connection.as_mut().graceful_shutdown(),
         }
+        timeout(GRACE, connection).await.ok()
     };
-    if let Err(error) = served {
-        debug!(%error, "a connection broke");
+    match cut.run_until_cancelled(serving).await.flatten() {
+        None => info!(?peer, "a connection is cut: nothing that is said is taken at its other end"),
+        Some(Err(error)) => debug!(%error, "a connection broke"),
+        Some(Ok(())) => {}
     }
 }
 
@@ -72,4 +79,58 @@ fn server() -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(Some(KEEPALIVE))
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);
     server
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::oneshot;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::admission::Limits;
+    use crate::grpc::incoming;
+
+    /// Long enough for anything here.
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    /// An answer without end; the sender is dropped with it.
+    fn endless(held: oneshot::Sender<()>) -> axum::body::Body {
+        let next = |held| async move { Some((Ok::<_, std::io::Error>(vec![0_u8; 16 << 10]), held)) };
+        axum::body::Body::from_stream(futures::stream::unfold(held, next))
+    }
+
+    /// The other end asks, and then takes nothing: what is said to it waits in the connection.
+    #[tokio::test]
+    async fn a_connection_is_cut_whose_peer_takes_nothing() {
+        let (held, ended) = oneshot::channel::<()>();
+        let held = std::sync::Arc::new(parking_lot::Mutex::new(Some(held)));
+        let answer = get(move || async move { endless(held.lock().take().expect("it is asked once")) });
+        let routes = Routes::from(Router::new().route("/", answer));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let incoming = incoming::Incoming::new(listener, 1, Limits::default());
+        let mut tasks = JoinSet::new();
+        let peer = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let stream = incoming.accept().await;
+        let (cut, cancel) = (stream.handshake().cut(), CancellationToken::new());
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(stream, routes, cancel.clone()));
+        let (mut client, driver) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), peer).await.unwrap();
+        tasks.spawn(async { driver.await.unwrap_or_default() });
+        let request = Request::get(format!("http://{address}/")).body(String::new()).unwrap();
+        let answer = timeout(DEADLINE, client.send_request(request)).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+
+        // Asked to stop, it waits for what is under way, and that hears nothing.
+        cancel.cancel();
+        assert!(timeout(Duration::from_millis(200), serving.join_next()).await.is_err());
+        cut.cancel();
+
+        timeout(DEADLINE, serving.join_next()).await.expect("it is cut").unwrap().unwrap();
+        timeout(DEADLINE, ended).await.expect("and what ran over it is gone").unwrap_err();
+    }
 }

@@ -1,7 +1,8 @@
 //! The one place where a `tonic::Status` is made.
 
 use skerry_core::id::InvalidId;
-use skerry_proto::RETRY_PUSHBACK;
+use skerry_proto::codec::reports::UnpackError;
+use skerry_proto::{REFUSED_REPORT, RETRY_PUSHBACK};
 use tonic::Status;
 use tonic::metadata::MetadataValue;
 use tracing::error;
@@ -27,6 +28,13 @@ pub(super) enum Failure {
     Refused(Refusal),
     /// A name or digest breaks its rule.
     InvalidId(InvalidId),
+    /// A report is none. What the site needs to know is which one: it would come again and again.
+    RefusedReport {
+        /// Its number.
+        seq: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Anything else that the caller got wrong.
     Invalid(String),
     /// What was named is not there.
@@ -57,21 +65,32 @@ impl Failure {
             Self::TooManyReports => Some(REPORTS_RETRY),
             Self::Starting | Self::Stopping => Some(STARTING_RETRY),
             Self::InvalidId(_)
+            | Self::RefusedReport { .. }
             | Self::Invalid(_)
             | Self::NotFound(_)
             | Self::NotConfirmed(_)
             | Self::Silent => None,
         }
     }
+
+    /// The report that this is about, and about nothing else.
+    fn refused_report(&self) -> Option<u64> {
+        match self {
+            Self::RefusedReport { seq, .. } => Some(*seq),
+            _ => None,
+        }
+    }
 }
 
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
-        let retry_after = failure.retry_after();
+        let retry_after = failure.retry_after().map(|seconds| u64::from(seconds) * 1000);
+        let refused_report = failure.refused_report();
         let mut status = to_status(failure);
-        if let Some(seconds) = retry_after {
-            let milliseconds = MetadataValue::from(u64::from(seconds) * 1000);
-            status.metadata_mut().insert(RETRY_PUSHBACK, milliseconds);
+        for (key, number) in [(RETRY_PUSHBACK, retry_after), (REFUSED_REPORT, refused_report)] {
+            if let Some(number) = number {
+                status.metadata_mut().insert(key, MetadataValue::from(number));
+            }
         }
         status
     }
@@ -84,7 +103,9 @@ fn to_status(failure: Failure) -> Status {
         }
         Failure::Refused(refusal) => Status::invalid_argument(refusal.to_string()),
         Failure::InvalidId(error) => Status::invalid_argument(error.to_string()),
-        Failure::Invalid(message) => Status::invalid_argument(message),
+        Failure::RefusedReport { reason: message, .. } | Failure::Invalid(message) => {
+            Status::invalid_argument(message)
+        }
         Failure::NotFound(message) => Status::not_found(message),
         Failure::UnknownSite(site) => {
             Status::failed_precondition(format!("site {site} is not in the policy repository"))
@@ -113,6 +134,16 @@ impl From<Refusal> for Failure {
 impl From<InvalidId> for Failure {
     fn from(error: InvalidId) -> Self {
         Self::InvalidId(error)
+    }
+}
+
+impl From<UnpackError> for Failure {
+    fn from(error: UnpackError) -> Self {
+        let reason = error.to_string();
+        match error {
+            UnpackError::Report { seq, .. } => Self::RefusedReport { seq, reason },
+            UnpackError::Batch(_) => Self::Invalid(reason),
+        }
     }
 }
 
@@ -150,6 +181,23 @@ mod tests {
             let status = Status::from(failure);
             let pushback = status.metadata().get(RETRY_PUSHBACK).map(|value| value.to_str().unwrap());
             assert_eq!(pushback, expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_about_a_report_names_one() {
+        let report = Failure::RefusedReport { seq: 42, reason: "it is none".to_owned() };
+        for (failure, expected) in [
+            (report, Some("42")),
+            (Failure::Invalid("`boot` has 3 bytes, not 12".to_owned()), None),
+            (Failure::Refused(Refusal::TooManyWants { wants: 99_999 }), None),
+            (Failure::TooManyReports, None),
+            (Failure::UnknownSite("s9".to_owned()), None),
+        ] {
+            let words = format!("{failure:?}");
+            let status = Status::from(failure);
+            let named = status.metadata().get(REFUSED_REPORT).map(|value| value.to_str().unwrap());
+            assert_eq!(named, expected, "{words}");
         }
     }
 }

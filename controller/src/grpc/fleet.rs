@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skerry_core::id::SiteId;
+use skerry_core::id::{SiteId, Timestamp};
 use skerry_core::selector::Selector;
 use skerry_proto::limits::{MAX_EVENTS, MAX_SITES_A_PAGE};
 use skerry_proto::v1::fleet_server::Fleet;
@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 use super::Core;
 use super::failure::Failure;
 use crate::publish::World;
+use crate::report::{self, Event};
 use crate::status::{self, SiteFacts};
 use crate::store::{StateStore, StoreError};
 
@@ -68,7 +69,7 @@ impl<S: StateStore> Core<S> {
             .map(|site| (self.labels(world.as_deref(), &site), site))
             .filter(|(labels, _)| selector.matches(labels))
             .map(|(labels, site)| self.summary(&site, labels));
-        let (sites, more) = status::page(rows, limit)?;
+        let (sites, more) = status::page(rows, limit);
         Ok(FleetStatus {
             source: Some(status::to_source_status(self.board.view(), world.as_deref())),
             sites,
@@ -85,9 +86,10 @@ impl<S: StateStore> Core<S> {
         };
         let labels = self.labels(self.published.world().as_deref(), &site);
         let events = self.store.events(&site)?.into_iter().take(MAX_EVENTS);
-        let events_older = self.store.report(&site)?.map_or(0, |row| row.first_event);
+        // A row that cannot be read is said in the summary.
+        let events_older = self.store.report(&site).ok().flatten().map_or(0, |row| row.first_event);
         Ok(SiteDetail {
-            summary: Some(self.summary(&site, labels)?),
+            summary: Some(self.summary(&site, labels)),
             events: events.map(status::to_event_row).collect(),
             fragments: status::to_fragment_rows(&entry),
             now_ms: self.clock.now().0,
@@ -104,26 +106,23 @@ impl<S: StateStore> Core<S> {
         world.and_then(|world| world.compiled.labels(site)).cloned().unwrap_or_default()
     }
 
-    fn summary(
-        &self,
-        site: &SiteId,
-        labels: skerry_core::selector::Labels,
-    ) -> Result<SiteSummary, StoreError> {
+    /// Describes a site, whatever can be read of it: nothing of one site may hide another one (invariant 7).
+    fn summary(&self, site: &SiteId, labels: skerry_core::selector::Labels) -> SiteSummary {
         let stored = self.store.seen(site).and_then(|seen| Ok((seen, self.store.report(site)?)));
-        let (stored_seen, report) = match stored {
-            Ok(stored) => stored,
+        let now = self.clock.moment();
+        let (stored_seen, report, unreadable) = match stored {
+            Ok((seen, report)) => (seen, report, None),
             // What sites shall run and who is there is known without the store, and that it fails is shown.
-            Err(StoreError::Failed(_)) if self.board.is_store_failing() => Default::default(),
-            Err(error) => return Err(error),
+            Err(StoreError::Failed(_)) if self.board.is_store_failing() => (None, None, None),
+            Err(error) => (None, None, Some(unreadable(&error, now.wall))),
         };
         let entry = self.published.entry(site);
-        let facts = SiteFacts {
-            labels,
-            entry,
-            seen: self.presence.seen(site, self.clock.moment()),
-            stored_seen,
-            report,
-        };
-        Ok(status::to_summary(site, facts, &self.published))
+        let seen = self.presence.seen(site, now);
+        let facts = SiteFacts { labels, entry, seen, stored_seen, report, unreadable };
+        status::to_summary(site, facts, &self.published)
     }
+}
+
+fn unreadable(error: &StoreError, now: Timestamp) -> Event {
+    report::unreadable(&format!("the core cannot read what this site reported: {error}"), now)
 }

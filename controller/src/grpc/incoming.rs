@@ -14,11 +14,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tracing::warn;
 
+use super::pull::Visit;
 use crate::admission::Limits;
 
 /// How long nothing is accepted after an error: there is no file descriptor left, most likely.
@@ -74,11 +76,13 @@ pub(super) struct Guarded {
     connection: OwnedSemaphorePermit,
 }
 
-/// What requests find of their connection in their extensions: who is there, and, until the first
-/// request, the room that it takes.
+/// What requests find of their connection in their extensions: who is there, what its pulls hold, how to cut it, and,
+/// until the first request, the room that it takes.
 #[derive(Debug, Clone)]
 pub(super) struct Handshake {
     peer: Option<SocketAddr>,
+    visit: Arc<AsyncMutex<Visit>>,
+    cut: CancellationToken,
     room: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
@@ -101,6 +105,16 @@ impl Handshake {
         self.peer
     }
 
+    /// What pulls over this connection hold; to be locked while one is answered.
+    pub(super) fn visit(&self) -> Arc<AsyncMutex<Visit>> {
+        Arc::clone(&self.visit)
+    }
+
+    /// What cuts the connection when it is cancelled, with all that runs over it.
+    pub(super) fn cut(&self) -> CancellationToken {
+        self.cut.clone()
+    }
+
     /// Gives the room back.
     pub(super) fn end(&self) {
         drop(self.room.lock().take());
@@ -119,7 +133,8 @@ impl Guarded {
         deadline: Duration,
     ) -> Self {
         let room = Arc::new(Mutex::new(Some(handshake)));
-        let handshake = Handshake { peer: stream.peer_addr().ok(), room };
+        let (peer, cut) = (stream.peer_addr().ok(), CancellationToken::new());
+        let handshake = Handshake { peer, visit: Arc::default(), cut, room };
         let deadline = Some(Box::pin(tokio::time::sleep(deadline)));
         Self { stream, handshake, deadline, connection }
     }

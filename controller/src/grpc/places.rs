@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use skerry_proto::v1::RetryAfter;
 
-use crate::admission::{Admission, Limits, Verdict};
+use crate::admission::{Admission, Limits, Verdict, Way};
 
 /// Admission, as all streams share it.
 #[derive(Debug, Clone)]
 pub(super) struct Places(Arc<Mutex<Admission>>);
 
-/// Room for a stream.
+/// Room for a stream, or for one who pulls.
 #[derive(Debug)]
 pub(super) struct StreamPlace(Places);
 
@@ -34,17 +35,22 @@ impl Places {
     }
 
     /// Takes a whole bundle's place; else the seconds after which to come back.
-    pub(super) fn bundle(&self) -> Result<BundlePlace, u32> {
-        match self.0.lock().handle_bundle(Instant::now()) {
+    pub(super) fn bundle(&self, way: Way) -> Result<BundlePlace, u32> {
+        match self.0.lock().handle_bundle(way, Instant::now()) {
             Verdict::Go(ticket) => Ok(BundlePlace(self.clone(), ticket)),
             Verdict::ComeBack(seconds) => Err(seconds),
         }
     }
 
-    /// Returns how long a chunk may be now.
-    pub(super) fn chunk_room(&self) -> usize {
-        self.0.lock().chunk_room()
+    /// Returns how long a chunk may be now, `longest` at most.
+    pub(super) fn chunk_room(&self, longest: usize) -> usize {
+        self.0.lock().chunk_room(longest)
     }
+}
+
+/// What a site is told that there is no room for now.
+pub(super) fn come_back(seconds: u32) -> RetryAfter {
+    RetryAfter { seconds, reason: "the core has its hands full".to_owned() }
 }
 
 impl Drop for StreamPlace {

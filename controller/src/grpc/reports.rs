@@ -72,9 +72,7 @@ impl Intake {
         packed: &[u8],
         manifest: Option<&[u8]>,
     ) -> Result<(), Failure> {
-        let unpacked = self.context.unpack(packed, manifest);
-        let Reports { sent_at_ms, reports } =
-            unpacked.map_err(|error| Failure::Invalid(error.to_string()))?;
+        let Reports { sent_at_ms, reports } = self.context.unpack(packed, manifest)?;
         if self.keeping.is_some() {
             return Ok(());
         }

@@ -8,8 +8,7 @@ use skerry_core::id::{Digest, Epoch, Generation, SiteId};
 use skerry_core::pace::Pace;
 use skerry_proto::v1::site_sync_server::SiteSync;
 use skerry_proto::v1::{
-    Hello, PullRequest, PullResponse, ReportRequest, ReportResponse, RetryAfter, SyncRequest,
-    pull_response::Outcome, sync_request::Message,
+    Hello, PullRequest, PullResponse, ReportRequest, ReportResponse, SyncRequest, sync_request::Message,
 };
 use tonic::{Request, Response, Status, Streaming};
 use tracing::warn;
@@ -19,12 +18,13 @@ use super::failure::Failure;
 use super::incoming::Handshake;
 use super::reports::Intake;
 use super::stream::{self, Line, SyncStream};
+use crate::admission::Way;
 use crate::clock::Moment;
 use crate::epoch::{self, Finding, Place};
 use crate::presence::claim::{Boot, Claimant};
 use crate::presence::{Connection, Presence, TurnedAway};
 use crate::publish::{Lookup, Published};
-use crate::session::{self, Greeting, Refusal, Session};
+use crate::session::{Greeting, Refusal, Session};
 use crate::store::StateStore;
 
 /// How long a site is kept waiting that comes before the source was read: less than the 20 s that an agent
@@ -45,7 +45,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let peer = handshake.as_ref().and_then(Handshake::peer);
         let mut incoming = request.into_inner();
         let hello = tokio::time::timeout(core.room.limits.handshake_deadline, incoming.message()).await;
-        if let Some(handshake) = handshake {
+        if let Some(handshake) = &handshake {
             handshake.end();
         }
         let hello = to_hello(hello.map_err(|_| Failure::Silent)??)?;
@@ -60,7 +60,11 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let Some(connection) = connection else {
             return Ok(Response::new(stream::once(session.poll_response(&core.published, 0))));
         };
-        let bundle = match session.is_starting_anew().then(|| core.room.places.bundle()).transpose() {
+        if let Some(handshake) = handshake {
+            connection.set_cut(handshake.cut());
+        }
+        let places = &core.room.places;
+        let bundle = match session.is_starting_anew().then(|| places.bundle(Way::Stream)).transpose() {
             Ok(bundle) => bundle,
             Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
         };
@@ -71,22 +75,12 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
     }
 
     async fn pull(&self, request: Request<PullRequest>) -> Result<Response<PullResponse>, Status> {
-        let peer = Handshake::of(&request).as_ref().and_then(Handshake::peer);
+        let handshake = Handshake::of(&request);
         let request = Handshake::finish(request)?.into_inner();
-        if let Some(hello) = &request.hello {
-            self.0.await_source(hello).await.map_err(|failure| self.0.turn_away(hello, peer, failure))?;
-        }
-        let mut response = session::pull(&request, &self.0.published).map_err(Failure::from)?;
-        if let Some(hello) = request.hello
-            && let Ok(site) = SiteId::new(&*hello.site)
-            && is_known(&site, &self.0.published)
-            && let by = claimant(&hello, peer, &self.0.published)
-            && let Err(fenced) = self.0.presence.pull(&site, by, self.0.clock.moment())
-        {
-            let retry = RetryAfter { seconds: fenced.seconds, reason: fenced.reason };
-            response = PullResponse { outcome: Some(Outcome::RetryAfter(retry)), chunks: Vec::new() };
-        }
-        Ok(Response::new(response))
+        let peer = handshake.as_ref().and_then(Handshake::peer);
+        let visit = handshake.as_ref().map(Handshake::visit).unwrap_or_default();
+        let mut visit = visit.lock().await;
+        Ok(Response::new(self.0.pull(&request, peer, &mut visit).await?))
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
@@ -99,7 +93,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
 
 impl<S: StateStore> Core<S> {
     /// Notes an agent that cannot be talked to where people look.
-    fn turn_away(&self, hello: &Hello, peer: Option<SocketAddr>, failure: Failure) -> Failure {
+    pub(super) fn turn_away(&self, hello: &Hello, peer: Option<SocketAddr>, failure: Failure) -> Failure {
         if let Failure::Refused(refusal) = &failure
             && let Ok(site) = SiteId::new(&*hello.site)
             && is_known(&site, &self.published)
@@ -113,18 +107,30 @@ impl<S: StateStore> Core<S> {
 
     /// Gets ready to answer a hello: begins an epoch when the store turns out to be an older copy, and
     /// waits for the source when that was not read yet and there is nothing to say without it.
-    async fn await_source(&self, hello: &Hello) -> Result<(), Failure> {
+    ///
+    /// Whose site is not in the repository begins none: it may be enrolled at another core, and is no witness of this
+    /// one's store. A store that was lost knows no site before the source was read.
+    pub(super) async fn await_source(&self, hello: &Hello) -> Result<(), Failure> {
         let greeting = Greeting::of(hello)?;
-        self.check_place(&greeting, hello).await?;
+        if let Lookup::Starting(None) = self.published.lookup(&greeting.site) {
+            self.compiled().await;
+        }
+        if is_known(&greeting.site, &self.published) {
+            self.check_place(&greeting, hello).await?;
+        }
         let is_current = |newest: Digest| greeting.runs == Some(newest.prefix());
-        if let Lookup::Starting(newest) = self.published.lookup(&greeting.site)
-            && !newest.is_some_and(is_current)
+        if let Lookup::Starting(Some(newest)) = self.published.lookup(&greeting.site)
+            && !is_current(newest)
         {
-            let compiled = tokio::time::timeout(SOURCE_WAIT, self.published.compiled());
-            // At the end of it the site is told to come back.
-            self.cancel.run_until_cancelled(compiled).await;
+            self.compiled().await;
         }
         Ok(())
+    }
+
+    /// Waits for the source. At the end of it the site is told to come back.
+    async fn compiled(&self) {
+        let compiled = tokio::time::timeout(SOURCE_WAIT, self.published.compiled());
+        self.cancel.run_until_cancelled(compiled).await;
     }
 
     /// Begins an epoch if a site accepted what this store never gave it.
@@ -190,13 +196,13 @@ fn greet(
     }
 }
 
-fn claimant(hello: &Hello, peer: Option<SocketAddr>, published: &Published) -> Claimant {
+pub(super) fn claimant(hello: &Hello, peer: Option<SocketAddr>, published: &Published) -> Claimant {
     let pace = SiteId::new(&*hello.site).map_or_else(|_| Pace::default(), |site| published.pace(&site));
     Claimant { boot: Boot::of(&hello.boot), attempt: hello.attempt, peer, pace }
 }
 
 /// Says whether a site is one of the repository: anybody may claim a name.
-fn is_known(site: &SiteId, published: &Published) -> bool {
+pub(super) fn is_known(site: &SiteId, published: &Published) -> bool {
     !matches!(published.lookup(site), Lookup::Unknown | Lookup::Starting(None))
 }
 

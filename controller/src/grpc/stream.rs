@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use futures::Stream;
 use futures::stream::{self, StreamExt as _};
-use skerry_proto::v1::{RetryAfter, SyncRequest, SyncResponse, sync_request, sync_response};
+use skerry_proto::limits::MAX_CHUNK_BYTES;
+use skerry_proto::v1::{SyncRequest, SyncResponse, sync_request, sync_response};
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
 use super::Core;
 use super::failure::Failure;
-use super::places::{BundlePlace, StreamPlace};
+use super::places::{self, BundlePlace, StreamPlace};
 use super::reports::{Intake, News};
 use crate::presence::{Connection, Wake};
 use crate::session::{Refusal, Session, Settled};
@@ -51,8 +52,7 @@ pub(super) struct Line<S> {
 
 /// Answers a site that there is no room for now.
 pub(super) fn come_back(seconds: u32) -> SyncStream {
-    let retry = RetryAfter { seconds, reason: "the core has its hands full".to_owned() };
-    let message = Some(sync_response::Message::RetryAfter(retry));
+    let message = Some(sync_response::Message::RetryAfter(places::come_back(seconds)));
     once(Some(SyncResponse { message, ..SyncResponse::default() }))
 }
 
@@ -70,7 +70,7 @@ impl<S: StateStore> Line<S> {
     /// Waits for the next message; the stream goes on with the line that is returned.
     async fn next(mut self) -> Option<(Result<SyncResponse, Status>, Option<Self>)> {
         loop {
-            let room = self.core.room.places.chunk_room();
+            let room = self.core.room.places.chunk_room(MAX_CHUNK_BYTES);
             let response = self.session.poll_response(&self.core.published, room);
             if response.is_some() || self.news.is_some() {
                 let News { acknowledged, retry_seconds } = self.news.take().unwrap_or_default();

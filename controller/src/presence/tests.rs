@@ -71,6 +71,37 @@ fn a_stream_that_is_silent_for_too_long_is_woken_to_end() {
     assert_eq!(connection.woken().now_or_never(), Some(Wake::Silent));
 }
 
+/// Invariant 9: a peer that takes nothing does not hear that its stream ends, and holds it no longer than two intervals.
+#[test]
+fn invariant_9_a_stream_that_does_not_end_when_it_was_told_to_is_cut() {
+    let (presence, minute) = (Arc::new(Presence::default()), Duration::from_secs(60));
+    let connect = |second| {
+        let connection = presence.connect(&site(), Claimant::default(), at(second)).unwrap();
+        let cut = CancellationToken::new();
+        connection.set_cut(cut.clone());
+        (connection, cut)
+    };
+    let (hanging, cut_hanging) = connect(5);
+    let (ended, cut_ended) = connect(6);
+    let (newest, cut_newest) = connect(7);
+    drop(ended);
+    for is_cut in [false, true, true] {
+        newest.touch(at(8));
+        presence.end_silent(minute);
+        presence.take_seen();
+        let cut = [&cut_hanging, &cut_ended, &cut_newest].map(CancellationToken::is_cancelled);
+        assert_eq!(cut, [is_cut, false, false]);
+    }
+    drop(hanging);
+
+    // And one that is silent.
+    presence.end_silent(Duration::from_secs(3_600));
+    assert!(!cut_newest.is_cancelled(), "it is told first");
+    presence.end_silent(minute);
+    assert!(cut_newest.is_cancelled());
+    assert_eq!(presence.shard(&site()).lock()[&site()].leaving.len(), 0);
+}
+
 /// Its uplink lets it report every half hour.
 #[test]
 fn a_metered_site_may_be_silent_for_longer() {

@@ -106,6 +106,36 @@ fn a_site_that_comes_back_to_its_store_repeats_nothing() {
     assert_eq!(fold(folded.row, memory, vec![event(2, "y"), event(3, "z")], NOW).events.len(), 1);
 }
 
+/// Started twice while its disk took nothing: each run counts for itself, and none of it counts again afterwards.
+#[test]
+fn a_site_that_comes_back_to_its_store_after_several_runs_without_it_repeats_nothing() {
+    let disk: [&[u8]; 2] = [BOOT, b"folder/st:/run-9"];
+    let without: [&[u8]; 4] = [b"folder/1/run-2", b"folder/2/run-3", b"folder/3/run-4", b"folder/4/run-5"];
+    let mut row = fold(ReportRow::default(), disk[0], vec![event(1, "a"), event(2, "b")], NOW).row;
+    for (runs, boot) in (1..).zip(without) {
+        row = fold(row, boot, vec![event(1, "x")], NOW).row;
+        let folded = fold(row.clone(), disk[1], vec![event(1, "a"), event(2, "b"), event(3, "c")], NOW);
+        assert_eq!(details(&folded), [(2 + runs, "c")], "after {runs} runs");
+    }
+    // A store that nobody ever comes back to is forgotten at some time.
+    row = fold(row, b"folder/5/run-6", vec![event(1, "x")], NOW).row;
+    assert_eq!(row.former.len(), MAX_FORMER);
+    assert_eq!(fold(row, disk[1], vec![event(2, "b")], NOW).events.len(), 1);
+}
+
+/// What could not be read is said once, as an event after all those that are kept; the site goes on in a new row.
+#[test]
+fn a_row_that_is_lost_begins_anew_and_says_so() {
+    let lost = begin_anew(7..12, "it is no row", Timestamp(900));
+    assert_eq!((lost.row.first_event, lost.row.next_event, lost.row.acknowledged), (7, 13, 0));
+    assert_eq!(details(&lost), [(12, "the core has lost what this site had reported: it is no row")]);
+
+    let folded = fold(lost.row, BOOT, vec![event(41, "x"), refusal(42, Kind::BundleRefused)], NOW);
+
+    assert_eq!(details(&folded), [(13, "x"), (14, "42")]);
+    assert_eq!(open(&folded.row), [0, 42], "until the site has applied something");
+}
+
 #[test]
 fn the_newest_events_are_kept_and_places_are_never_reused() {
     let reports = (1..=MAX_EVENTS as u64 + 20).map(|seq| event(seq, "x")).collect();

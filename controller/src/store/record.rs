@@ -32,7 +32,7 @@ struct RowRecord {
     signer: String,
 }
 
-/// A [`ReportRow`]. Tags 3 and 4 are not used any more.
+/// A [`ReportRow`]. Tags 3, 4, 13 and 14 are not used any more.
 #[derive(Clone, PartialEq, Message)]
 struct ReportRecord {
     #[prost(bytes = "vec", tag = "1")]
@@ -55,10 +55,17 @@ struct ReportRecord {
     open: Vec<EventRecord>,
     #[prost(uint32, tag = "12")]
     open_older: u32,
-    #[prost(bytes = "vec", tag = "13")]
-    former_boot: Vec<u8>,
-    #[prost(uint64, tag = "14")]
-    former_acknowledged: u64,
+    #[prost(message, repeated, tag = "15")]
+    former: Vec<FormerRecord>,
+}
+
+/// A [`Former`].
+#[derive(Clone, PartialEq, Message)]
+struct FormerRecord {
+    #[prost(bytes = "vec", tag = "1")]
+    store: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    acknowledged: u64,
 }
 
 /// An [`Event`].
@@ -148,8 +155,7 @@ pub(super) fn encode_report(row: &ReportRow) -> Vec<u8> {
         clock_ahead_ms: row.clock_ahead_ms,
         open: row.open.iter().map(to_event_record).collect(),
         open_older: row.open_older,
-        former_boot: row.former.boot.clone(),
-        former_acknowledged: row.former.acknowledged,
+        former: row.former.iter().map(to_former_record).collect(),
     };
     record.encode_to_vec()
 }
@@ -166,7 +172,7 @@ pub(super) fn decode_report(bytes: &[u8]) -> Result<ReportRow, StoreError> {
         clock_ahead_ms: record.clock_ahead_ms,
         open: record.open.into_iter().map(of_event_record).collect(),
         open_older: record.open_older,
-        former: Former { boot: record.former_boot, acknowledged: record.former_acknowledged },
+        former: record.former.into_iter().map(of_former_record).collect(),
     })
 }
 
@@ -176,6 +182,14 @@ pub(super) fn encode_event(event: &Event) -> Vec<u8> {
 
 pub(super) fn decode_event(bytes: &[u8]) -> Result<Event, StoreError> {
     decode::<EventRecord>("an event", bytes).map(of_event_record)
+}
+
+fn to_former_record(former: &Former) -> FormerRecord {
+    FormerRecord { store: former.store.clone(), acknowledged: former.acknowledged }
+}
+
+fn of_former_record(record: FormerRecord) -> Former {
+    Former { store: record.store, acknowledged: record.acknowledged }
 }
 
 fn to_event_record(event: &Event) -> EventRecord {
@@ -246,6 +260,23 @@ mod tests {
         };
         assert_eq!(row, expected);
         assert_eq!(encode_row(&row), old.encode_to_vec(), "and is kept as it was");
+    }
+
+    /// Invariant 9: however often a site's store changes, and whatever it says, its row stays within bounds.
+    #[test]
+    fn invariant_9_a_row_of_reports_stays_within_bounds() {
+        let mut row = ReportRow::default();
+        for run in 0..1_000_u64 {
+            let boot = [run.to_be_bytes().as_slice(), &[1; 4]].concat();
+            let report = |seq| skerry_proto::v1::Report { seq, ..Default::default() };
+            let reports = vec![report(u64::MAX - 1), report(u64::MAX)];
+            row = crate::report::fold(row, &boot, reports, Default::default()).row;
+        }
+
+        assert_eq!(row.former.len(), crate::report::MAX_FORMER);
+        let bytes = encode_report(&row);
+        assert!(bytes.len() < 150, "{} bytes", bytes.len());
+        assert_eq!(decode_report(&bytes).unwrap(), row);
     }
 
     #[test]

@@ -1,25 +1,27 @@
 //! The state store in one redb file in the data folder.
 
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
-    TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition,
+    TableError, WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use skerry_core::id::{Epoch, Generation, SiteId, Timestamp};
 use skerry_core::ledger::Row;
 use skerry_gitops::age::Ages;
+use tracing::error;
 
 use super::record::{
     decode_age, decode_event, decode_report, decode_row, encode_age, encode_event, encode_report, encode_row,
 };
 use super::{LearnedAges, Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
-use crate::report::{Event, ReportRow, fold};
+use crate::report::{Event, Folded, ReportRow, begin_anew, fold, unreadable};
 use crate::step::step;
 
 /// The schema that this version reads and writes.
@@ -246,11 +248,21 @@ impl StateStore for RedbStore {
     fn events(&self, site: &SiteId) -> Result<Vec<Event>, StoreError> {
         self.read(|read| {
             let table = read.open_table(EVENTS).map_err(StoreError::failed)?;
-            let range =
-                table.range((site.as_str(), 0)..=(site.as_str(), u64::MAX)).map_err(StoreError::failed)?;
-            range.rev().map(|entry| decode_event(entry.map_err(StoreError::failed)?.1.value())).collect()
+            let range = table.range(places_of(site.as_str())).map_err(StoreError::failed)?;
+            let events = range.rev().map(|entry| {
+                let (_, bytes) = entry.map_err(StoreError::failed)?;
+                // One that cannot be read hides no other. Nobody knows when it was.
+                let event = decode_event(bytes.value());
+                Ok(event.unwrap_or_else(|error| unreadable(&error.to_string(), Timestamp::default())))
+            });
+            events.collect()
         })
     }
+}
+
+/// Where the events of a site are.
+fn places_of(site: &str) -> RangeInclusive<(&str, u64)> {
+    (site, 0)..=(site, u64::MAX)
 }
 
 fn read_rows(write: &WriteTransaction) -> Result<Vec<(SiteId, Row)>, StoreError> {
@@ -284,22 +296,41 @@ fn read_ages(write: &WriteTransaction) -> Result<Option<Ages>, StoreError> {
 fn keep_batch(write: &WriteTransaction, batch: ReportBatch) -> Result<u64, StoreError> {
     let site = batch.site.as_str();
     let mut reports = write.open_table(REPORTS).map_err(StoreError::failed)?;
-    let row =
-        reports.get(site).map_err(StoreError::failed)?.map(|row| decode_report(row.value())).transpose()?;
-    let row = row.unwrap_or_default();
+    let mut events = write.open_table(EVENTS).map_err(StoreError::failed)?;
+    let stored = reports.get(site).map_err(StoreError::failed)?.map(|row| decode_report(row.value()));
+    let Folded { row, events: lost } = match stored.transpose() {
+        Ok(row) => Folded { row: row.unwrap_or_default(), events: Vec::new() },
+        Err(error) => {
+            error!(site, %error, "what a site reported is lost: it begins anew");
+            begin_anew(kept_places(&events, site)?, &error.to_string(), batch.arrival.received_at)
+        }
+    };
     let first_before = row.first_event;
     let folded = fold(row, &batch.boot, batch.reports, batch.arrival);
     reports.insert(site, &*encode_report(&folded.row)).map_err(StoreError::failed)?;
-    let mut events = write.open_table(EVENTS).map_err(StoreError::failed)?;
+    for (place, event) in lost.iter().chain(&folded.events) {
+        events.insert((site, *place), &*encode_event(event)).map_err(StoreError::failed)?;
+    }
     for place in first_before..folded.row.first_event {
         events.remove((site, place)).map_err(StoreError::failed)?;
-    }
-    for (place, event) in &folded.events {
-        events.insert((site, *place), &*encode_event(event)).map_err(StoreError::failed)?;
     }
     let mut seen = write.open_table(SEEN).map_err(StoreError::failed)?;
     seen.insert(site, batch.arrival.received_at.0).map_err(StoreError::failed)?;
     Ok(folded.row.acknowledged)
+}
+
+/// The places of the events that are kept of a site.
+fn kept_places(
+    events: &impl ReadableTable<(&'static str, u64), &'static [u8]>,
+    site: &str,
+) -> Result<Range<u64>, StoreError> {
+    let mut kept = events.range(places_of(site)).map_err(StoreError::failed)?;
+    let first = kept.next().transpose().map_err(StoreError::failed)?;
+    let last = kept.next_back().transpose().map_err(StoreError::failed)?;
+    let Some((first, _)) = first else { return Ok(0..0) };
+    let first = first.value().1;
+    let last = last.map_or(first, |(last, _)| last.value().1);
+    Ok(first..last + 1)
 }
 
 fn get_meta<T: DeserializeOwned>(write: &WriteTransaction, name: &str) -> Result<Option<T>, StoreError> {

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use prost::Message as _;
 use skerry_controller::admission::Limits;
+use skerry_core::bundle::v1::Manifest;
+use skerry_proto::v1::pull_response::Outcome;
 use skerry_proto::v1::sync_response::Message;
-use skerry_proto::v1::{Applied, RetryAfter, SyncRequest, sync_request};
+use skerry_proto::v1::{Applied, FragmentWant, Need, RetryAfter, SyncRequest, sync_request};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -88,6 +91,82 @@ async fn invariant_9_a_whole_bundle_too_many_comes_back_later_and_is_served_then
         panic!("what needs no whole bundle needs no place")
     };
     drop(holding);
+    core.stop().await;
+}
+
+/// Pulls, and is told to come back.
+async fn pulls_in_vain(site: &TestSite, core: &TestCore) -> RetryAfter {
+    match site.pull(core, None).await.outcome {
+        Some(Outcome::RetryAfter(retry)) => retry,
+        other => panic!("there is no room: {other:?}"),
+    }
+}
+
+/// Pulls over a connection of its own, again and again until it is offered something.
+async fn pulls_in(site: &TestSite, core: &TestCore) -> TestCore {
+    until("there is room", || async {
+        let own = core.anew();
+        let answer = site.pull(&own, None).await;
+        matches!(answer.outcome, Some(Outcome::Offer(_))).then_some(own)
+    })
+    .await
+}
+
+/// Who pulls takes a place as who has a stream: an answer that nobody takes weighs as much.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_9_who_pulls_where_there_is_no_stream_left_comes_back_later_and_is_served_then() {
+    let repository = Repository::with(SHOP);
+    let limits = Limits { streams: 1, ..Limits::default() };
+    let core = Home::of(repository.path()).start_limited(limits).await;
+    let (mut first, mut second) = (TestSite::new("s1"), TestSite::new("s2"));
+    let mut stream = first.connect(&core).await;
+    stream.take_offer().await;
+
+    let retry = pulls_in_vain(&second, &core.anew()).await;
+
+    assert!((150..=300).contains(&retry.seconds), "streams last: {retry:?}");
+    drop(stream);
+    let pulling = pulls_in(&second, &core).await;
+    // And the other way round, until it hangs up.
+    sent_away(&mut first, &core).await;
+    drop(pulling);
+    comes_in(&mut second, &core).await;
+    core.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_9_who_pulls_a_whole_bundle_too_many_comes_back_later_and_is_served_then() {
+    let repository = Repository::with(SHOP);
+    let home = Home::of(repository.path());
+    let core = home.start_limited(Limits { bundles: 1, ..Limits::default() }).await;
+    let (first, second) = (TestSite::new("s1"), TestSite::new("s2"));
+    let pulling = pulls_in(&first, &core).await;
+
+    // One bundle a second, before any was measured: each who comes is given the second after that of the one before.
+    for at_most in [1, 2, 3] {
+        let retry = pulls_in_vain(&second, &core.anew()).await;
+        assert!((1..=at_most).contains(&retry.seconds), "{retry:?}");
+    }
+    // What is asked for is part of it, and comes to the one who is in.
+    let mut current = TestSite::new("s1");
+    let wanted = {
+        let Some(Outcome::Offer(offer)) = first.pull(&pulling, None).await.outcome else {
+            panic!("it is in")
+        };
+        let manifest = Manifest::decode(&*offer.manifest).expect("a manifest is protobuf");
+        current.manifest = offer.manifest;
+        Need { fragments: vec![FragmentWant { id: manifest.list, offset: 0 }] }
+    };
+    assert_eq!(first.pull(&pulling, Some(wanted.clone())).await.chunks.len(), 1);
+    let refused = second.pull(&core.anew(), Some(wanted)).await;
+    assert!(matches!(refused.outcome, Some(Outcome::RetryAfter(_))) && refused.chunks.is_empty());
+
+    // Its word that it runs it gives the place back, although it stays.
+    let said = current.pull(&pulling, None).await.outcome;
+    assert!(matches!(said, Some(Outcome::Current(_))), "{said:?}");
+    let other = pulls_in(&second, &core).await;
+    drop((pulling, other));
+    pulls_in(&first, &core).await;
     core.stop().await;
 }
 

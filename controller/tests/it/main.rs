@@ -3,6 +3,7 @@
 mod admission;
 mod bad_source;
 mod current;
+mod damaged;
 mod fleet;
 mod full_disk;
 mod guard;

@@ -1,7 +1,13 @@
 //! Reports: kept once each, over restarts, and never for sites that nobody knows.
 
+use prost::Message as _;
+use skerry_proto::REFUSED_REPORT;
 use skerry_proto::limits::{MAX_MESSAGE_BYTES, MAX_REPORT_BYTES, MAX_REPORTS};
-use skerry_proto::v1::{Report, SiteEvent, SiteState, report::Body, site_event::Kind};
+use skerry_proto::v1::sync_response::Message;
+use skerry_proto::v1::{
+    Hello, Report, Reports, SiteEvent, SiteState, report::Body, site_event::Kind, sync_request,
+};
+use tonic::Code;
 
 use crate::rig::core::Home;
 use crate::rig::policies::SHOP;
@@ -93,6 +99,46 @@ async fn of_too_many_reports_the_first_are_kept_and_the_rest_comes_again() {
     core.stop().await;
 }
 
+/// Packs bytes that need not be reports: a frame of zstd without its magic number, with one raw block (RFC 8878 §3.1.1).
+fn pack(plain: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(plain.len()).expect("a short batch");
+    let block = (u32::from(length) << 3 | 1).to_le_bytes();
+    [&[0x20, length], &block[..3], plain].concat()
+}
+
+/// An agent must not guess what an error on its stream is about: it would give up reports that are well.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_error_that_is_about_a_report_names_one() {
+    let (mut shop, core) = shop().await;
+    let mut plain =
+        Reports { sent_at_ms: 7, reports: vec![event(41, "fine"), event(42, "ABBA")] }.encode_to_vec();
+    let good = pack(&plain);
+    let at = plain.windows(4).position(|window| window == b"ABBA").unwrap();
+    plain[at..at + 4].fill(0xff);
+
+    for (packed, code, named) in [
+        (pack(&plain), Some(Code::InvalidArgument), Some("42")),
+        (pack(b"no message at all"), Some(Code::InvalidArgument), None),
+        (good, None, None),
+    ] {
+        let mut stream = shop.site.connect(&core).await;
+        let Message::Current(_) = stream.next_message().await else { panic!("it is current") };
+        stream.send_packed(packed).await;
+        let error = stream.next().await.err();
+        let name = error.as_ref().and_then(|error| error.metadata().get(REFUSED_REPORT));
+        assert_eq!(name.map(|name| name.to_str().unwrap()), named, "{error:?}");
+        assert_eq!(error.map(|error| error.code()), code);
+    }
+    assert_eq!(core.site("s1").await.events.len(), 2, "those that are well");
+    // A word that is wrong in another way names none.
+    let mut stream = shop.site.connect(&core).await;
+    let Message::Current(_) = stream.next_message().await else { panic!("it is current") };
+    stream.send(sync_request::Message::Hello(Hello::default())).await;
+    let error = stream.next().await.unwrap_err();
+    assert_eq!((error.code(), error.metadata().get(REFUSED_REPORT)), (Code::InvalidArgument, None));
+    core.stop().await;
+}
+
 /// Invariant 9: a message over the cap is refused with a message that names it, and nothing else is hurt.
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_9_a_message_over_the_cap_is_refused_with_the_cap() {
@@ -101,7 +147,7 @@ async fn invariant_9_a_message_over_the_cap_is_refused_with_the_cap() {
 
     let error = shop.site.send(&core, vec![event(1, &detail)]).await.unwrap_err();
 
-    assert_eq!(error.code(), tonic::Code::OutOfRange);
+    assert_eq!(error.code(), Code::OutOfRange);
     assert!(error.message().contains("the limit is: 4194304 bytes"), "{}", error.message());
     assert_eq!(shop.site.report(&core, 1).await, 1, "what is within the cap is taken");
     core.stop().await;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use skerry_core::id::Digest;
-use skerry_proto::codec::reports::Context;
+use skerry_proto::codec::reports::{Context, UnpackError};
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{ProxyState, Report, Reports, SiteEvent, SiteState, report::Body};
@@ -75,6 +75,44 @@ fn reports_that_were_packed_against_something_else_are_refused() {
     let packed = here.pack(&applied(1, 1), Some(&manifest(1))).unwrap();
     let unpacked = Context::default().unpack(&packed, None);
     assert!(unpacked.is_err() || unpacked.is_ok_and(|reports| reports != applied(1, 1)));
+}
+
+/// A batch of which the report in the middle has text that is no text.
+fn with_a_broken_report(seqs: [u64; 3]) -> Vec<u8> {
+    let detail = |detail: &str| SiteEvent { detail: detail.to_owned(), ..Default::default() };
+    let [before, broken, after] = seqs.map(|seq| Report {
+        seq,
+        observed_at_ms: 5,
+        body: Some(Body::Event(detail(if seq == seqs[1] { "ABBA" } else { "fine" }))),
+    });
+    let reports = Reports { sent_at_ms: 7, reports: vec![before, broken, after] };
+    let mut plain = prost::Message::encode_to_vec(&reports);
+    let at = plain.windows(4).position(|window| window == b"ABBA").expect("it is in there");
+    plain[at..at + 4].fill(0xff);
+    frame(&plain)
+}
+
+/// A frame as it travels, without its magic number.
+fn frame(plain: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(plain, 3).expect("zstd fails for lack of memory only").split_off(4)
+}
+
+/// The one that refuses reports can name the one that it is about: the others are not given up for it.
+#[test]
+fn a_report_that_cannot_be_read_is_named() {
+    for (seqs, expected) in [([41, 42, 43], Some(42)), ([41, 0, 43], Some(41)), ([0, 0, 0], None)] {
+        let error = Context::default().unpack(&with_a_broken_report(seqs), None).unwrap_err();
+        let named = match &error {
+            UnpackError::Report { seq, .. } => Some(*seq),
+            UnpackError::Batch(_) => None,
+        };
+        assert_eq!(named, expected, "{error}");
+    }
+    let garbage = frame(b"no message at all");
+    for packed in [&garbage[..], b"no frame", b""] {
+        let error = Context::default().unpack(packed, None).unwrap_err();
+        assert!(matches!(error, UnpackError::Batch(_)), "{error}");
+    }
 }
 
 proptest! {

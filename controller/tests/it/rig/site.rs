@@ -10,8 +10,8 @@ use skerry_proto::codec::list::Stepped;
 use skerry_proto::codec::{Assembly, decode_list};
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
 use skerry_proto::v1::{
-    Applied, Hello, Need, Offer, Report, ReportRequest, SiteState, SyncRequest, SyncResponse, report::Body,
-    sync_request, sync_response::Message,
+    Applied, Hello, Need, Offer, PullRequest, PullResponse, Report, ReportRequest, SiteState, SyncRequest,
+    SyncResponse, report::Body, sync_request, sync_response::Message,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -95,6 +95,12 @@ impl TestSite {
         Ok(Connected { site: self, requests, responses })
     }
 
+    /// Pulls once.
+    pub(crate) async fn pull(&self, core: &TestCore, need: Option<Need>) -> PullResponse {
+        let request = PullRequest { hello: Some(self.hello()), need };
+        within("an answer", core.sites().pull(request)).await.expect("the core answers").into_inner()
+    }
+
     /// The fragment of a service, decoded.
     pub(crate) fn service(&self, name: &str) -> skerry_core::bundle::v1::Service {
         let key = format!("service/shop/{name}");
@@ -135,6 +141,12 @@ impl<'a> Connected<'a> {
 impl Connected<'_> {
     pub(crate) async fn send(&self, message: sync_request::Message) {
         self.requests.send(request(message)).await.expect("the stream is open");
+    }
+
+    /// Sends reports as they are, packed.
+    pub(crate) async fn send_packed(&self, reports: Vec<u8>) {
+        let request = SyncRequest { reports, ..SyncRequest::default() };
+        self.requests.send(request).await.expect("the stream is open");
     }
 
     /// Waits for a message; `None` when the core ended the stream.

@@ -1,7 +1,7 @@
 //! What a test knows to have happened, and must find again after each kill: what is not so is a panic, what
 //! has not come yet an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use skerry_proto::v1::EventRow;
@@ -21,6 +21,9 @@ pub(super) struct Ledger {
     compiled: usize,
     /// Events that the core has shown, by number: it has acknowledged them.
     events: BTreeMap<u64, EventRow>,
+    /// Generations that the agent's log says to have run. (One that ran may be missing: the agent died before it had
+    /// logged that.)
+    ran: BTreeSet<u64>,
 }
 
 impl Ledger {
@@ -45,6 +48,12 @@ impl Ledger {
         assert!(tried.is_none_or(|tried| tried > generation), "an old candidate: {view:#}");
         self.current = generation;
         check_log("agent", &agent.log());
+        self.note_ran(agent);
+    }
+
+    /// Reads what the agent has run so far. It is reported before it is logged.
+    pub(super) fn note_ran(&mut self, agent: &Agent) {
+        self.ran.extend(agent.log().lines().filter_map(generation_that_runs));
     }
 
     /// Asks a core: what it has shown before is still there, once each.
@@ -86,6 +95,11 @@ impl Ledger {
         events.filter(|event| event.kind() == Kind::Applied).map(|event| event.generation).collect()
     }
 
+    /// Says whether a log was read that tells of bundles that run; else `check_applied` compares with nothing.
+    pub(super) fn knows_what_ran(&self) -> bool {
+        !self.ran.is_empty()
+    }
+
     /// The reasons of everything that was refused or taken back.
     pub(super) fn refused(&self) -> Vec<String> {
         let events = self.events.values().filter_map(|row| row.event.as_ref());
@@ -93,13 +107,22 @@ impl Ledger {
         refused.map(|event| event.detail.clone()).collect()
     }
 
-    /// At the end, with both ends settled: every generation that ran was reported once, in order.
+    /// With both ends settled: every generation that ran was reported once, in order.
     pub(super) fn check_applied(&self) -> Result<()> {
         let applied = self.applied();
         assert!(applied.is_sorted_by(|a, b| a < b), "generations were reported as {applied:?}");
         ensure!(applied.last() == Some(&self.desired), "{applied:?} does not end with {}", self.desired);
+        let lost: Vec<&u64> = self.ran.iter().filter(|ran| !applied.contains(ran)).collect();
+        assert!(lost.is_empty(), "{lost:?} ran, and only {applied:?} were reported");
         Ok(())
     }
+}
+
+/// Reads the line of an agent's log that says that a bundle runs.
+fn generation_that_runs(line: &str) -> Option<u64> {
+    let (_, fields) = line.split_once("runs the new bundle")?;
+    let generation = fields.split_whitespace().find_map(|field| field.strip_prefix("generation="));
+    Some(generation?.parse().expect("a generation is a number"))
 }
 
 /// Nothing was found broken.

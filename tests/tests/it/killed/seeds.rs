@@ -140,6 +140,7 @@ impl World {
         self.agent.stop().await?;
         self.ledger.check_agent(&self.agent);
         self.ledger.check_applied()?;
+        ensure!(self.ledger.knows_what_ran(), "the agent's log does not tell what it ran");
         ensure!(self.ledger.refused().is_empty(), "refused: {:?}", self.ledger.refused());
         Ok(())
     }
@@ -185,6 +186,7 @@ impl World {
 
     /// Settled: the newest revision is compiled and runs, and was reported to do so.
     async fn look(&mut self) -> Result<()> {
+        self.ledger.note_ran(&self.agent);
         let view = self.ledger.check_core(&self.core, SITE).await?;
         ensure!(view.source().revision == self.ledger.newest(), "at {}", view.source().revision);
         view.must_be_current(SITE)?;

@@ -47,6 +47,7 @@ impl World {
         let mut world = Self { _run: run, source, place, agent, ledger: Ledger::default(), commits: 0 };
         world.commit().await;
         world.settle().await;
+        assert!(world.ledger.knows_what_ran(), "{}", world.agent.log());
         world
     }
 
@@ -76,8 +77,9 @@ impl World {
     async fn settle(&mut self) {
         let newest = self.ledger.newest().to_owned();
         self.source.core.settled(&newest, &[SITE], DEADLINE).await.expect("the site settles");
-        let ledger = &mut self.ledger;
+        let (ledger, agent) = (&mut self.ledger, &self.agent);
         let checked = eventually("the reports have come", DEADLINE, async || {
+            ledger.note_ran(agent);
             ledger.check_core(&self.source.core, SITE).await?;
             ledger.check_applied()
         });
