@@ -51,6 +51,8 @@ pub struct Setting {
     pub field: String,
     pub value: Value,
     pub level: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overridden_by: Option<ObjectKey>,
     #[serde(flatten)]
     pub origin: Origin,
 }
@@ -58,7 +60,7 @@ pub struct Setting {
 /// Whose text a value is, where it stands, and since which commit.
 #[derive(Debug, Clone, Serialize)]
 pub struct Origin {
-    /// The object itself, or an override.
+    /// The object itself, or an override; of a setting the policy, whoever set it there.
     pub by: ObjectKey,
     /// File and line.
     pub location: Location,
@@ -100,7 +102,7 @@ impl Explained {
         let settings = settings.map(|setting| {
             let origin = origins.find(setting.by, setting.location);
             let (scope, field, value, level) = (setting.scope, setting.field, setting.value, setting.level);
-            Setting { scope, field, value, level, origin }
+            Setting { scope, field, value, level, overridden_by: setting.overridden_by, origin }
         });
         Self {
             site: site.clone(),

@@ -1,10 +1,12 @@
-//! Checks references between objects of a world: parents, targets, callers' sites and patched objects that are not there.
+//! Checks references between objects of a world: parents, backends, targets, callers' sites and patched objects that are not there.
 
+use crate::compile::backends::find_port;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::form::Form;
 use crate::id::{Kind, ObjectKey};
+use crate::policy::http_route::{Action, BackendRef};
 use crate::policy::target::Target;
-use crate::policy::{HttpRoute, Object, OfSpec as _, Spec, TrafficPolicy};
+use crate::policy::{HttpRoute, Object, OfSpec as _, Service, Spec, TrafficPolicy};
 use crate::world::Aged;
 
 /// Picks the `Mesh` that holds when there are several: the oldest, then the first by name.
@@ -32,7 +34,35 @@ where
             diagnostics.push(form.error(Code::DanglingReference, &pointer, message).help(help));
         }
     }
+    if let Some(route) = HttpRoute::of(&form.object().spec) {
+        diagnostics.extend(unseen_backends(form, route, find));
+    }
     diagnostics
+}
+
+/// The backends of a route whose parents are all missing lead nowhere, too: it is compiled with no service, so nobody
+/// else looks at them.
+fn unseen_backends<'a, F>(form: &Form, route: &HttpRoute, find: impl Fn(&ObjectKey) -> F) -> Vec<Diagnostic>
+where
+    F: Iterator<Item = &'a Object>,
+{
+    if route.parents.iter().any(|parent| find(&ObjectKey::service(&parent.service)).next().is_some()) {
+        return Vec::new();
+    }
+    let flaw = |backend: &BackendRef| {
+        let target = backend.target.as_ref().ok()?;
+        let services = find(&ObjectKey::service(&target.service));
+        let services: Vec<&Service> = services.filter_map(|object| Service::of(&object.spec)).collect();
+        if services.iter().copied().any(|service| find_port(target, Some(service)).is_ok()) {
+            return None;
+        }
+        find_port(target, services.first().copied()).err().map(|flaw| flaw.tell(form, backend))
+    };
+    let rules = route.rules.iter().filter_map(|rule| match &rule.action {
+        Action::Forward { backends, .. } => Some(backends),
+        Action::Redirect(_) | Action::Fail => None,
+    });
+    rules.flatten().filter_map(flaw).collect()
 }
 
 /// What an object names, and where.

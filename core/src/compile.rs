@@ -15,7 +15,7 @@ use crate::policy::{AuthorizationPolicy, HttpRoute, Mesh, Service, TrafficPolicy
 use crate::selector::Selector;
 
 pub mod authorization;
-mod backends;
+pub(crate) mod backends;
 pub mod order;
 mod routes;
 pub mod traffic;

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Location};
 use crate::document::field_path;
 use crate::id::ObjectKey;
-use crate::overrides::{Layer, is_within};
 use crate::policy::{Object, OfSpec};
+use crate::trace::{Source, Trace};
 use crate::world::Aged;
 
 /// An object with its overrides.
@@ -19,12 +19,14 @@ pub struct Form {
     pub aged: Aged,
     /// The overrides that are folded into it, in the order in which they were applied.
     pub applied: Vec<Arc<Object>>,
+    /// Where its fields come from; layers are those of `applied`.
+    pub trace: Trace,
 }
 
 impl Form {
     /// Takes an object as the source has it.
     pub fn plain(aged: Aged) -> Self {
-        Self { aged, applied: Vec::new() }
+        Self { aged, applied: Vec::new(), trace: Trace::default() }
     }
 
     /// Returns the object as patched.
@@ -37,25 +39,21 @@ impl Form {
         &self.aged.object.key
     }
 
-    /// Finds the override that a field has its value from, and the field in that override.
-    pub fn origin(&self, pointer: &str) -> Option<(&Object, String)> {
-        self.applied.iter().rev().find_map(|over| {
-            let touched = Layer::new(over, self.key())?.touched();
-            let (target, own) = touched.into_iter().find(|(target, _)| is_within(pointer, target))?;
-            Some((&**over, format!("{own}{}", &pointer[target.len()..])))
-        })
+    /// Finds the text that a field has its value from, and the field there.
+    pub fn origin(&self, pointer: &str) -> Origin<'_> {
+        self.find(self.trace.resolve(pointer), pointer)
     }
 
-    /// Finds the override that has a say in what is wrong with a field: that set it, or a part of it.
-    fn blamed(&self, pointer: &str) -> Option<(&Object, String)> {
-        let part = || {
-            self.applied.iter().rev().find_map(|over| {
-                let touched = Layer::new(over, self.key())?.touched();
-                let (_, own) = touched.into_iter().find(|(target, _)| is_within(target, pointer))?;
-                Some((&**over, own))
-            })
+    /// A field of the base is found by its place in the patched document, whose spans moved with it, and is named as
+    /// the file has it.
+    fn find(&self, source: Source, patched: &str) -> Origin<'_> {
+        let over = source.layer.and_then(|layer| self.applied.get(layer));
+        let (object, place) = match over {
+            Some(over) => (&**over, source.pointer.as_str()),
+            None => (self.object(), patched),
         };
-        self.origin(pointer).or_else(|| if pointer.is_empty() { None } else { part() })
+        let location = object.document.locate(place);
+        Origin { object, pointer: source.pointer, location }
     }
 
     /// Starts an error about a field; `pointer` is empty when it is about the whole object.
@@ -70,20 +68,32 @@ impl Form {
 
     fn diagnostic(
         &self,
-        start: fn(Code, crate::diagnostic::Location, String) -> Diagnostic,
+        start: fn(Code, Location, String) -> Diagnostic,
         code: Code,
         pointer: &str,
         message: String,
     ) -> Diagnostic {
-        let (object, own, message) = match self.blamed(pointer) {
-            None => (self.object(), pointer.to_owned(), message),
-            Some((over, own)) => {
+        let (origin, message) = match self.trace.blamed(pointer) {
+            None => (self.origin(pointer), message),
+            Some(source) => {
                 let patched = format!("{} {}", self.key(), field_path(pointer));
-                (over, own, format!("{} (patched): {message}", patched.trim_end()))
+                (self.find(source, pointer), format!("{} (patched): {message}", patched.trim_end()))
             }
         };
-        start(code, object.document.locate(&own), message).object(object.key.clone()).field(field_path(&own))
+        let Origin { object, pointer, location } = origin;
+        start(code, location, message).object(object.key.clone()).field(field_path(&pointer))
     }
+}
+
+/// A field in the text that says it.
+#[derive(Debug, Clone)]
+pub struct Origin<'a> {
+    /// Whose text: the object's own, or that of an override.
+    pub object: &'a Object,
+    /// The field there, as a JSON pointer.
+    pub pointer: String,
+    /// Its place.
+    pub location: Location,
 }
 
 /// A form of a known kind.

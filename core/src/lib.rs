@@ -20,6 +20,7 @@ pub mod policy;
 pub mod provenance;
 pub mod removal;
 pub mod selector;
+pub mod trace;
 pub mod verify;
 pub mod workload;
 pub mod world;

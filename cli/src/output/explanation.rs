@@ -53,6 +53,10 @@ fn fields(explained: &Explained, paint: Paint) -> String {
 fn settings(explained: &Explained, paint: Paint) -> String {
     let rows = explained.settings.iter().map(|setting| -> Vec<Cell> {
         let [from, by, commit] = origin(&setting.origin, explained);
+        let by = match &setting.overridden_by {
+            Some(over) => Cell::toned(format!("{over} on {}", setting.origin.by), Tone::Warning),
+            None => by,
+        };
         let (scope, field) = (setting.scope.as_str().into(), setting.field.as_str().into());
         vec![scope, field, value(&setting.value).into(), setting.level.into(), from, by, commit]
     });

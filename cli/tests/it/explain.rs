@@ -31,6 +31,35 @@ fn a_service_with_its_effective_settings() {
     ));
 }
 
+/// A rule that only the harbour has, and a timeout of a policy that is another one there.
+#[test]
+fn settings_that_an_override_set_name_it() {
+    let folder = Folder::of(SHOP);
+    folder.write(
+        "shop/patience.yaml",
+        "apiVersion: skerry.dev/v1alpha1
+kind: SiteOverride
+metadata: {name: patience, namespace: shop}
+spec:
+  sites: {matchLabels: {tier: port}}
+  patches:
+    - target: {kind: HTTPRoute, name: reviews}
+      json:
+        - op: add
+          path: /spec/rules/-
+          value:
+            matches: [{path: {value: /slow}}]
+            timeouts: {request: 3s}
+            backendRefs: [{name: reviews, port: 9080}]
+    - target: {kind: TrafficPolicy, name: patience}
+      merge: {spec: {retries: {attempts: 4}}}
+",
+    );
+    let service = ["service", "shop/reviews", "--site", "harbour"];
+    let attempts = ["service", "shop/reviews", "spec.retries.attempts", "--site", "harbour", "-o", "yaml"];
+    insta::assert_snapshot!(format!("{}\n{}", explain(&folder, &service), explain(&folder, &attempts)));
+}
+
 #[test]
 fn one_field_for_programs() {
     let args = [

@@ -9,6 +9,7 @@ mod bad_input;
 mod completions;
 mod core;
 mod corpora;
+mod diagnostics;
 mod diff;
 mod explain;
 mod folder;

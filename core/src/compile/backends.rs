@@ -3,8 +3,8 @@
 
 use crate::bundle::v1;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::form::Input;
-use crate::policy::http_route::BackendRef;
+use crate::form::{Form, Input};
+use crate::policy::http_route::{BackendRef, BackendTarget};
 use crate::policy::{HttpRoute, Service};
 
 use super::{Backend, ServiceInputs};
@@ -42,33 +42,55 @@ fn resolve_one(
     let Ok(target) = &backend.target else { return resolved };
     resolved.namespace.clone_from(&target.service.namespace);
     resolved.name.clone_from(&target.service.name);
-    let mut dangling = |field: &str, message: String, help: String| {
-        let pointer = format!("{}/{field}", backend.pointer);
-        diagnostics.push(route.form.error(Code::DanglingReference, &pointer, message).help(help));
-    };
-    match inputs.backends.get(&target.service) {
-        Some(Backend::Here(service)) => match pick_port(service, target.port) {
-            Ok(port) => {
-                resolved.port = port.into();
-                resolved.invalid = false;
-            }
-            Err((message, help)) => dangling("port", format!("Service {} {message}", target.service), help),
-        },
-        Some(Backend::Elsewhere(sites)) => dangling(
-            "name",
-            format!(
+    let found = match inputs.backends.get(&target.service) {
+        Some(Backend::Here(service)) => find_port(target, Some(service)),
+        Some(Backend::Elsewhere(sites)) => Err(Flaw {
+            field: "name",
+            message: format!(
                 "Service {} is at sites with `{sites}` only, and this route is at others too",
                 target.service
             ),
-            "give both the same sites; where the Service is not, its share is answered 500".to_owned(),
-        ),
-        None => dangling(
-            "name",
-            format!("Service {} is not in the policy", target.service),
-            "add the Service, or correct the name or namespace; its share is answered 500".to_owned(),
-        ),
+            help: "give both the same sites; where the Service is not, its share is answered 500".to_owned(),
+        }),
+        None => find_port(target, None),
+    };
+    match found {
+        Ok(port) => {
+            resolved.port = port.into();
+            resolved.invalid = false;
+        }
+        Err(flaw) => diagnostics.push(flaw.tell(route.form, backend)),
     }
     resolved
+}
+
+/// Why a backend leads nowhere.
+pub(crate) struct Flaw {
+    field: &'static str,
+    message: String,
+    help: String,
+}
+
+impl Flaw {
+    /// Says it of a backend.
+    pub(crate) fn tell(self, route: &Form, backend: &BackendRef) -> Diagnostic {
+        let pointer = format!("{}/{}", backend.pointer, self.field);
+        route.error(Code::DanglingReference, &pointer, self.message).help(self.help)
+    }
+}
+
+/// Finds the port of a target whose service is as given, or is not in the policy.
+pub(crate) fn find_port(target: &BackendTarget, service: Option<&Service>) -> Result<u16, Flaw> {
+    let name = &target.service;
+    let Some(service) = service else {
+        let help = "add the Service, or correct the name or namespace; its share is answered 500".to_owned();
+        return Err(Flaw { field: "name", message: format!("Service {name} is not in the policy"), help });
+    };
+    pick_port(service, target.port).map_err(|(message, help)| Flaw {
+        field: "port",
+        message: format!("Service {name} {message}"),
+        help,
+    })
 }
 
 fn pick_port(service: &Service, wanted: Option<u16>) -> Result<u16, (String, String)> {

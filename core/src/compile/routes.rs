@@ -10,9 +10,9 @@ use crate::bundle::v1::route::Action as Act;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::form::Input;
 use crate::id::NamespacedName;
-use crate::policy::HttpRoute;
-use crate::policy::http_route::{Action, ParentRef, Rule};
+use crate::policy::http_route::{Action, Match, ParentRef, Rule};
 use crate::policy::service::Port;
+use crate::policy::{HttpRoute, Service};
 use crate::world::Age;
 
 use super::order::{RouteOrder, Specificity};
@@ -115,29 +115,61 @@ fn attached_ports(
         Some(protocol) => protocol != v1::Protocol::Tcp,
         None => is_producer || tables.contains_key(&(port.port, String::new())),
     };
-    let Some(number) = parent.port else {
-        return inputs.service.spec.ports.iter().filter(is_http).map(|port| port.port).collect();
-    };
-    let refuse = |code, message: String, help: &str| {
-        route.form.error(code, &format!("{}/port", parent.pointer), message).help(help)
-    };
-    match inputs.service.spec.port(number) {
-        Some(port) if is_http(&port) => return vec![number],
-        Some(_) => diagnostics.push(refuse(
-            Code::InvalidValue,
-            format!(
-                "port {number} of Service {} is TCP, so an HTTPRoute cannot attach to it",
-                parent.service
-            ),
-            "set the port's `appProtocol: http` (or `kubernetes.io/h2c`), or take another port",
-        )),
-        None => diagnostics.push(refuse(
-            Code::DanglingReference,
-            format!("Service {} has no port {number}", parent.service),
-            "name a port of the Service, or leave `port` out to attach to all its HTTP ports",
-        )),
+    let service = inputs.service.spec;
+    let named: Vec<&Port> = service.ports.iter().filter(|port| parent.means(port)).collect();
+    let ports: Vec<u16> = named.iter().copied().filter(is_http).map(|port| port.port).collect();
+    if ports.is_empty() {
+        let Refusal { code, field, message, help } = refuse(parent, service, &named);
+        let pointer = format!("{}{field}", parent.pointer);
+        diagnostics.push(route.form.error(code, &pointer, message).help(help));
     }
-    Vec::new()
+    ports
+}
+
+/// Why a route cannot attach to the ports that a parent means.
+struct Refusal {
+    code: Code,
+    /// The field of the parent, as a JSON pointer.
+    field: &'static str,
+    message: String,
+    help: &'static str,
+}
+
+/// `named`: the ports of the service that the parent means, none of them HTTP.
+fn refuse(parent: &ParentRef, service: &Service, named: &[&Port]) -> Refusal {
+    let ParentRef { service: name, port, section, .. } = parent;
+    let has = |port: u16| service.port(port).is_some();
+    let (field, which) = match (port, section) {
+        (Some(port), _) => ("/port", format!("port {port} of Service {name} is TCP")),
+        (None, Some(section)) => ("/sectionName", format!("port `{section}` of Service {name} is TCP")),
+        (None, None) => ("", format!("no port of Service {name} is HTTP")),
+    };
+    if !named.is_empty() || field.is_empty() {
+        let message = format!("{which}, so an HTTPRoute cannot attach to it");
+        let help = match field {
+            "" => "set `appProtocol: http` (or `kubernetes.io/h2c`) at a port of the Service",
+            _ => "set the port's `appProtocol: http` (or `kubernetes.io/h2c`), or take another port",
+        };
+        return Refusal { code: Code::InvalidValue, field, message, help };
+    }
+    let (field, message, help) = match (port, section) {
+        (Some(port), Some(section)) if has(*port) => (
+            "/sectionName",
+            format!("port {port} of Service {name} is not named `{section}`"),
+            "`port` and `sectionName` must mean one port of the Service: correct one of the two, or leave it out",
+        ),
+        (Some(port), _) => (
+            "/port",
+            format!("Service {name} has no port {port}"),
+            "name a port of the Service, or leave `port` out to attach to all its HTTP ports",
+        ),
+        (None, section) => (
+            "/sectionName",
+            format!("Service {name} has no port named `{}`", section.as_deref().unwrap_or_default()),
+            "name a port of the Service, or leave `sectionName` out to attach to all its HTTP ports",
+        ),
+    };
+    Refusal { code: Code::DanglingReference, field, message, help }
 }
 
 fn compile_rule(
@@ -148,24 +180,27 @@ fn compile_rule(
 ) -> Vec<Entry> {
     let name = route.key().namespaced_name();
     let action = compile_action(inputs, route, rule, diagnostics);
-    let to_entry = |(at, route_match): (usize, &v1::RouteMatch)| Entry {
+    let to_entry = |Match { at, route_match }: &Match| Entry {
         order: RouteOrder {
             specificity: Specificity::of(route_match),
             age: route.form.aged.age,
             name: name.clone(),
             rule: at_rule,
-            at,
+            at: at.unwrap_or_default(),
         },
         route: v1::Route {
-            name: format!("{name}/{at_rule}/{at}"),
+            name: format!("{name}/{at_rule}/{}", at.unwrap_or_default()),
             r#match: Some(route_match.clone()),
             request_headers: rule.request_headers.clone(),
             response_headers: rule.response_headers.clone(),
             action: Some(action.clone()),
         },
-        pointer: format!("/spec/rules/{at_rule}/matches/{at}"),
+        pointer: match at {
+            Some(at) => format!("/spec/rules/{at_rule}/matches/{at}"),
+            None => format!("/spec/rules/{at_rule}/matches"),
+        },
     };
-    rule.matches.iter().enumerate().map(to_entry).collect()
+    rule.matches.iter().map(to_entry).collect()
 }
 
 fn compile_action(
@@ -251,13 +286,13 @@ fn finish(
     v1::RouteTable { port: port.into(), client_namespace, routes }
 }
 
-/// Two routes with one match: the later one is never reached. Decided by age it is a warning;
-/// decided by nothing but the names it is an error, since a rename would turn it round.
+/// Two routes with one match: the later one is never reached. Decided by age, or by the order of the rules in one route,
+/// it is a warning; decided by nothing but the names it is an error, since a rename would turn it round.
 fn tie(inputs: &ServiceInputs<'_>, winner: &Entry, loser: &Entry) -> Option<Diagnostic> {
-    if winner.order.name == loser.order.name {
-        return None;
-    }
     let input = inputs.routes.iter().find(|route| route.key().namespaced_name() == loser.order.name)?;
+    if winner.order.name == loser.order.name {
+        return shadowed(*input, winner, loser);
+    }
     let by_name = winner.order.age == loser.order.age;
     let reason = if by_name { "whose name comes first" } else { "which is older" };
     let message = format!(
@@ -271,4 +306,17 @@ fn tie(inputs: &ServiceInputs<'_>, winner: &Entry, loser: &Entry) -> Option<Diag
         input.form.warning(Code::Tie, &loser.pointer, message)
     };
     Some(diagnostic.help("make one of the two matches greater, or merge the two rules"))
+}
+
+/// Of two matches of one rule the second is superfluous, and misleads nobody.
+fn shadowed(route: Input<'_, HttpRoute>, winner: &Entry, loser: &Entry) -> Option<Diagnostic> {
+    if winner.order.rule == loser.order.rule {
+        return None;
+    }
+    let place = route.form.origin(&winner.pointer).location;
+    let message = format!(
+        "ties with a match of an earlier rule of the same route, at {place}; this one is never reached"
+    );
+    let warning = route.form.warning(Code::Tie, &loser.pointer, message);
+    Some(warning.help("make this match greater, or remove it"))
 }

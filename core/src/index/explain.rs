@@ -181,10 +181,8 @@ fn level(target: &Target) -> &'static str {
 
 /// Names the object that a field has its value from, and the place in its document.
 fn origin(form: &Form, pointer: &str) -> (ObjectKey, Location) {
-    match form.origin(pointer) {
-        Some((over, own)) => (over.key.clone(), over.document.locate(&own)),
-        None => (form.key().clone(), form.object().document.locate(pointer)),
-    }
+    let origin = form.origin(pointer);
+    (origin.object.key.clone(), origin.location)
 }
 
 fn walk(value: &Value, pointer: &str, visit: &mut impl FnMut(&str, &Value)) {

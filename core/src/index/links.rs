@@ -118,14 +118,15 @@ impl Links {
         keys(&self.overrides_by_target, target)
     }
 
-    /// Lists the objects that name this one as parent, target, caller's site or patched object.
+    /// Lists the objects that name this one as parent, backend, target, caller's site or patched object.
     pub(super) fn referrers(&self, key: &ObjectKey) -> BTreeSet<ObjectKey> {
         let mut found: BTreeSet<&ObjectKey> = self.overrides(key).collect();
         match key.kind {
             Kind::Mesh => found.extend(self.policies_on(&mesh())),
             Kind::Service => {
                 let name = key.namespaced_name();
-                found.extend(self.routes(&name).chain(self.policies_on(&Target::Service(name.clone()))));
+                found.extend(self.routes(&name).chain(self.routes_to(&name)));
+                found.extend(self.policies_on(&Target::Service(name.clone())));
             }
             Kind::HttpRoute => found.extend(self.policies_on(&Target::Route(key.namespaced_name()))),
             Kind::Site => found.extend(keys(&self.policies_by_site, &key.name)),

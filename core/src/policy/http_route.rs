@@ -3,6 +3,8 @@
 use crate::bundle::v1::{HeaderModifier, Redirect, Retry, Rewrite, RouteMatch, Timeouts};
 use crate::id::NamespacedName;
 
+use super::service::Port;
+
 /// Routes to one or more services.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HttpRoute {
@@ -17,10 +19,21 @@ pub struct HttpRoute {
 pub struct ParentRef {
     /// The service.
     pub service: NamespacedName,
-    /// One port of it, or all of its HTTP ports.
+    /// The number of a port of it (`port`).
     pub port: Option<u16>,
+    /// The name of a port of it (`sectionName`). With neither the route attaches to all its HTTP ports, with both to the one
+    /// that has both.
+    pub section: Option<String>,
     /// The field, as a JSON pointer.
     pub pointer: String,
+}
+
+impl ParentRef {
+    /// Says whether it means this port of its service.
+    pub fn means(&self, port: &Port) -> bool {
+        self.port.is_none_or(|number| number == port.port)
+            && self.section.as_ref().is_none_or(|name| *name == port.name)
+    }
 }
 
 /// One rule of a route.
@@ -30,7 +43,7 @@ pub struct Rule {
     pub name: String,
     /// Any of them; a rule that names none has one that matches everything. Empty only when all that it
     /// named are invalid: then the rule keeps its place and matches nothing.
-    pub matches: Vec<RouteMatch>,
+    pub matches: Vec<Match>,
     /// Changes to request headers.
     pub request_headers: Option<HeaderModifier>,
     /// Changes to response headers.
@@ -41,6 +54,16 @@ pub struct Rule {
     pub timeouts: Option<Timeouts>,
     /// The rule's own retries (GEP-1731): they win over every policy.
     pub retry: Option<Retry>,
+}
+
+/// One match of a rule.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Match {
+    /// Its place in the document, where broken ones count too: its name, and where diagnostics point. `None`: the rule
+    /// names no match, and this is the one that matches everything.
+    pub at: Option<usize>,
+    /// What it matches.
+    pub route_match: RouteMatch,
 }
 
 /// What a rule does with a request.

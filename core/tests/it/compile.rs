@@ -4,7 +4,9 @@ use prost::Message as _;
 use skerry_core::bundle::v1;
 use skerry_core::bundle::v1::route::Action;
 
-use crate::builder::{compile, contents, route_yaml, service, service_yaml, services, site_yaml, text};
+use crate::builder::{
+    compile, contents, route_names, route_yaml, service, service_yaml, services, site_yaml, text,
+};
 
 fn only_action(compiled: &skerry_core::index::Compiled) -> Action {
     let service = service(compiled, "s1", "shop/cart");
@@ -122,6 +124,83 @@ fn a_route_on_a_port_that_is_tcp_or_not_there_is_named() {
     let world =
         site_yaml("s1", "") + tcp + &route_yaml("on-tcp", &spec(9)) + &route_yaml("on-none", &spec(10));
     insta::assert_snapshot!(text(&compile(&world).diagnostics));
+}
+
+/// Invariant 11: a route that attaches to no port says so.
+#[test]
+fn a_route_on_a_service_without_an_http_port_is_named() {
+    let store = |ports: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: store, namespace: shop}}\nspec: {{ports: [{ports}]}}\n---\n"
+        )
+    };
+    let route = |namespace: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: mine, namespace: {namespace}}}\n\
+             spec: {{parentRefs: [{{group: '', kind: Service, name: store, namespace: shop}}], \
+             rules: [{{backendRefs: [{{name: store, namespace: shop, port: 6379}}]}}]}}\n---\n"
+        )
+    };
+    let said = |ports: &str, namespace: &str| {
+        let compiled = compile(&(site_yaml("s1", "") + &store(ports) + &route(namespace)));
+        (service(&compiled, "s1", "shop/store").tables.len(), text(&compiled.diagnostics))
+    };
+    assert_eq!(said("{port: 6379}", "shop"), (1, String::new()), "a producer's route makes it HTTP");
+    assert_eq!(
+        said("{name: x, port: 6379}, {name: http, port: 80}", "office").1,
+        "",
+        "there is a port for it"
+    );
+    let (tables, of_a_consumer) = said("{port: 6379}", "office");
+    assert_eq!(tables, 0);
+    insta::assert_snapshot!(said("{name: tcp, port: 6379}", "shop").1 + &of_a_consumer);
+}
+
+#[test]
+fn a_parent_names_a_port_by_number_or_name_and_both_must_agree() {
+    let ports = "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n\
+        spec: {ports: [{name: http, port: 80}, {name: http-admin, port: 81}, {name: tcp, port: 82}]}\n---\n";
+    let routed = |parent: &str| {
+        let spec = format!(
+            "{{parentRefs: [{{kind: Service, group: '', name: cart, {parent}}}], rules: [{{backendRefs: [{{name: cart, port: 80}}]}}]}}"
+        );
+        let compiled = compile(&(site_yaml("s1", "") + ports + &route_yaml("r", &spec)));
+        let service = service(&compiled, "s1", "shop/cart");
+        let is_routed = |port: &u32| route_names(&service, *port, "") == ["shop/r/0/0"];
+        ([80, 81].into_iter().filter(is_routed).collect::<Vec<u32>>(), text(&compiled.diagnostics))
+    };
+    for parent in ["port: 81", "sectionName: http-admin", "port: 81, sectionName: http-admin"] {
+        assert_eq!(routed(parent), (vec![81], String::new()), "{parent}");
+    }
+    assert_eq!(routed("sectionName: ''"), (vec![80, 81], String::new()));
+    let mut words = String::new();
+    for parent in [
+        "port: 80, sectionName: http-admin",
+        "port: 83, sectionName: http",
+        "sectionName: grpc",
+        "sectionName: tcp",
+    ] {
+        let (ports, said) = routed(parent);
+        assert_eq!(ports, [0; 0], "{parent}");
+        words += &said;
+    }
+    insta::assert_snapshot!(words);
+}
+
+/// One run names all that is wrong with it.
+#[test]
+fn backends_of_a_route_without_a_parent_that_is_there_are_looked_at() {
+    let spec = "{parentRefs: [{kind: Service, group: '', name: lost}], \
+        rules: [{backendRefs: [{name: gone}, {name: cart, port: 81}, {name: cart, port: 80}]}]}";
+    let base = site_yaml("s1", "") + &service_yaml("cart");
+    let mut index = crate::builder::index(&(base.clone() + &route_yaml("r", spec)));
+    let said = |index: &mut skerry_core::index::Index| text(&index.compile().diagnostics);
+    insta::assert_snapshot!(said(&mut index));
+    crate::builder::upsert(&mut index, &service_yaml("gone"), 0);
+    assert!(!said(&mut index).contains("gone"), "{}", said(&mut index));
+    let with_parent = base + &service_yaml("lost") + &route_yaml("r", spec);
+    let found = compile(&with_parent).diagnostics.len();
+    assert_eq!(found, 2, "and once where the parent is there");
 }
 
 #[test]

@@ -131,11 +131,18 @@ fn route() -> impl Strategy<Value = Value> {
         |(name, port, weight)| json!({"name": name, "namespace": "shop", "port": port, "weight": weight}),
     );
     let path = prop::sample::select(&["/", "/a", "/a/b"][..]);
-    (name(), namespace(), name(), prop::option::of(tier()), prop::collection::vec(backend, 0..3), path).prop_map(
+    let parent = (name(), prop::option::weighted(0.3, prop::sample::select(&["http", "x"][..])));
+    let parent = parent.prop_map(|(service, port)| match (parent_ref(service), port) {
+        (Value::Object(parent), Some(port)) => {
+            Value::Object(parent.into_iter().chain([("sectionName".to_owned(), json!(port))]).collect())
+        }
+        (parent, _) => parent,
+    });
+    (name(), namespace(), parent, prop::option::of(tier()), prop::collection::vec(backend, 0..3), path).prop_map(
         |(name, namespace, parent, tier, backends, path)| {
             json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
                    "metadata": {"name": name, "namespace": namespace, "annotations": annotations(tier)},
-                   "spec": {"parentRefs": [parent_ref(parent)],
+                   "spec": {"parentRefs": [parent],
                             "rules": [{"name": "first", "matches": [{"path": {"type": "PathPrefix", "value": path}}],
                                        "backendRefs": backends}]}})
         },
@@ -260,7 +267,33 @@ fn patch() -> impl Strategy<Value = Value> {
     let empty = name().prop_map(|name| {
         json!({"target": {"kind": "HTTPRoute", "name": name}, "json": [{"op": "remove", "path": "/spec"}]})
     });
-    prop_oneof![timeout, parents, port, target, mesh, address, backends, empty, patch_of_authorization()]
+    prop_oneof![
+        timeout,
+        parents,
+        port,
+        target,
+        mesh,
+        address,
+        backends,
+        empty,
+        items(),
+        patch_of_authorization()
+    ]
+}
+
+/// Items of lists come and go, so that those behind them move.
+fn items() -> impl Strategy<Value = Value> {
+    let rule = (name(), 80_u16..82)
+        .prop_map(|(name, port)| json!({"backendRefs": [{"name": name, "namespace": "shop", "port": port}]}));
+    let operation = prop_oneof![
+        (rule, prop::sample::select(&["0", "1", "-"][..]))
+            .prop_map(|(rule, at)| json!({"op": "add", "path": format!("/spec/rules/{at}"), "value": rule})),
+        (0..2).prop_map(|at| json!({"op": "remove", "path": format!("/spec/rules/{at}")})),
+        name().prop_map(|name| json!({"op": "add", "path": "/spec/parentRefs/0", "value": parent_ref(name)})),
+    ];
+    (name(), prop::collection::vec(operation, 1..3)).prop_map(
+        |(name, operations)| json!({"target": {"kind": "HTTPRoute", "name": name}, "json": operations}),
+    )
 }
 
 fn over() -> impl Strategy<Value = Value> {

@@ -15,6 +15,7 @@ mod events;
 mod explain;
 mod invariants;
 mod ledger;
+mod lists;
 mod overrides;
 mod precedence;
 mod selector;

@@ -79,6 +79,31 @@ fn a_tie_is_found_whatever_stands_between_the_two() {
 }
 
 #[test]
+fn a_match_behind_a_broken_one_keeps_its_place_and_a_rule_without_any_is_named_as_such() {
+    let one = format!(
+        "{{{PARENT}, rules: [{}, {{backendRefs: [{{name: cart, port: 80}}]}}]}}",
+        rule("{path: {value: /x}}")
+    );
+    let two = one.replace("matches: [{path", "matches: [{path: {value: x}}, {path");
+    let world = site_yaml("s1", "") + &service_yaml("cart") + &route_yaml("a", &one) + &route_yaml("b", &two);
+    let compiled = compile(&world);
+    let names = route_names(&service(&compiled, "s1", "shop/cart"), 80, "");
+    assert_eq!(names, ["shop/a/0/0", "shop/b/0/1", "shop/a/1/0", "shop/b/1/0"]);
+    insta::assert_snapshot!(text(&compiled.diagnostics));
+}
+
+#[test]
+fn a_rule_with_the_match_of_an_earlier_one_of_its_route_is_named() {
+    let same = "{path: {type: PathPrefix, value: /a}}";
+    let spec = |rules: &[String]| format!("{{{PARENT}, rules: [{}]}}", rules.join(", "));
+    let said = |spec: &str| {
+        text(&compile(&(site_yaml("s1", "") + &service_yaml("cart") + &route_yaml("r", spec))).diagnostics)
+    };
+    assert_eq!(said(&spec(&[rule(&format!("{same}, {same}"))])), "", "of one rule it does not matter");
+    insta::assert_snapshot!(said(&spec(&[rule(same), rule("{path: {value: /b}}"), rule(same)])));
+}
+
+#[test]
 fn a_consumer_route_does_not_turn_a_port_that_says_nothing_to_http() {
     let plain = "apiVersion: v1\nkind: Service\nmetadata: {name: store, namespace: shop}\nspec: {ports: [{port: 6379}]}\n---\n";
     let route = |namespace: &str| {

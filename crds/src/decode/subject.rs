@@ -11,9 +11,18 @@ use crate::shape;
 
 const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 
-/// Kinds of the Gateway API that carry routing and would be missed if they were passed over silently.
-const GATEWAY_KINDS: [&str; 7] =
-    ["GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "Gateway", "ListenerSet", "BackendTLSPolicy"];
+/// Kinds of the Gateway API that would be missed if they were passed over silently.
+const GATEWAY_KINDS: [&str; 9] = [
+    "GRPCRoute",
+    "TLSRoute",
+    "TCPRoute",
+    "UDPRoute",
+    "Gateway",
+    "GatewayClass",
+    "ListenerSet",
+    "BackendTLSPolicy",
+    "ReferenceGrant",
+];
 
 /// Kinds of ours that may be written in Git, and the two that live elsewhere.
 const OUR_KINDS: [&str; 7] =
@@ -93,21 +102,7 @@ impl Unusable {
     pub(crate) fn explain(&self, document: &Document, findings: &mut Findings<'_>) {
         let name = display_name(document);
         match self {
-            Self::Gateway { kind, api_version } if kind == "HTTPRoute" => {
-                let message =
-                    format!("HTTPRoute{name} of version {api_version} is not supported; it has no effect");
-                findings.warning(
-                    Code::Unsupported,
-                    "/apiVersion",
-                    message,
-                    format!("use {GATEWAY_GROUP}/v1"),
-                );
-            }
-            Self::Gateway { kind, .. } => {
-                let message = format!("{kind}{name} is not supported yet; it has no effect");
-                let help = "of the Gateway API, HTTPRoute with a Service as parent is supported";
-                findings.warning(Code::Unsupported, "/kind", message, help);
-            }
+            Self::Gateway { kind, api_version } => explain_gateway(kind, api_version, &name, findings),
             Self::Workload => {
                 let message = format!("Workload{name} cannot come from Git");
                 let help = "Workload is a local file of a site, not policy: put it into the agent's workloads folder";
@@ -129,6 +124,28 @@ impl Unusable {
             }
         }
     }
+}
+
+fn explain_gateway(kind: &str, api_version: &str, name: &str, findings: &mut Findings<'_>) {
+    let (field, message, help) = match kind {
+        "HTTPRoute" => (
+            "/apiVersion",
+            format!("HTTPRoute{name} of version {api_version} is not supported; it has no effect"),
+            "use gateway.networking.k8s.io/v1",
+        ),
+        "ReferenceGrant" => (
+            "/kind",
+            format!("ReferenceGrant{name} is not read; it has no effect"),
+            "a route on a Service needs no grant for backends in other namespaces \
+             (docs/adr/0007-cross-namespace-backends-need-no-grant.md); who may call them is said by AuthorizationPolicy",
+        ),
+        _ => (
+            "/kind",
+            format!("{kind}{name} is not supported yet; it has no effect"),
+            "of the Gateway API, HTTPRoute with a Service as parent is supported",
+        ),
+    };
+    findings.warning(Code::Unsupported, field, message, help);
 }
 
 /// The object's name as written, with a blank before it, for a message about a kind that has no key.

@@ -165,6 +165,10 @@ apiVersion: gateway.networking.k8s.io/v1beta1
 kind: ReferenceGrant
 metadata: {name: a}
 ---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: a}
+---
 apiVersion: skerry.dev/v1alpha1
 kind: TraficPolicy
 metadata: {name: a}

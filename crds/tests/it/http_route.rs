@@ -105,7 +105,10 @@ fn a_rule_without_matches_and_a_match_without_a_path_take_every_path() {
     {
         let rule = sound(&format!("{{{rule} {BACKENDS}}}"));
         assert_eq!(rule.matches.len(), 1);
-        assert_eq!(rule.matches[0].path.as_ref().unwrap().kind, Some(Path::Prefix("/".to_owned())));
+        assert_eq!(
+            rule.matches[0].route_match.path.as_ref().unwrap().kind,
+            Some(Path::Prefix("/".to_owned()))
+        );
     }
 }
 
@@ -137,13 +140,13 @@ fn a_trailing_slash_of_a_prefix_means_nothing() {
         let rule =
             sound(&format!("{{matches: [{{path: {{type: PathPrefix, value: {path}}}}}], {BACKENDS}}}"));
         assert_eq!(
-            rule.matches[0].path.as_ref().unwrap().kind,
+            rule.matches[0].route_match.path.as_ref().unwrap().kind,
             Some(Path::Prefix(expected.to_owned())),
             "{path}"
         );
     }
     let exact = sound(&format!("{{matches: [{{path: {{type: Exact, value: /a/}}}}], {BACKENDS}}}"));
-    assert_eq!(exact.matches[0].path.as_ref().unwrap().kind, Some(Path::Exact("/a/".to_owned())));
+    assert_eq!(exact.matches[0].route_match.path.as_ref().unwrap().kind, Some(Path::Exact("/a/".to_owned())));
 }
 
 /// The Gateway API: an invalid match is dropped, never widened.
@@ -316,7 +319,7 @@ fn parents_that_are_no_service_are_left_out() {
             1,
         ),
         (&format!("[{PARENT}, {PARENT}, {{group: \"\", kind: Service, name: a}}]"), 2),
-        ("[{group: \"\", kind: Service, name: a, sectionName: http}]", 0),
+        ("[{group: \"\", kind: Service, name: a, sectionName: http}]", 1),
         ("[{group: \"\", kind: Service, name: a, port: 65536}]", 0),
         ("[{group: \"\", kind: Service, name: a.b}]", 0),
     ];

@@ -10,6 +10,7 @@ use gateway_api::apis::experimental::httproutes::{
 use skerry_core::bundle::v1::value_match::Kind;
 use skerry_core::bundle::v1::{RouteMatch, ValueMatch};
 use skerry_core::diagnostic::Code;
+use skerry_core::policy::http_route::Match;
 
 use crate::decode::{invalid, regex};
 use crate::findings::{Findings, below};
@@ -26,16 +27,17 @@ pub(super) fn convert(
     matches: &[HttpRouteRulesMatches],
     pointer: &str,
     findings: &mut Findings<'_>,
-) -> Option<Vec<RouteMatch>> {
+) -> Option<Vec<Match>> {
     if matches.is_empty() {
-        return Some(vec![RouteMatch { path: Some(path::everything()), ..RouteMatch::default() }]);
+        let route_match = RouteMatch { path: Some(path::everything()), ..RouteMatch::default() };
+        return Some(vec![Match { at: None, route_match }]);
     }
     let mut sound = Vec::new();
     for (at, given) in matches.iter().enumerate() {
         let before = findings.errors();
-        let converted = convert_match(given, &format!("{pointer}/matches/{at}"), findings);
+        let route_match = convert_match(given, &format!("{pointer}/matches/{at}"), findings);
         if findings.errors() == before {
-            sound.push(converted);
+            sound.push(Match { at: Some(at), route_match });
         }
     }
     (!sound.is_empty()).then_some(sound)

@@ -18,7 +18,7 @@ enum ParentKind {
     Other(String),
 }
 
-/// Keeps the services; each other parent is named in a warning, or all of them in one.
+/// Keeps the services. A Service in the wrong group is an error; each other parent is named in a warning, or all of them in one.
 ///
 /// A parent in another namespace makes a consumer route (GEP-1294); it needs no `ReferenceGrant`.
 pub(super) fn convert(
@@ -42,7 +42,8 @@ pub(super) fn convert(
     for (at, (reference, kind)) in references.iter().zip(kinds).enumerate() {
         let pointer = format!("{pointer}/{at}");
         let Some(parent) = parent(reference, &kind, namespace, &pointer, findings) else { continue };
-        if parents.iter().any(|known| (&known.service, known.port) == (&parent.service, parent.port)) {
+        let which = |parent: &ParentRef| (parent.service.clone(), parent.port, parent.section.clone());
+        if parents.iter().any(|known| which(known) == which(&parent)) {
             findings.warning(Code::InvalidValue, &pointer, "the same parent twice", "remove one");
         } else {
             parents.push(parent);
@@ -71,7 +72,7 @@ fn parent(
         ParentKind::Service => service(reference, namespace, pointer, findings),
         ParentKind::Groupless => {
             let message = "a Service is not in the default group of a parent; the parent is left out";
-            findings.warning(Code::DanglingReference, pointer, message, "add `group: \"\"`");
+            findings.error(Code::DanglingReference, pointer, message, "add `group: \"\"`");
             None
         }
         ParentKind::Other(kind) => {
@@ -93,23 +94,14 @@ fn service(
     pointer: &str,
     findings: &mut Findings<'_>,
 ) -> Option<ParentRef> {
-    if reference.section_name.as_deref().is_some_and(|section| !section.is_empty()) {
-        let message = "sectionName of a Service is not supported; the parent is left out";
-        findings.warning(
-            Code::Unsupported,
-            &below(pointer, "sectionName"),
-            message,
-            "name the port by `port`",
-        );
-        return None;
-    }
     let service =
         service_name(&reference.name, reference.namespace.as_deref(), namespace, pointer, findings)?;
     let port = match reference.port {
         None => None,
         Some(port) => Some(ports::number(port, &below(pointer, "port"), findings)?.get()),
     };
-    Some(ParentRef { service, port, pointer: pointer.to_owned() })
+    let section = reference.section_name.clone().filter(|section| !section.is_empty());
+    Some(ParentRef { service, port, section, pointer: pointer.to_owned() })
 }
 
 /// Reads the name of a service that a reference points to; without a namespace it is the route's.

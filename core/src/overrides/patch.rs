@@ -1,0 +1,121 @@
+//! One patch of an override: what it does to a document, to the places of its fields, and to the trace of them.
+
+use serde_json::Value;
+
+use crate::document::Document;
+use crate::policy::site_override::{Change, Operation, OperationKind, Patch};
+use crate::trace::{Edit, Source, Trace};
+
+/// Why a patch does not fit.
+pub(super) struct Misfit {
+    /// The field of the override that does not, as a JSON pointer.
+    pub(super) pointer: String,
+    /// In words.
+    pub(super) reason: String,
+}
+
+/// A document into which overrides are folded.
+pub(super) struct Patched {
+    /// The document; spans are those of fields that came from the base.
+    pub(super) document: Document,
+    /// Where its fields come from.
+    pub(super) trace: Trace,
+    /// The override whose turn it is, by its place among those that are applied.
+    pub(super) layer: usize,
+}
+
+impl Patched {
+    /// Applies a patch. After a misfit the document is of no use.
+    pub(super) fn apply(&mut self, patch: &Patch) -> Result<(), Misfit> {
+        match &patch.change {
+            Change::Merge(merge) => {
+                let mut edits = Vec::new();
+                merge_edits(&self.document.value, merge, String::new(), &mut edits);
+                json_patch::merge(&mut self.document.value, merge);
+                for edit in edits {
+                    let (Edit::Set(field) | Edit::Unset(field)) = &edit else { continue };
+                    let pointer = format!("{}{field}", patch.pointer);
+                    self.note(&edit, pointer);
+                }
+                Ok(())
+            }
+            Change::Json(operations) => operations.iter().enumerate().try_for_each(|(at, operation)| {
+                self.operate(operation, at, &format!("{}/{at}", patch.pointer))
+            }),
+        }
+    }
+
+    fn operate(&mut self, operation: &Operation, at: usize, pointer: &str) -> Result<(), Misfit> {
+        let edit = edit_of(operation, &self.document.value);
+        run(&mut self.document.value, operation, at)
+            .map_err(|reason| Misfit { pointer: format!("{pointer}/path"), reason })?;
+        if let (Some(edit), Some(field)) = (edit, says(operation.op)) {
+            self.note(&edit, format!("{pointer}/{field}"));
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, edit: &Edit, pointer: String) {
+        edit.move_keys(&mut self.document.spans.0);
+        self.trace.edit(edit, Source { layer: Some(self.layer), pointer });
+    }
+}
+
+/// The field of an operation that says what becomes of its path.
+pub(super) fn says(op: OperationKind) -> Option<&'static str> {
+    match op {
+        OperationKind::Test => None,
+        OperationKind::Remove => Some("path"),
+        OperationKind::Add | OperationKind::Replace => Some("value"),
+    }
+}
+
+fn run(value: &mut Value, operation: &Operation, at: usize) -> Result<(), String> {
+    let op = match operation.op {
+        OperationKind::Add => "add",
+        OperationKind::Remove => "remove",
+        OperationKind::Replace => "replace",
+        OperationKind::Test => "test",
+    };
+    let step = serde_json::json!([{ "op": op, "path": operation.path, "value": operation.value }]);
+    let step: json_patch::Patch = serde_json::from_value(step).map_err(|error| error.to_string())?;
+    json_patch::patch(value, &step).map_err(|mut error| {
+        error.operation = at;
+        error.to_string()
+    })
+}
+
+/// What an operation is about to do to a value.
+fn edit_of(operation: &Operation, value: &Value) -> Option<Edit> {
+    let path = operation.path.clone();
+    let (list, item) = path.rsplit_once('/')?;
+    let length = value.pointer(list).and_then(Value::as_array).map(Vec::len);
+    let list = list.to_owned();
+    match (operation.op, length) {
+        (OperationKind::Test, _) => None,
+        (OperationKind::Add, Some(length)) => {
+            let at = if item == "-" { length } else { item.parse().ok()? };
+            Some(Edit::Insert { list, at, length })
+        }
+        (OperationKind::Remove, Some(length)) => Some(Edit::Remove { list, at: item.parse().ok()?, length }),
+        (OperationKind::Remove, None) => Some(Edit::Unset(path)),
+        (OperationKind::Add | OperationKind::Replace, _) => Some(Edit::Set(path)),
+    }
+}
+
+/// What a merge patch is about to do: it goes down only where both sides are mappings.
+fn merge_edits(value: &Value, merge: &Value, pointer: String, edits: &mut Vec<Edit>) {
+    let (Value::Object(there), Value::Object(fields)) = (value, merge) else {
+        edits.push(Edit::Set(pointer));
+        return;
+    };
+    for (name, field) in fields {
+        let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        match (there.get(name), field) {
+            (Some(_), Value::Null) => edits.push(Edit::Unset(pointer)),
+            (None, Value::Null) => {}
+            (Some(before), field) => merge_edits(before, field, pointer, edits),
+            (None, _) => edits.push(Edit::Set(pointer)),
+        }
+    }
+}
