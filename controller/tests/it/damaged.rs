@@ -17,7 +17,7 @@ const DAMAGED: &[u8] = &[0x0a, 0xff];
 fn event(seq: u64, detail: &str) -> Report {
     let event =
         SiteEvent { kind: Kind::RolledBack.into(), detail: detail.to_owned(), ..SiteEvent::default() };
-    Report { seq, observed_at_ms: 1_000 + seq, body: Some(Body::Event(event)) }
+    Report { seq, observed_at_ms: 1_000 + seq, body: Some(Body::Event(event)), ..Default::default() }
 }
 
 /// Damages what a core that does not run keeps of `s1`: its row, and the first of its events.

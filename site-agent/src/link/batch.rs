@@ -1,9 +1,7 @@
 //! How many reports go into one request, and what is to be done when the core refuses them. Pure.
 
+use skerry_proto::REFUSED_REPORT;
 use skerry_proto::limits::MAX_REPORTS;
-
-/// The metadata by which the core says that an error is about reports (`sync.proto`).
-const REFUSED_REPORT: &str = "skerry-refused-report";
 
 /// The size of the next request.
 #[derive(Debug, Clone, Copy)]

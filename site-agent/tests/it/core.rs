@@ -85,7 +85,7 @@ impl Log {
             self.turned_away += 1;
             let mut status = Status::invalid_argument("a report breaks a rule");
             let first = reports.first().map_or(0, |report| report.seq);
-            status.metadata_mut().insert("skerry-refused-report", first.into());
+            status.metadata_mut().insert(skerry_proto::REFUSED_REPORT, first.into());
             return Err(status);
         }
         let store = boot[..BOOT_STORE_BYTES].to_vec();
