@@ -84,6 +84,7 @@ fn with_a_broken_report(seqs: [u64; 3]) -> Vec<u8> {
         seq,
         observed_at_ms: 5,
         body: Some(Body::Event(detail(if seq == seqs[1] { "ABBA" } else { "fine" }))),
+        ..Default::default()
     });
     let reports = Reports { sent_at_ms: 7, reports: vec![before, broken, after] };
     let mut plain = prost::Message::encode_to_vec(&reports);
