@@ -39,8 +39,8 @@ mod tests {
 
     /// Says when commits begin if there is a report every so often, for a while.
     fn commits(every: Duration, reports: u32) -> Vec<Duration> {
-        let (start, mut pacing, mut free_at, mut begun) =
-            (Instant::now(), Pacing::default(), Instant::now(), Vec::new());
+        let (start, mut pacing) = (Instant::now(), Pacing::default());
+        let (mut free_at, mut begun) = (start, Vec::new());
         for report in 0..reports {
             let comes = start + every * report;
             if comes < free_at {

@@ -3,8 +3,10 @@
 //! Only listens, so it needs no privilege. Where the kernel does not tell, or stops to, that is said once and backoff
 //! alone decides. Must not look into what changed: a try finds out.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -27,9 +29,6 @@ const DEL_LINK: u16 = 17;
 
 /// `RTM_NEWADDR`.
 const NEW_ADDRESS: u16 = 20;
-
-/// `RTM_DELADDR`.
-const DEL_ADDRESS: u16 = 21;
 
 /// `RTM_NEWROUTE`.
 const NEW_ROUTE: u16 = 24;
@@ -93,7 +92,7 @@ impl Alarm {
             tokio::select! {
                 biased;
                 () = sleep, if due.is_some() => return,
-                told = next(self.events.as_ref()) => match told {
+                told = next(self.events.as_mut()) => match told {
                     Ok(Change::Gone) => self.has_lost = true,
                     Ok(Change::Came) if self.is_content && !self.has_lost => {}
                     Ok(Change::Came) => self.early.handle_event(self.clock.now(), share()),
@@ -107,16 +106,19 @@ impl Alarm {
     }
 }
 
-async fn next(events: Option<&Events>) -> io::Result<Change> {
+async fn next(events: Option<&mut Events>) -> io::Result<Change> {
     match events {
         Some(events) => events.next().await,
         None => std::future::pending().await,
     }
 }
 
-/// The kernel's socket.
+/// The kernel's socket, and which interfaces run.
 #[derive(Debug)]
-struct Events(AsyncFd<OwnedFd>);
+struct Events {
+    socket: AsyncFd<OwnedFd>,
+    running: BTreeSet<u32>,
+}
 
 impl Events {
     fn open() -> io::Result<Self> {
@@ -125,17 +127,17 @@ impl Events {
         bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
         #[expect(deprecated, reason = "unsound for a borrowed descriptor; this one is owned")]
         let listening = AsyncFd::with_interest(socket, Interest::READABLE)?;
-        Ok(Self(listening))
+        Ok(Self { socket: listening, running: running() })
     }
 
     /// Waits for the next event that tells something.
-    async fn next(&self) -> io::Result<Change> {
+    async fn next(&mut self) -> io::Result<Change> {
         let mut datagram = [0; DATAGRAM];
         loop {
             let read = |socket: &OwnedFd| Ok(recv(socket, &mut datagram[..], RecvFlags::empty())?.0);
-            match self.0.async_io(Interest::READABLE, read).await {
+            match self.socket.async_io(Interest::READABLE, read).await {
                 Ok(length) => {
-                    if let Some(change) = change(&datagram[..length]) {
+                    if let Some(change) = change(&datagram[..length], &mut self.running) {
                         return Ok(change);
                     }
                 }
@@ -155,29 +157,47 @@ impl Events {
 enum Change {
     /// An interface runs, an address or a route is there: a try may succeed now.
     Came,
-    /// An interface, an address or a route is gone: what is there later is news.
+    /// An interface runs no more, or the way to everywhere is gone: what is there later is news.
     Gone,
 }
 
-/// Reads what a datagram tells, if anything. A message that is cut short tells nothing.
-fn change(mut datagram: &[u8]) -> Option<Change> {
+/// Reads what a datagram tells, if anything. A message that is cut short tells nothing, and neither does the loss of an
+/// address or of a route to somewhere: those are renewed, and go with each container.
+fn change(mut datagram: &[u8], running: &mut BTreeSet<u32>) -> Option<Change> {
     let mut found = None;
     while let Some((length, kind)) = header(datagram) {
         let message = &datagram[..length.min(datagram.len())];
-        let flags = message.get(HEADER + 8..HEADER + 12).and_then(|bytes| bytes.try_into().ok());
+        let word =
+            |at: usize| Some(u32::from_ne_bytes(message.get(HEADER + at..HEADER + at + 4)?.try_into().ok()?));
         match kind {
             NEW_ADDRESS | NEW_ROUTE => return Some(Change::Came),
-            DEL_ADDRESS | DEL_ROUTE | DEL_LINK => found = Some(Change::Gone),
-            NEW_LINK => match flags.map(u32::from_ne_bytes) {
-                Some(flags) if flags & RUNS == RUNS => return Some(Change::Came),
-                Some(_) => found = Some(Change::Gone),
-                None => {}
-            },
+            // `struct rtmsg`: the length of the destination's prefix is the second byte.
+            DEL_ROUTE if message.get(HEADER + 1) == Some(&0) => found = Some(Change::Gone),
+            NEW_LINK | DEL_LINK => {
+                // `struct ifinfomsg`: index and flags are the second and the third word.
+                let (Some(index), Some(flags)) = (word(4), word(8)) else { return found };
+                if kind == NEW_LINK && flags & RUNS == RUNS {
+                    running.insert(index);
+                    return Some(Change::Came);
+                }
+                if running.remove(&index) {
+                    found = Some(Change::Gone);
+                }
+            }
             _ => {}
         }
         datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     found
+}
+
+/// Lists the interfaces that run now, by index. One that is missed is taken for one that never ran.
+fn running() -> BTreeSet<u32> {
+    let read = |path: PathBuf| fs_err::read_to_string(path).unwrap_or_default();
+    let entries = fs_err::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let running =
+        entries.filter(|entry| matches!(read(entry.path().join("operstate")).trim(), "up" | "unknown"));
+    running.filter_map(|entry| read(entry.path().join("ifindex")).trim().parse().ok()).collect()
 }
 
 /// Reads length and type of the first message; `None` when there is none.

@@ -128,7 +128,7 @@ async fn invariant_5_an_agent_that_starts_on_a_read_only_disk_serves_its_last_bu
     assert!(reason.contains("Read-only file system"), "{reason}");
     await_trouble(&core, Some("Read-only file system")).await;
     assert_eq!(core.log().state().unwrap().generation, 1);
-    assert_eq!(refusals(&core).len(), 1);
+    eventually("the refusal is reported", async || (refusals(&core).len() == 1).then_some(())).await;
 
     assert!(site.remount("rw"));
     assert_eq!(await_verdict(&core, &bundle(2), str::is_empty).await, "");

@@ -11,29 +11,36 @@ use super::*;
 /// Long enough for a loaded machine; nothing waits for its end where all is well.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// A message about the interface 7, or of a route to everywhere.
 fn message(kind: u16, flags: u32) -> Vec<u8> {
     let mut bytes = vec![0; HEADER + 16];
     bytes[..4].copy_from_slice(&32_u32.to_ne_bytes());
     bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
+    bytes[HEADER + 4..HEADER + 8].copy_from_slice(&7_u32.to_ne_bytes());
     bytes[HEADER + 8..HEADER + 12].copy_from_slice(&flags.to_ne_bytes());
     bytes
 }
 
 #[test]
 fn what_came_and_what_went_are_told_apart() {
-    for (kind, flags, expected) in [
-        (NEW_LINK, RUNS, Some(Change::Came)),
-        (NEW_LINK, RUNS | 0x1_0008, Some(Change::Came)),
-        (NEW_LINK, 0x1, Some(Change::Gone)),
-        (NEW_LINK, 0, Some(Change::Gone)),
-        (DEL_LINK, RUNS, Some(Change::Gone)),
-        (NEW_ADDRESS, 0, Some(Change::Came)),
-        (DEL_ADDRESS, RUNS, Some(Change::Gone)),
-        (NEW_ROUTE, 0, Some(Change::Came)),
-        (DEL_ROUTE, RUNS, Some(Change::Gone)),
-        (DEL_ROUTE + 3, RUNS, None),
+    let mut somewhere = message(DEL_ROUTE, 0);
+    somewhere[HEADER + 1] = 24;
+    for (datagram, before, expected, after) in [
+        (message(NEW_LINK, RUNS), false, Some(Change::Came), true),
+        (message(NEW_LINK, RUNS | 0x1_0008), true, Some(Change::Came), true),
+        (message(NEW_LINK, 0x1), true, Some(Change::Gone), false),
+        (message(NEW_LINK, 0x1), false, None, false),
+        (message(DEL_LINK, RUNS), true, Some(Change::Gone), false),
+        (message(DEL_LINK, 0), false, None, false),
+        (message(NEW_ADDRESS, 0), false, Some(Change::Came), false),
+        (message(NEW_ADDRESS + 1, 0), false, None, false),
+        (message(NEW_ROUTE, 0), false, Some(Change::Came), false),
+        (message(DEL_ROUTE, 0), false, Some(Change::Gone), false),
+        (somewhere, false, None, false),
     ] {
-        assert_eq!(change(&message(kind, flags)), expected, "type {kind}, flags {flags:#x}");
+        let mut running: BTreeSet<u32> = before.then_some(7).into_iter().collect();
+        assert_eq!(change(&datagram, &mut running), expected, "{datagram:?}");
+        assert_eq!(running.contains(&7), after, "{datagram:?}");
     }
 }
 
@@ -43,16 +50,21 @@ fn of_several_messages_one_that_came_is_enough() {
     went.truncate(30);
     went[..4].copy_from_slice(&30_u32.to_ne_bytes());
     went.extend([0, 0]);
-    let both = [went.clone(), message(NEW_ROUTE, 0)].concat();
-    assert_eq!(change(&both), Some(Change::Came), "padded to a multiple of 4");
-    assert_eq!(change(&[went.clone(), went].concat()), Some(Change::Gone));
+    let read = |datagram: &[u8]| change(datagram, &mut BTreeSet::from([7]));
+    assert_eq!(
+        read(&[went.clone(), message(NEW_ROUTE, 0)].concat()),
+        Some(Change::Came),
+        "padded to a multiple of 4"
+    );
+    assert_eq!(read(&[went.clone(), went].concat()), Some(Change::Gone));
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-        let (_, cut) = (change(&bytes), change(&message(NEW_LINK, RUNS)[..bytes.len().min(27)]));
-        prop_assert_eq!(cut, None, "a message without its flags says nothing");
+        let _ = change(&bytes, &mut BTreeSet::new());
+        let cut = &message(NEW_LINK, RUNS)[..bytes.len().min(27)];
+        prop_assert_eq!(change(cut, &mut BTreeSet::new()), None, "a message without its flags says nothing");
     }
 }
 
