@@ -102,35 +102,61 @@ mod tests {
         axum::body::Body::from_stream(futures::stream::unfold(held, next))
     }
 
-    /// The other end asks, and then takes nothing: what is said to it waits in the connection.
-    #[tokio::test]
-    async fn a_connection_is_cut_whose_peer_takes_nothing() {
+    /// A connection whose other end has asked, and takes nothing: what is said to it waits.
+    struct Stuck {
+        serving: JoinSet<()>,
+        cut: CancellationToken,
+        stop: CancellationToken,
+        /// Ends when nothing runs over the connection any more.
+        ended: oneshot::Receiver<()>,
+        _peer: JoinSet<()>,
+        _answer: hyper::Response<Incoming>,
+    }
+
+    async fn stuck() -> Stuck {
         let (held, ended) = oneshot::channel::<()>();
         let held = std::sync::Arc::new(parking_lot::Mutex::new(Some(held)));
         let answer = get(move || async move { endless(held.lock().take().expect("it is asked once")) });
         let routes = Routes::from(Router::new().route("/", answer));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let incoming = incoming::Incoming::new(listener, 1, Limits::default());
-        let mut tasks = JoinSet::new();
-        let peer = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let limits = Limits { handshake_deadline: Duration::from_secs(3_600), ..Limits::default() };
+        let incoming = incoming::Incoming::new(listener, 1, limits);
+        let socket = TokioIo::new(TcpStream::connect(address).await.unwrap());
         let stream = incoming.accept().await;
-        let (cut, cancel) = (stream.handshake().cut(), CancellationToken::new());
-        let mut serving = JoinSet::new();
-        serving.spawn(serve(stream, routes, cancel.clone()));
+        let (cut, stop) = (stream.handshake().cut(), CancellationToken::new());
+        let (mut serving, mut peer) = (JoinSet::new(), JoinSet::new());
+        serving.spawn(serve(stream, routes, stop.clone()));
         let (mut client, driver) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), peer).await.unwrap();
-        tasks.spawn(async { driver.await.unwrap_or_default() });
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), socket).await.unwrap();
+        peer.spawn(async { driver.await.unwrap_or_default() });
         let request = Request::get(format!("http://{address}/")).body(String::new()).unwrap();
         let answer = timeout(DEADLINE, client.send_request(request)).await.unwrap().unwrap();
         assert_eq!(answer.status(), 200);
+        Stuck { serving, cut, stop, ended, _peer: peer, _answer: answer }
+    }
 
-        // Asked to stop, it waits for what is under way, and that hears nothing.
-        cancel.cancel();
-        assert!(timeout(Duration::from_millis(200), serving.join_next()).await.is_err());
-        cut.cancel();
+    impl Stuck {
+        async fn must_end(mut self) {
+            timeout(DEADLINE, self.serving.join_next()).await.expect("it ends").unwrap().unwrap();
+            timeout(DEADLINE, self.ended).await.expect("and what ran over it is gone").unwrap_err();
+        }
+    }
 
-        timeout(DEADLINE, serving.join_next()).await.expect("it is cut").unwrap().unwrap();
-        timeout(DEADLINE, ended).await.expect("and what ran over it is gone").unwrap_err();
+    #[tokio::test]
+    async fn a_connection_whose_peer_takes_nothing_can_be_cut() {
+        let mut stuck = stuck().await;
+        assert!(timeout(Duration::from_millis(200), stuck.serving.join_next()).await.is_err());
+        stuck.cut.cancel();
+        stuck.must_end().await;
+    }
+
+    /// A core that is asked to stop waits for what is under way, and not for ever.
+    #[tokio::test]
+    async fn a_connection_whose_peer_takes_nothing_holds_up_no_stop() {
+        let mut stuck = stuck().await;
+        stuck.stop.cancel();
+        assert!(timeout(Duration::from_millis(200), stuck.serving.join_next()).await.is_err());
+        stuck.must_end().await;
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use skerry_core::bundle::v1::Manifest;
 use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_proto::codec::Assembly;
-use skerry_proto::limits::{MAX_CHUNK_BYTES, MAX_INLINE_BYTES, MAX_PULL_CHUNK_BYTES};
-use skerry_proto::v1::{Encoding, FragmentWant, ListEntry, PullRequest, pull_response::Outcome};
+use skerry_proto::limits::{MAX_CHUNK_BYTES, MAX_INLINE_BYTES};
+use skerry_proto::v1::{Encoding, FragmentWant, ListEntry};
 
-use super::pull::Pull;
 use super::*;
 use crate::samples::{contents, hello, hello_of, noise, nothing, publish, restored, row, service, site};
 
 mod model;
+mod pull;
 
 fn next(session: &mut Session, published: &Published) -> Option<Message> {
     session.poll_response(published, MAX_CHUNK_BYTES).and_then(|response| response.message)
@@ -370,39 +370,4 @@ fn agents_that_cannot_be_served_are_told_why() {
         session.handle_need(&Need { fragments: wants }),
         Err(Refusal::TooManyWants { wants: MAX_WANTS + 1 })
     );
-}
-
-#[test]
-fn a_pull_is_the_same_exchange_without_a_stream() {
-    let large = noise("cart", 40_000);
-    let web = service("web", 3, 1);
-    let (published, offered) = (nothing(), contents(&[large.clone(), web.clone()]));
-    publish(&published, "s1", 1, Some(&offered));
-    let request = |need| PullRequest { hello: Some(hello("s1")), need };
-
-    let begin = |request: &PullRequest| Pull::handle_request(request, &published);
-    let pull = |request: &PullRequest| {
-        let pull = begin(request).unwrap();
-        assert!(pull.is_of_whole_bundle());
-        pull.into_response(&published, MAX_PULL_CHUNK_BYTES)
-    };
-
-    let first = pull(&request(None));
-    let second = pull(&request(Some(need(&[(&large, 0), (&web, 0)]))));
-
-    let (Some(Outcome::Offer(one)), Some(Outcome::Offer(two))) = (first.outcome, second.outcome) else {
-        panic!("an offer is due")
-    };
-    assert_eq!((one.fragments.len(), two.fragments.len()), (1, 0), "what was asked for is not sent twice");
-    assert_eq!(first.chunks, []);
-    let bytes: usize = second.chunks.iter().map(|chunk| chunk.data.len()).sum();
-    assert!(bytes <= MAX_PULL_CHUNK_BYTES);
-    assert!(second.chunks.last().unwrap().last);
-    let again = begin(&request(Some(need(&[(&large, 0), (&web, 0)])))).unwrap();
-    let short: usize =
-        again.into_response(&published, 9_000).chunks.iter().map(|chunk| chunk.data.len()).sum();
-    assert_eq!(short, 9_000, "as far as there is room now");
-    assert!(begin(&PullRequest::default()).is_err());
-    let current = PullRequest { hello: Some(hello_of("s1", &offered, 1)), need: Some(need(&[(&web, 0)])) };
-    assert!(!begin(&current).unwrap().is_of_whole_bundle(), "there is nothing to send");
 }

@@ -2,7 +2,8 @@
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncRequest {
     /// Reports that the core has not acknowledged, together with whatever else there is to say: a packed `Reports` (see
-    /// `skerry_proto::codec::reports`). The next ones follow when these are acknowledged.
+    /// `skerry_proto::codec::reports`). The next ones follow when these are acknowledged. One that is none ends the stream
+    /// with INVALID_ARGUMENT and `skerry-refused-report`.
     #[prost(bytes = "vec", tag = "4")]
     pub reports: ::prost::alloc::vec::Vec<u8>,
     #[prost(oneof = "sync_request::Message", tags = "1, 2, 3")]
@@ -199,7 +200,7 @@ pub struct PullRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PullResponse {
-    /// As far as they fit into 64 KiB; the agent asks again for the rest.
+    /// As far as they fit into 64 KiB, or less where many pull at once; the agent asks again for the rest.
     #[prost(message, repeated, tag = "4")]
     pub chunks: ::prost::alloc::vec::Vec<Chunk>,
     #[prost(oneof = "pull_response::Outcome", tags = "1, 2, 3")]

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
-use skerry_proto::v1::EventRow;
 use skerry_proto::v1::site_event::Kind;
+use skerry_proto::v1::{EventRow, SiteEvent};
 use skerry_tests::fleet::{Agent, Core, FleetView};
 
 /// What was seen of one site and its core so far.
@@ -130,4 +130,35 @@ fn check_log(who: &str, log: &str) {
     let broken = ["damaged", "panicked", "equivocation"];
     let line = log.lines().find(|line| broken.iter().any(|word| line.contains(word)));
     assert!(line.is_none(), "the {who} says: {}", line.unwrap_or_default());
+}
+
+/// A core that has shown that these generations were applied, in this order.
+fn after(applied: &[u64]) -> Ledger {
+    let row = |seq, generation| {
+        let event = SiteEvent { kind: Kind::Applied.into(), generation, ..SiteEvent::default() };
+        (seq, EventRow { seq, event: Some(event), ..EventRow::default() })
+    };
+    let events = (1..).zip(applied).map(|(seq, generation)| row(seq, *generation)).collect();
+    Ledger { desired: applied.last().copied().unwrap_or_default(), events, ..Ledger::default() }
+}
+
+#[test]
+fn what_ran_is_read_from_the_log() {
+    let line = "2026-08-01T00:00:00Z  INFO skerry_agent::site::apply: runs the new bundle generation=12 revision=\"main@sha1:a\"";
+    assert_eq!(generation_that_runs(line), Some(12));
+    assert_eq!(generation_that_runs("INFO skerry_agent::link: connected generation=3"), None);
+}
+
+/// The agent may die between what it keeps and what it logs, so an event without a line is well.
+#[test]
+fn what_was_reported_and_not_logged_is_not_lost() {
+    let ledger = Ledger { ran: [1, 3].into(), ..after(&[1, 2, 3]) };
+    ledger.check_applied().unwrap();
+}
+
+#[test]
+#[should_panic(expected = "[2] ran, and only [1, 3] were reported")]
+fn a_report_of_a_generation_in_between_is_missed() {
+    let ledger = Ledger { ran: [1, 2, 3].into(), ..after(&[1, 3]) };
+    ledger.check_applied().unwrap();
 }
