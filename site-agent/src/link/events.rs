@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -113,7 +112,8 @@ async fn next(events: Option<&mut Events>) -> io::Result<Change> {
     }
 }
 
-/// The kernel's socket, and which interfaces run.
+/// The kernel's socket, and which interfaces were seen to run: where one went that ran all the time, the route to
+/// everywhere goes with it.
 #[derive(Debug)]
 struct Events {
     socket: AsyncFd<OwnedFd>,
@@ -127,7 +127,7 @@ impl Events {
         bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
         #[expect(deprecated, reason = "unsound for a borrowed descriptor; this one is owned")]
         let listening = AsyncFd::with_interest(socket, Interest::READABLE)?;
-        Ok(Self { socket: listening, running: running() })
+        Ok(Self { socket: listening, running: BTreeSet::new() })
     }
 
     /// Waits for the next event that tells something.
@@ -189,15 +189,6 @@ fn change(mut datagram: &[u8], running: &mut BTreeSet<u32>) -> Option<Change> {
         datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     found
-}
-
-/// Lists the interfaces that run now, by index. One that is missed is taken for one that never ran.
-fn running() -> BTreeSet<u32> {
-    let read = |path: PathBuf| fs_err::read_to_string(path).unwrap_or_default();
-    let entries = fs_err::read_dir("/sys/class/net").into_iter().flatten().flatten();
-    let running =
-        entries.filter(|entry| matches!(read(entry.path().join("operstate")).trim(), "up" | "unknown"));
-    running.filter_map(|entry| read(entry.path().join("ifindex")).trim().parse().ok()).collect()
 }
 
 /// Reads length and type of the first message; `None` when there is none.
