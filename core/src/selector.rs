@@ -59,13 +59,11 @@ impl Selector {
     ///
     /// Errors name the part that is not understood.
     pub fn parse(text: &str) -> Result<Self, String> {
-        split_outside_parentheses(text)
-            .into_iter()
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(parse_requirement)
-            .collect::<Result<BTreeSet<_>, _>>()
-            .map(Self)
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let parts = split_outside_parentheses(text).into_iter().map(str::trim);
+        parts.map(parse_requirement).collect::<Result<BTreeSet<_>, _>>().map(Self)
     }
 }
 
@@ -87,17 +85,19 @@ fn split_outside_parentheses(text: &str) -> Vec<&str> {
 }
 
 fn parse_requirement(part: &str) -> Result<Requirement, String> {
-    let one = |value: &str| BTreeSet::from([value.trim().to_owned()]);
+    if part.is_empty() {
+        return Err("there is a comma with nothing on one side of it".to_owned());
+    }
     let key = |text: &str| -> Result<String, String> {
         let text = text.trim();
-        let is_key = !text.is_empty() && !text.contains([' ', '(', ')', '=', '!']);
-        if is_key { Ok(text.to_owned()) } else { Err(format!("`{part}` is not a label requirement")) }
+        if is_key(text) { Ok(text.to_owned()) } else { Err(format!("`{part}` is not a label requirement")) }
     };
+    let one = |text: &str| Ok::<_, String>(BTreeSet::from([value(part, text)?]));
     if let Some((name, value)) = part.split_once("!=") {
-        return Ok(Requirement::NotIn(key(name)?, one(value)));
+        return Ok(Requirement::NotIn(key(name)?, one(value)?));
     }
     if let Some((name, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        return Ok(Requirement::In(key(name)?, one(value)));
+        return Ok(Requirement::In(key(name)?, one(value)?));
     }
     if let Some((name, values)) = part.split_once(" notin ") {
         return Ok(Requirement::NotIn(key(name)?, parse_set(part, values)?));
@@ -114,7 +114,26 @@ fn parse_requirement(part: &str) -> Result<Requirement, String> {
 fn parse_set(part: &str, values: &str) -> Result<BTreeSet<String>, String> {
     let inner = values.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
     let inner = inner.ok_or_else(|| format!("`{part}` lacks its values in parentheses"))?;
-    Ok(inner.split(',').map(|value| value.trim().to_owned()).collect())
+    inner.split(',').map(|text| value(part, text)).collect()
+}
+
+/// Characters of label keys and values (Kubernetes: "Labels and Selectors", syntax and character set).
+fn is_label_text(text: &str) -> bool {
+    text.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character))
+}
+
+fn is_key(text: &str) -> bool {
+    let name = text.split_once('/').map_or(text, |(_, name)| name);
+    !name.is_empty() && text.matches('/').count() <= 1 && is_label_text(&text.replacen('/', "", 1))
+}
+
+fn value(part: &str, text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if is_label_text(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` in `{part}` is not a label value"))
+    }
 }
 
 impl fmt::Display for Selector {

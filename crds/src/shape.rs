@@ -13,7 +13,7 @@ mod check;
 mod suggest;
 
 pub(crate) use check::check;
-pub(crate) use suggest::{did_you_mean, one_of};
+pub(crate) use suggest::{did_you_mean, is_near, one_of};
 
 /// What a value may be.
 #[derive(Debug, Clone, PartialEq)]

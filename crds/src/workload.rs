@@ -61,7 +61,9 @@ pub fn load_workloads(files: &[(String, Vec<u8>)]) -> (Vec<Workload>, Vec<Diagno
 fn load(document: &Document) -> Option<Result<Workload, Vec<Diagnostic>>> {
     match Subject::of(document) {
         Subject::Unusable(Unusable::Workload) => Some(decode_workload(document)),
-        Subject::Unusable(unknown @ (Unusable::UnknownKind(_) | Unusable::UnknownVersion(_))) => {
+        Subject::Unusable(
+            unknown @ (Unusable::UnknownKind(_) | Unusable::UnknownVersion(_) | Unusable::Misspelt(_)),
+        ) => {
             let mut findings = Findings::new(document);
             unknown.explain(document, &mut findings);
             Some(Err(findings.into_diagnostics()))

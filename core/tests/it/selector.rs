@@ -39,7 +39,12 @@ fn the_text_form_is_that_of_kubectl() {
 
 #[test]
 fn what_is_not_understood_is_named() {
-    for text in ["region in eu", "a b", "=x", "tier in (a"] {
+    for text in
+        ["region in eu", "a b", "=x", "tier in (a", "tier!=in (retail)", "a=b=c", "tier=re tail", "a/b/c=d"]
+    {
         assert!(Selector::parse(text).unwrap_err().contains(text), "{text}");
+    }
+    for text in ["tier=retail,,", ",tier", "tier,"] {
+        assert!(Selector::parse(text).unwrap_err().contains("comma"), "{text}");
     }
 }

@@ -10,7 +10,9 @@ use skerry_core::id::{DEFAULT_NAMESPACE, Kind, ObjectKey};
 use skerry_core::selector::Labels;
 
 use super::dns;
+use crate::api;
 use crate::findings::{Findings, below, placeholder};
+use crate::shape;
 
 /// What `metadata` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub(crate) fn read(kind: Kind, findings: &mut Findings<'_>) -> Option<Metadata> 
     let key = ObjectKey::new(kind, namespace, name);
     findings.set_object(key.clone());
     let labels = read_labels(findings);
+    check_annotations(findings);
     let created = read_created(findings);
     Some(Metadata { key, labels, created })
 }
@@ -131,6 +134,19 @@ pub(crate) fn read_labels(findings: &mut Findings<'_>) -> Labels {
         }
     }
     labels
+}
+
+/// Names annotations of ours that there are not: one letter that is missing would send an object to the whole fleet.
+fn check_annotations(findings: &mut Findings<'_>) {
+    let pointer = "/metadata/annotations";
+    let Some(Value::Object(map)) = findings.value(pointer) else { return };
+    let is_ours = |key: &&String| key.split_once('/').is_some_and(|(prefix, _)| prefix == api::GROUP);
+    let unknown = map.keys().filter(is_ours).filter(|key| *key != api::SITES_ANNOTATION);
+    for key in unknown {
+        let help = shape::did_you_mean(key, [api::SITES_ANNOTATION].into_iter());
+        let message = format!("there is no annotation `{key}`; it has no effect");
+        findings.warning(Code::UnknownField, &below(pointer, key), message, help);
+    }
 }
 
 fn read_created(findings: &mut Findings<'_>) -> Option<i64> {

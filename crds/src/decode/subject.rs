@@ -60,6 +60,68 @@ pub(crate) enum Unusable {
     UnknownKind(String),
     /// A version of ours that there is not.
     UnknownVersion(String),
+    /// A kind that a world holds, or `Workload`, but for a slip in `apiVersion` or `kind`.
+    Misspelt(&'static Known),
+}
+
+/// A kind that is decoded, as it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    group: &'static str,
+    version: &'static str,
+    name: &'static str,
+    /// `None` for `Workload`.
+    kind: Option<Kind>,
+}
+
+const fn ours(name: &'static str, kind: Option<Kind>) -> Known {
+    Known { group: api::GROUP, version: api::VERSION, name, kind }
+}
+
+/// Every kind that is decoded.
+static KNOWN: [Known; 8] = [
+    Known { group: "", version: "v1", name: "Service", kind: Some(Kind::Service) },
+    Known { group: GATEWAY_GROUP, version: "v1", name: "HTTPRoute", kind: Some(Kind::HttpRoute) },
+    ours("Mesh", Some(Kind::Mesh)),
+    ours("Site", Some(Kind::Site)),
+    ours("TrafficPolicy", Some(Kind::TrafficPolicy)),
+    ours("AuthorizationPolicy", Some(Kind::AuthorizationPolicy)),
+    ours("SiteOverride", Some(Kind::SiteOverride)),
+    ours("Workload", None),
+];
+
+impl Known {
+    /// Finds what a document was meant to be that is nearly of a known kind: one of the two words is right, and the other
+    /// is not there, or is it but for a slip. Passed over as another system's it would be gone without a word.
+    fn meant(group: &str, version: &str, kind: &str) -> Option<&'static Self> {
+        let is_group = |known: &Self| group == known.group && (!group.is_empty() || version == known.version);
+        let has_slip_in_group = |known: &Self| match (group, known.group) {
+            // No `apiVersion`, or another version of the core group, which has but one.
+            ("", "") => true,
+            ("", _) => version.is_empty(),
+            (group, known) => shape::is_near(group, known),
+        };
+        let is_meant = |known: &&Self| {
+            if kind == known.name {
+                return !is_group(known) && has_slip_in_group(known);
+            }
+            is_group(known) && (kind.eq_ignore_ascii_case(known.name) || shape::is_near(kind, known.name))
+        };
+        KNOWN.iter().find(is_meant)
+    }
+
+    /// Finds a known kind of ours by its name.
+    fn of_ours(name: &str) -> Option<&'static Self> {
+        KNOWN.iter().find(|known| known.group == api::GROUP && known.name == name)
+    }
+
+    fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
 }
 
 impl Subject {
@@ -67,8 +129,11 @@ impl Subject {
     pub(crate) fn of(document: &Document) -> Self {
         let text = |field: &str| document.value.get(field).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
-        let foreign = || Self::Foreign { api_version: api_version.to_owned(), kind: kind.to_owned() };
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let foreign = || match Known::meant(group, version, kind) {
+            Some(known) => Self::Unusable(Unusable::Misspelt(known)),
+            None => Self::Foreign { api_version: api_version.to_owned(), kind: kind.to_owned() },
+        };
         match (group, version, kind) {
             ("", "v1", "Service") => Self::Ours(Kind::Service),
             (GATEWAY_GROUP, "v1" | "v1beta1", "HTTPRoute") => Self::Ours(Kind::HttpRoute),
@@ -92,12 +157,24 @@ impl Subject {
             // Bootstrap of an operator, often kept beside the policies that it names.
             "PolicySource" => foreign(),
             "Workload" => Self::Unusable(Unusable::Workload),
-            other => Self::Unusable(Unusable::UnknownKind(other.to_owned())),
+            other => match foreign() {
+                Self::Foreign { .. } => Self::Unusable(Unusable::UnknownKind(other.to_owned())),
+                misspelt => misspelt,
+            },
         }
     }
 }
 
 impl Unusable {
+    /// Says which kind the document was meant to be, so that its object goes on as it was when it could last be read.
+    pub(crate) fn meant(&self, document: &Document) -> Option<Kind> {
+        match self {
+            Self::Misspelt(known) => known.kind,
+            Self::UnknownVersion(_) => Known::of_ours(document.value.get("kind")?.as_str()?)?.kind,
+            Self::Gateway { .. } | Self::Workload | Self::UnknownKind(_) => None,
+        }
+    }
+
     /// Says why, in one diagnostic.
     pub(crate) fn explain(&self, document: &Document, findings: &mut Findings<'_>) {
         let name = display_name(document);
@@ -117,6 +194,7 @@ impl Unusable {
                     help,
                 );
             }
+            Self::Misspelt(known) => explain_misspelt(known, document, &name, findings),
             Self::UnknownVersion(version) => {
                 let message = format!("{} has no version `{version}`", api::GROUP);
                 let help = format!("use {}/{}", api::GROUP, api::VERSION);
@@ -124,6 +202,18 @@ impl Unusable {
             }
         }
     }
+}
+
+fn explain_misspelt(known: &Known, document: &Document, name: &str, findings: &mut Findings<'_>) {
+    let text = |field: &str| document.value.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let (pointer, what) = match (kind == known.name, api_version) {
+        (true, "") => ("/apiVersion", "there is no `apiVersion`".to_owned()),
+        (true, version) => ("/apiVersion", format!("{} has no API version `{version}`", known.name)),
+        (false, _) => ("/kind", format!("there is no kind `{kind}`")),
+    };
+    let help = format!("write `apiVersion: {}` and `kind: {}`", known.api_version(), known.name);
+    findings.error(Code::UnknownValue, pointer, format!("{what}, so{name} is not read"), help);
 }
 
 fn explain_gateway(kind: &str, api_version: &str, name: &str, findings: &mut Findings<'_>) {

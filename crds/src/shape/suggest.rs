@@ -25,6 +25,12 @@ pub(crate) fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
     }
 }
 
+/// Says whether a text is a name but for a slip: at most two letters, and less than a fifth of them.
+pub(crate) fn is_near(text: &str, name: &str) -> bool {
+    let distance = distance(&text.to_lowercase(), &name.to_lowercase());
+    distance <= 2 && distance * 5 < name.chars().count().max(1)
+}
+
 /// Finds the nearest name, if it is near: at most a third of the letters differ, or it holds the text as a
 /// whole (`Prefix` in `PathPrefix`). The first wins a tie.
 fn nearest<'n>(text: &str, names: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {

@@ -13,6 +13,7 @@ mod policy_source;
 mod properties;
 mod service;
 mod site_override;
+mod slips;
 mod traffic_policy;
 mod workload;
 mod yaml;

@@ -2,9 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
 use skerry_proto::v1::site_event::Kind;
 use skerry_tests::fleet::{FleetView, Workload, XdsMode};
+use skerry_tests::link::Link;
 use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
 
@@ -89,4 +92,64 @@ async fn invariant_4_a_site_whose_envoy_refuses_is_not_left_half_way() {
     source.publish("without the route", &[SITE]).await;
     ask_all(service, &[Question::get("the next release", "/").by("v1").header("x-release", "third")]).await;
     asker.stop().await;
+}
+
+/// What `skerry status` prints of a core.
+fn status(run: &Run, core: std::net::SocketAddr) -> anyhow::Result<String> {
+    let mut command = Command::new(run.binaries().ours("skerry")?);
+    let output = command.args(["status", "--core"]).arg(format!("http://{core}")).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// How many times the site has reported that it went back.
+async fn went_back(core: std::net::SocketAddr) -> anyhow::Result<usize> {
+    let events = FleetView::events(core, SITE).await?.into_iter().filter_map(|row| row.event);
+    Ok(events.filter(|event| event.kind() == Kind::RolledBack).count())
+}
+
+/// The link goes while the word of a refusal is on its way, and the agent is restarted before it is back: then
+/// `skerry status` says what was refused, where and why, and there is one event of it.
+#[tokio::test]
+async fn what_was_refused_when_the_link_went_is_seen_once_when_it_is_back() {
+    let run = run();
+    let mut source = Source::start(&run).await;
+    let core = source.core.address();
+    let mut link = Link::start(run.net().socket(7610), core).await.expect("a link can be made");
+    let mut place = Place::new(&run, SITE, "shop");
+    let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
+    place.serve(echo, "echo", "v1").await;
+    let mut agent = place.prepare_agent(&run, link.address(), XdsMode::Delta);
+    agent.set_envoy(picky_envoy(&run));
+    agent.start().expect("the agent starts");
+    source.repo.copy_from(&policies()).expect("the fixture is there");
+    source.publish("first", &[SITE]).await;
+
+    // What the site says next is two seconds on its way, and does not arrive.
+    link.set_delay(Duration::from_secs(2));
+    source.repo.write("long.yaml", &route_that_is_refused()).expect("a file can be written");
+    let revision = source.repo.publish("it is refused").expect("a push");
+    source.core.notify().await.expect("the core takes the notice");
+    source.core.compiled(&revision, DEADLINE).await.expect("the core has no objection");
+    eventually("the site goes back", DEADLINE, async || {
+        anyhow::ensure!(agent.log().contains("goes back to the bundle before"), "{}", agent.log());
+        Ok(())
+    })
+    .await
+    .expect("its Envoy refuses it");
+    link.cut().await;
+    link.set_delay(Duration::ZERO);
+    assert_eq!(went_back(core).await.expect("the core answers"), 0, "the core has not heard of it");
+    assert!(!status(&run, core).expect("it runs").contains("program size"));
+
+    agent.kill().await.expect("it runs");
+    agent.start().expect("it starts again");
+    link.restore().await;
+    let shown = eventually("the fleet's status says it", DEADLINE, async || {
+        let shown = status(&run, core)?;
+        anyhow::ensure!(shown.contains("program size"), "{shown}");
+        Ok(shown)
+    });
+    let shown = shown.await.expect("it is told once the link is back");
+    assert!(shown.contains(SITE) && shown.contains("shop/client"), "where, and who: {shown}");
+    assert_eq!(went_back(core).await.expect("the core answers"), 1, "once");
 }
