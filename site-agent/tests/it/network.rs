@@ -89,6 +89,10 @@ fn what_a_killed_run_left_is_ended() {
     let mark = folder.path().join("data");
     let mut left = std::process::Command::new("sh");
     let mut left = left.args(["-c", "while :; do sleep 0.1; done"]).arg(&mark).spawn().unwrap();
+    // The kernel lets go of who started it a moment before it has its command line.
+    while named(folder.path()).is_empty() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     end_broken_sites(root.path());
     assert!(!left.wait().unwrap().success(), "it was killed");
     assert!(!folder.path().exists());
