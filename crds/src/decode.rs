@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use skerry_core::diagnostic::Code;
 use skerry_core::document::Document;
-use skerry_core::id::{Kind, ObjectKey};
+use skerry_core::id::Kind;
 use skerry_core::policy::{Decoded, Object, Spec};
 use skerry_core::selector::Selector;
 
@@ -58,12 +58,7 @@ pub fn decode(document: &Document) -> Decoded {
         Subject::Ours(kind) => object(document, kind, findings),
         Subject::Unusable(unusable) => {
             unusable.explain(document, &mut findings);
-            // What it was meant to be goes on as it was when it could last be read.
-            // What is wrong with its name is said once it can be read.
-            let named = |kind| Some((kind, metadata::read_name(false, &mut Findings::new(document))?));
-            let meant = unusable.meant(document).and_then(named);
-            let key = meant.map(|(kind, name)| ObjectKey::new(kind, name.namespace, name.name));
-            Decoded::Refused { key, diagnostics: findings.into_diagnostics() }
+            Decoded::Refused { key: None, diagnostics: findings.into_diagnostics() }
         }
     }
 }

@@ -70,24 +70,22 @@ pub(crate) struct Known {
     group: &'static str,
     version: &'static str,
     name: &'static str,
-    /// `None` for `Workload`.
-    kind: Option<Kind>,
 }
 
-const fn ours(name: &'static str, kind: Option<Kind>) -> Known {
-    Known { group: api::GROUP, version: api::VERSION, name, kind }
+const fn ours(name: &'static str) -> Known {
+    Known { group: api::GROUP, version: api::VERSION, name }
 }
 
 /// Every kind that is decoded.
 static KNOWN: [Known; 8] = [
-    Known { group: "", version: "v1", name: "Service", kind: Some(Kind::Service) },
-    Known { group: GATEWAY_GROUP, version: "v1", name: "HTTPRoute", kind: Some(Kind::HttpRoute) },
-    ours("Mesh", Some(Kind::Mesh)),
-    ours("Site", Some(Kind::Site)),
-    ours("TrafficPolicy", Some(Kind::TrafficPolicy)),
-    ours("AuthorizationPolicy", Some(Kind::AuthorizationPolicy)),
-    ours("SiteOverride", Some(Kind::SiteOverride)),
-    ours("Workload", None),
+    Known { group: "", version: "v1", name: "Service" },
+    Known { group: GATEWAY_GROUP, version: "v1", name: "HTTPRoute" },
+    ours("Mesh"),
+    ours("Site"),
+    ours("TrafficPolicy"),
+    ours("AuthorizationPolicy"),
+    ours("SiteOverride"),
+    ours("Workload"),
 ];
 
 impl Known {
@@ -108,11 +106,6 @@ impl Known {
             is_group(known) && (kind.eq_ignore_ascii_case(known.name) || shape::is_near(kind, known.name))
         };
         KNOWN.iter().find(is_meant)
-    }
-
-    /// Finds a known kind of ours by its name.
-    fn of_ours(name: &str) -> Option<&'static Self> {
-        KNOWN.iter().find(|known| known.group == api::GROUP && known.name == name)
     }
 
     fn api_version(&self) -> String {
@@ -166,15 +159,6 @@ impl Subject {
 }
 
 impl Unusable {
-    /// Says which kind the document was meant to be, so that its object goes on as it was when it could last be read.
-    pub(crate) fn meant(&self, document: &Document) -> Option<Kind> {
-        match self {
-            Self::Misspelt(known) => known.kind,
-            Self::UnknownVersion(_) => Known::of_ours(document.value.get("kind")?.as_str()?)?.kind,
-            Self::Gateway { .. } | Self::Workload | Self::UnknownKind(_) => None,
-        }
-    }
-
     /// Says why, in one diagnostic.
     pub(crate) fn explain(&self, document: &Document, findings: &mut Findings<'_>) {
         let name = display_name(document);
