@@ -105,6 +105,11 @@ fn locate(whole: &Location, pointer: &str, find: impl Fn(&str) -> Option<(u32, u
     }
 }
 
+/// Returns the pointer of a field below another: the name is escaped (RFC 6901 §3).
+pub fn below(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
 /// Turns a JSON pointer into a field path: `/spec/rules/0/name` → `spec.rules[0].name`.
 pub fn field_path(pointer: &str) -> String {
     let mut path = String::new();

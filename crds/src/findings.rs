@@ -5,6 +5,8 @@
 use serde_json::Value;
 use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics, Location, Severity};
 use skerry_core::document::{Document, field_path};
+
+pub(crate) use skerry_core::document::below;
 use skerry_core::id::ObjectKey;
 
 /// Gathers diagnostics about one document. Pointers are JSON pointers (RFC 6901) into it.
@@ -116,11 +118,6 @@ pub(crate) fn placeholder(text: &str) -> Option<&str> {
         let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         (is_name && (rest.is_empty() || rest.starts_with([':', '-', '=', '+', '?']))).then_some(name)
     })
-}
-
-/// Appends one token to a JSON pointer, escaped.
-pub(crate) fn below(pointer: &str, token: &str) -> String {
-    format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

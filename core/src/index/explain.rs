@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::compile::{ServiceInputs, authorization, traffic};
 use crate::diagnostic::{Diagnostic, Location};
-use crate::document::field_path;
+use crate::document::{below, field_path};
 use crate::form::{Form, Input};
 use crate::id::{Kind, NamespacedName, ObjectKey, SiteId};
 use crate::policy::http_route::Rule;
@@ -189,8 +189,7 @@ fn walk(value: &Value, pointer: &str, visit: &mut impl FnMut(&str, &Value)) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, field) in fields {
-                let token = name.replace('~', "~0").replace('/', "~1");
-                walk(field, &format!("{pointer}/{token}"), visit);
+                walk(field, &below(pointer, name), visit);
             }
         }
         Value::Array(items) if !items.is_empty() => {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::document::field_path;
+use crate::document::{below, field_path};
 use crate::policy::Object;
 use crate::policy::site_override::{Change, Operation, OperationKind, Patch};
 use crate::trace::is_within;
@@ -103,8 +103,7 @@ fn collect_leaves(value: &Value, pointer: String, leaves: &mut Vec<String>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             for (name, field) in fields {
-                let token = name.replace('~', "~0").replace('/', "~1");
-                collect_leaves(field, format!("{pointer}/{token}"), leaves);
+                collect_leaves(field, below(&pointer, name), leaves);
             }
         }
         _ => leaves.push(pointer),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::document::Document;
+use crate::document::{Document, below};
 use crate::policy::site_override::{Change, Operation, OperationKind, Patch};
 use crate::trace::{Edit, Source, Trace};
 
@@ -110,7 +110,7 @@ fn merge_edits(value: &Value, merge: &Value, pointer: String, edits: &mut Vec<Ed
         return;
     };
     for (name, field) in fields {
-        let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = below(&pointer, name);
         match (there.get(name), field) {
             (Some(_), Value::Null) => edits.push(Edit::Unset(pointer)),
             (None, Value::Null) => {}
