@@ -49,11 +49,16 @@ async fn comes_in<'a>(site: &'a mut TestSite, core: &TestCore) -> Connected<'a> 
     within("there is room", coming).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn invariant_9_a_stream_too_many_comes_back_later_and_is_served_then() {
+/// A core that takes on one stream at a time, and the repository that it reads.
+async fn with_room_for_one_stream() -> (TestCore, Repository) {
     let repository = Repository::with(SHOP);
     let limits = Limits { streams: 1, ..Limits::default() };
-    let core = Home::of(repository.path()).start_limited(limits).await;
+    (Home::of(repository.path()).start_limited(limits).await, repository)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_9_a_stream_too_many_comes_back_later_and_is_served_then() {
+    let (core, _repository) = with_room_for_one_stream().await;
     let (mut first, mut second) = (TestSite::new("s1"), TestSite::new("s2"));
     let mut stream = first.connect(&core).await;
     stream.take_offer().await;
@@ -115,9 +120,7 @@ async fn pulls_in(site: &TestSite, core: &TestCore) -> TestCore {
 /// Who pulls takes a place as who has a stream: an answer that nobody takes weighs as much.
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_9_who_pulls_where_there_is_no_stream_left_comes_back_later_and_is_served_then() {
-    let repository = Repository::with(SHOP);
-    let limits = Limits { streams: 1, ..Limits::default() };
-    let core = Home::of(repository.path()).start_limited(limits).await;
+    let (core, _repository) = with_room_for_one_stream().await;
     let (mut first, mut second) = (TestSite::new("s1"), TestSite::new("s2"));
     let mut stream = first.connect(&core).await;
     stream.take_offer().await;

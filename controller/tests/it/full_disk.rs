@@ -6,6 +6,7 @@
 use std::process::Child;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use skerry_proto::v1::Report;
 use skerry_proto::v1::sync_response::Message;
 
 use crate::program::{Running, run, text};
@@ -21,6 +22,31 @@ pub(crate) const FULL: u64 = 8 << 10;
 pub(crate) fn limit(program: &Child, bytes: Option<u64>) {
     let pid = i32::try_from(program.id()).ok().and_then(Pid::from_raw);
     prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).expect("a limit can be set");
+}
+
+/// The report that a site makes while the disk takes nothing.
+fn second_report() -> Vec<Report> {
+    vec![Report { seq: 2, ..Report::default() }]
+}
+
+/// The disk takes nothing: what was published is served to whoever comes, and a report is left to its site.
+pub(crate) async fn serves_and_keeps_nothing(site: &mut TestSite, core: &TestCore) {
+    let Message::Current(_) = site.connect(core).await.next_message().await else {
+        panic!("what is published is served")
+    };
+    let mut newcomer = TestSite::new("s2");
+    assert_eq!(newcomer.connect(core).await.take_offer().await.manifest.generation, 1);
+    let error = site.send(core, second_report()).await.expect_err("nothing can be kept");
+    assert_eq!(error.code(), tonic::Code::Unavailable, "the site keeps it: {error}");
+}
+
+/// The disk is well: the commit that waited reaches the site, its report is kept, and nothing is wrong any more.
+pub(crate) async fn keeps_again(site: &mut TestSite, core: &TestCore) {
+    assert_eq!(site.connect(core).await.take_offer().await.manifest.generation, 2);
+    let kept =
+        || async { site.send(core, second_report()).await.ok().filter(|acknowledged| *acknowledged == 2) };
+    until("reports are kept", kept).await;
+    core.source_when("no error", |source| source.error.is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,24 +67,11 @@ async fn a_full_disk_stops_nothing_that_is_served_and_ends_by_itself() {
 
     assert!(source.error.starts_with("the state store cannot be used"), "{}", source.error);
     assert!(source.error_help.contains("the disk has room"), "{}", source.error_help);
-    let Message::Current(_) = site.connect(&core).await.next_message().await else {
-        panic!("what is published is served")
-    };
-    let mut newcomer = TestSite::new("s2");
-    assert_eq!(newcomer.connect(&core).await.take_offer().await.manifest.generation, 1);
-    let reports = vec![skerry_proto::v1::Report { seq: 2, ..Default::default() }];
-    let error = site.send(&core, reports).await.unwrap_err();
-    assert_eq!(error.code(), tonic::Code::Unavailable, "the site keeps it: {error}");
+    serves_and_keeps_nothing(&mut site, &core).await;
 
     limit(&program.0, None);
     let source = core.compiled(&commit).await;
-    assert_eq!(site.connect(&core).await.take_offer().await.manifest.generation, 2);
-    until("reports are kept", || async {
-        let reports = vec![skerry_proto::v1::Report { seq: 2, ..Default::default() }];
-        site.send(&core, reports).await.ok().filter(|acknowledged| *acknowledged == 2)
-    })
-    .await;
-    core.source_when("no error", |source| source.error.is_empty()).await;
+    keeps_again(&mut site, &core).await;
     assert!(source.revision.ends_with(&commit));
     let summary = core.site("s1").await.summary.unwrap();
     assert!(summary.received_at_ms > 0, "what was kept before is there: {summary:?}");

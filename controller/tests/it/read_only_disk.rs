@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use skerry_proto::v1::sync_response::Message;
-
-use crate::full_disk::{FULL, limit};
+use crate::full_disk::{FULL, keeps_again, limit, serves_and_keeps_nothing};
 use crate::program::Running;
 use crate::rig::core::{Home, TestCore};
 use crate::rig::policies::{SHOP, route};
@@ -95,20 +93,10 @@ async fn a_read_only_disk_stops_nothing_that_is_served_and_ends_by_itself() {
     let is_told = |source: &skerry_proto::v1::SourceStatus| source.error.contains("Read-only file system");
     let source = core.source_when("the reason", is_told).await;
     assert!(source.error_help.contains("may be written"), "{}", source.error_help);
-    let Message::Current(_) = site.connect(&core).await.next_message().await else {
-        panic!("what is published is served")
-    };
-    let mut newcomer = TestSite::new("s2");
-    assert_eq!(newcomer.connect(&core).await.take_offer().await.manifest.generation, 1);
-    let report = || vec![skerry_proto::v1::Report { seq: 2, ..Default::default() }];
-    let error = site.send(&core, report()).await.unwrap_err();
-    assert_eq!(error.code(), tonic::Code::Unavailable, "the site keeps it: {error}");
+    serves_and_keeps_nothing(&mut site, &core).await;
 
     assert!(disk.remount("rw"));
     core.compiled(&commit).await;
-    assert_eq!(site.connect(&core).await.take_offer().await.manifest.generation, 2);
-    let kept = || async { site.send(&core, report()).await.ok().filter(|acknowledged| *acknowledged == 2) };
-    until("reports are kept", kept).await;
-    core.source_when("no error", |source| source.error.is_empty()).await;
+    keeps_again(&mut site, &core).await;
     drop(program);
 }

@@ -1,5 +1,6 @@
 //! A state store that is an older copy, or lost: the core learns it from the sites, and they follow it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,16 +26,22 @@ async fn commit(shop: &Shop, core: &TestCore, path: &str) -> String {
     commit
 }
 
+/// Copies the store, and publishes something after that, which the site takes: the core, its store, and the copy.
+async fn back_up_and_go_on(shop: &mut Shop, core: TestCore) -> (TestCore, PathBuf, PathBuf) {
+    core.stop().await;
+    let (state, copy) = (shop.home.data_dir().join("state.redb"), shop.home.data_dir().join("backup"));
+    fs_err::copy(&state, &copy).expect("the store is there");
+    let core = shop.home.start_ready().await;
+    commit(shop, &core, "/two").await;
+    shop.site.connect(&core).await.take_offer().await;
+    (core, state, copy)
+}
+
 /// Invariant 4 from the core's side: a site refuses what is not above its floor, so that has to rise.
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_4_a_store_from_a_backup_begins_an_epoch_above_what_sites_accepted() {
     let (mut shop, core) = shop().await;
-    core.stop().await;
-    let (state, copy) = (shop.home.data_dir().join("state.redb"), shop.home.data_dir().join("backup"));
-    fs_err::copy(&state, &copy).unwrap();
-    let core = shop.home.start_ready().await;
-    commit(&shop, &core, "/two").await;
-    shop.site.connect(&core).await.take_offer().await;
+    let (core, state, copy) = back_up_and_go_on(&mut shop, core).await;
     let newest = commit(&shop, &core, "/three").await;
     shop.site.connect(&core).await.take_offer().await;
     let before = shop.site.place();
@@ -61,12 +68,7 @@ async fn invariant_4_a_store_from_a_backup_begins_an_epoch_above_what_sites_acce
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_4_a_store_from_a_backup_that_gave_a_generation_again_begins_an_epoch() {
     let (mut shop, core) = shop().await;
-    core.stop().await;
-    let (state, copy) = (shop.home.data_dir().join("state.redb"), shop.home.data_dir().join("backup"));
-    fs_err::copy(&state, &copy).unwrap();
-    let core = shop.home.start_ready().await;
-    commit(&shop, &core, "/two").await;
-    shop.site.connect(&core).await.take_offer().await;
+    let (core, state, copy) = back_up_and_go_on(&mut shop, core).await;
     let before = shop.site.place();
     core.stop().await;
 
