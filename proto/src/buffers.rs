@@ -1,7 +1,7 @@
 //! The codec of our calls: Protobuf as everywhere, with buffers of the size of our messages.
 //!
 //! tonic gives each stream 8 KiB to read into and 8 KiB to write into, for as long as it lives. What a site and the core
-//! say to each other is some 100 B most of the time, and a core has 10,000 such streams open.
+//! say to each other is short most of the time, and a core has thousands of such streams open.
 
 use std::marker::PhantomData;
 

@@ -22,7 +22,7 @@ use super::status::Status;
     namespaced,
     status = "Status",
     derive = "PartialEq",
-    doc = "Patches other objects for selected sites. Applied by ascending precedence, locked ones last; two of equal precedence that touch one field are both rejected, and so are two that add items to one list or remove them.",
+    doc = "Patches other objects for selected sites. Applied by ascending precedence, locked ones last; two of equal precedence that touch one field are both rejected, and so are two that add items to one list or remove them. It reaches every namespace, the Mesh too: the repository is the boundary (ADR 0015).",
     printcolumn = r#"{"name":"Precedence","type":"integer","jsonPath":".spec.precedence"}"#,
     printcolumn = r#"{"name":"Locked","type":"boolean","jsonPath":".spec.locked"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
