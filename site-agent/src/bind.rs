@@ -16,8 +16,11 @@ mod probe;
 
 pub(crate) use probe::probe;
 
-/// The first and the longest pause between two looks.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The first pause between two looks, and the longest one while it is taken: a look is one system call.
+const LOOKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+/// The longest pause when an address is free here and not for Envoy: each try is a response to it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The most addresses: ten services with three ports each at thirty proxies. A bundle of which more
 /// cannot be bound is a bad bundle.
@@ -55,7 +58,7 @@ impl Unbound {
         for (at, reason) in found {
             let entry = entries.entry(at).or_insert_with(|| Entry {
                 reason: String::new(),
-                pause: PAUSES.0,
+                pause: LOOKS.0,
                 at: None,
             });
             entry.reason = reason;
@@ -95,8 +98,9 @@ impl Unbound {
         let mut any = false;
         for (at, entry) in self.by_proxy.values_mut().flatten() {
             if entry.at.is_some_and(|due| due <= now) {
-                entry.pause = PAUSES.1.min(entry.pause * 2);
                 let free = is_free(*at, !entry.reason.contains(NOT_HERE));
+                let longest = if free { LONGEST_PAUSE } else { LOOKS.1.max(entry.pause) };
+                entry.pause = longest.min(entry.pause * 2);
                 entry.at = (!free).then(|| now + entry.pause);
                 any |= free;
             }
@@ -157,20 +161,25 @@ mod tests {
     fn it_looks_again_with_longer_pauses_until_it_is_free() {
         let (mut unbound, mut now, mut pauses) = (Unbound::default(), Now::ZERO, Vec::new());
         assert!(unbound.handle_refusal(now, &proxy(), &words("127.0.0.1:80")));
-        for _ in 0..7 {
+        for _ in 0..5 {
             let due = unbound.poll_timeout().unwrap();
             pauses.push((due - now).as_secs());
             now = due;
             assert!(!unbound.handle_timeout(now, |_, _| false));
         }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(pauses, [1, 2, 4, 5, 5]);
         assert!(!unbound.handle_timeout(now, |_, _| true), "not before it is due");
-        now += 30 * SECOND;
-        assert!(unbound.handle_timeout(now, |_, is_here| is_here));
-        assert_eq!((unbound.of(&proxy()).len(), unbound.poll_timeout()), (0, None));
-
-        assert!(unbound.handle_refusal(now, &proxy(), &words("127.0.0.1:80")));
-        assert_eq!(unbound.poll_timeout(), Some(now + 30 * SECOND), "free for us, not for Envoy");
+        now += 5 * SECOND;
+        for pause in [10, 20, 30, 30] {
+            assert!(unbound.handle_timeout(now, |_, is_here| is_here));
+            assert_eq!((unbound.of(&proxy()).len(), unbound.poll_timeout()), (0, None));
+            assert!(unbound.handle_refusal(now, &proxy(), &words("127.0.0.1:80")));
+            let due = unbound.poll_timeout().unwrap();
+            assert_eq!(due, now + pause * SECOND, "free for us, not for Envoy");
+            now = due;
+        }
+        assert!(!unbound.handle_timeout(now, |_, _| false));
+        assert_eq!(unbound.poll_timeout(), Some(now + 30 * SECOND), "it is not asked for sooner than Envoy");
         unbound.retain(|_| false);
         assert_eq!(unbound.poll_timeout(), None);
     }

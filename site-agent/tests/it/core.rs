@@ -220,6 +220,13 @@ impl Shared {
         Some(Said::Offer(Offer { manifest, list: Some(list), fragments, number: 0 }))
     }
 
+    /// A hello says what the site runs: it counts as a word on that bundle, which may have been lost with the last stream.
+    fn hear_of_running(&self, running: &[u8]) {
+        let digest = self.published.borrow().as_ref().map(Published::digest);
+        let runs = digest.filter(|digest| digest.prefix().as_bytes()[..] == *running);
+        self.log.lock().unwrap().applied.extend(runs.map(|digest| (digest, String::new())));
+    }
+
     fn chunks(&self, need: &Need) -> Vec<Chunk> {
         let Some(published) = self.published.borrow().clone() else { return Vec::new() };
         let (room, damage) = {
@@ -273,6 +280,7 @@ impl Shared {
                     Some(Some(Asked::Hello(hello))) => {
                         talk.running.clone_from(&hello.manifest);
                         talk.boot.clone_from(&hello.boot);
+                        self.hear_of_running(&hello.manifest);
                         self.log.lock().unwrap().hellos.push(hello);
                         published.mark_unchanged();
                         let busy = self.is_busy().map(Said::RetryAfter);

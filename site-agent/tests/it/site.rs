@@ -257,6 +257,10 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         self.kill();
+        if std::thread::panicking() {
+            let words = format!("the agent of the site that failed said:\n{}\n", self.log());
+            let _unheard = std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes());
+        }
         end_all(self.folder.path());
         if let Some(mut holder) = self.disk.take() {
             let _gone_already = holder.kill();
