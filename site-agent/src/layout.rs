@@ -71,6 +71,11 @@ impl Layout {
         })
     }
 
+    /// The site's keys and certificates.
+    pub fn enrolment(&self) -> PathBuf {
+        self.root.join("identity.json")
+    }
+
     /// The last state report, for people.
     pub fn status(&self) -> PathBuf {
         self.root.join("status.json")

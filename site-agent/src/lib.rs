@@ -7,6 +7,7 @@
 pub mod app;
 pub mod args;
 pub mod config;
+pub mod enrolment;
 pub mod layout;
 pub mod link;
 pub mod step;

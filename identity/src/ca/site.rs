@@ -89,6 +89,11 @@ impl SiteCa {
         Ok((id, leaf))
     }
 
+    /// Returns the mesh.
+    pub fn mesh(&self) -> &MeshDomain {
+        &self.mesh
+    }
+
     /// Returns the site.
     pub fn site(&self) -> &SiteId {
         &self.site

@@ -1,0 +1,289 @@
+//! What a site has once it is enrolled: its keys, what was signed for them, and whom it trusts.
+//!
+//! One file beside the store and not in it, since a damaged store is moved aside and fetched anew, and keys cannot be. It is
+//! written whole, with mode 0600. The keys were made here and never leave; they are wiped and never printed. Must not
+//! decide whether a certificate is good, nor when to renew one.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use skerry_core::id::SiteId;
+use skerry_identity::ca::{Authority as _, CaError, SiteCa};
+use skerry_identity::certificate::{Certificate, chain_to_pem};
+use skerry_identity::key::{EcdsaKey, ProviderFailed};
+use skerry_identity::malformed::Malformed;
+use skerry_identity::spiffe_id::MeshDomain;
+use skerry_identity::thumbprint::Thumbprint;
+use skerry_identity::trust_root::{RootRefusal, SignedRoot, TrustedRoot};
+use zeroize::Zeroizing;
+
+use crate::layout::replace_file;
+
+/// The longest file that is read: ten certificates of 2 KiB, a trust root of 16 KiB and 4,096 revoked keys of 70 B.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// A site's enrolment.
+#[derive(Debug)]
+pub struct Enrolment {
+    /// Where the core is.
+    pub core: String,
+    /// The agent's key for the link.
+    pub agent_key: EcdsaKey,
+    /// Its certificate by the transport authority.
+    pub agent: Certificate,
+    /// The site's own authority, which names the site and the mesh.
+    pub authority: SiteCa,
+    /// The roots of the mesh: whom workloads believe. Several while a root is rotated.
+    pub mesh_roots: Vec<Certificate>,
+    /// The transport authorities: whom the agent believes that it is the core.
+    pub link_roots: Vec<Certificate>,
+    /// Whose signatures of bundles are believed.
+    pub trust_root: TrustedRoot,
+    /// The keys of site authorities that nobody believes any more.
+    pub revoked: BTreeSet<Thumbprint>,
+    /// How long the site shall go on with no link.
+    pub offline_budget: Duration,
+}
+
+/// Why an enrolment cannot be read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolmentError {
+    /// The file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Its mode lets others read the keys.
+    #[error(
+        "{path} may be read by others (mode {mode:03o}): it holds the site's keys; `chmod 600` it, and think of who has read it"
+    )]
+    Open {
+        /// The file.
+        path: String,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It is not what was written.
+    #[error("{0} is damaged ({1}): put back a copy of it, or enrol the site again with a new token")]
+    Damaged(String, String),
+    /// The provider failed.
+    #[error(transparent)]
+    Provider(#[from] ProviderFailed),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Written {
+    site: SiteId,
+    mesh: MeshDomain,
+    core: String,
+    agent_key: Secret,
+    agent: String,
+    authority_key: Secret,
+    authority: String,
+    mesh_roots: String,
+    link_roots: String,
+    trust_root: SignedRoot,
+    revoked: BTreeSet<Thumbprint>,
+    offline_budget_seconds: u64,
+}
+
+/// A key as PEM.
+#[derive(Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+struct Secret(Zeroizing<String>);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl From<Secret> for String {
+    fn from(mut secret: Secret) -> Self {
+        std::mem::take(&mut *secret.0)
+    }
+}
+
+impl Clone for Secret {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Why a file cannot be taken.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Authority(#[from] CaError),
+    #[error(transparent)]
+    Root(#[from] RootRefusal),
+    #[error("the agent's certificate is for another key")]
+    OtherKey,
+}
+
+impl Enrolment {
+    /// Reads the file; nothing if there is none.
+    pub fn load(path: &Path) -> Result<Option<Self>, EnrolmentError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let metadata = match fs_err::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(EnrolmentError::Open { path: path.display().to_string(), mode });
+        }
+        let damaged = |reason: String| EnrolmentError::Damaged(path.display().to_string(), reason);
+        if metadata.len() > MAX_FILE_BYTES {
+            return Err(damaged(format!("{} bytes", metadata.len())));
+        }
+        let bytes = Zeroizing::new(fs_err::read(path)?);
+        Self::read(&bytes).map(Some).map_err(|unfit| damaged(unfit.to_string()))
+    }
+
+    /// Writes the file in one step.
+    pub fn save(&self, path: &Path) -> Result<(), EnrolmentError> {
+        let written = Written {
+            site: self.site().clone(),
+            mesh: self.mesh().clone(),
+            core: self.core.clone(),
+            agent_key: Secret(self.agent_key.to_pem()?),
+            agent: self.agent.to_pem(),
+            authority_key: Secret(self.authority.key().to_pem()?),
+            authority: self.authority.certificate().to_pem(),
+            mesh_roots: chain_to_pem(&self.mesh_roots),
+            link_roots: chain_to_pem(&self.link_roots),
+            trust_root: self.trust_root.signed().clone(),
+            revoked: self.revoked.clone(),
+            offline_budget_seconds: self.offline_budget.as_secs(),
+        };
+        let bytes = serde_json::to_vec_pretty(&written).map_err(io::Error::from)?;
+        Ok(replace_file(path, &Zeroizing::new(bytes))?)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, Unfit> {
+        let written: Written = serde_json::from_slice(bytes)?;
+        let authority = SiteCa::load(
+            &written.mesh,
+            &written.site,
+            Certificate::from_pem(&written.authority)?,
+            EcdsaKey::from_pem(&written.authority_key.0)?,
+        )?;
+        let agent_key = EcdsaKey::from_pem(&written.agent_key.0)?;
+        let agent = Certificate::from_pem(&written.agent)?;
+        if agent.thumbprint() != agent_key.thumbprint() {
+            return Err(Unfit::OtherKey);
+        }
+        Ok(Self {
+            core: written.core,
+            agent_key,
+            agent,
+            authority,
+            mesh_roots: Certificate::chain_from_pem(&written.mesh_roots)?,
+            link_roots: Certificate::chain_from_pem(&written.link_roots)?,
+            trust_root: TrustedRoot::first(written.trust_root)?,
+            revoked: written.revoked,
+            offline_budget: Duration::from_secs(written.offline_budget_seconds),
+        })
+    }
+
+    /// Returns the site.
+    pub fn site(&self) -> &SiteId {
+        self.authority.site()
+    }
+
+    /// Returns the mesh.
+    pub fn mesh(&self) -> &MeshDomain {
+        self.authority.mesh()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use skerry_core::id::Timestamp;
+    use skerry_identity::ca::{MeshRoot, TransportCa};
+    use skerry_identity::csr::ProvenKey;
+    use skerry_identity::key::SigningKey;
+    use skerry_identity::lifetimes::{ROOT, Validity};
+    use skerry_identity::trust_root::{Role, TrustRoot};
+
+    use super::*;
+
+    fn enrolment() -> Enrolment {
+        let (mesh, site) = (MeshDomain::new("mesh.local").unwrap(), SiteId::new("oslo").unwrap());
+        let now = Timestamp(1_800_000_000_000);
+        let lasts = |hours: u64| Validity::starting(now, Duration::from_secs(hours * 3600));
+        let root = MeshRoot::create(&mesh, &Validity::starting(now, ROOT)).unwrap();
+        let transport = TransportCa::create(&mesh, &Validity::starting(now, ROOT)).unwrap();
+        let (authority_key, agent_key) = (EcdsaKey::generate().unwrap(), EcdsaKey::generate().unwrap());
+        let authority = root.sign_site(&site, &ProvenKey::from(&authority_key), &lasts(300)).unwrap();
+        let signing = SigningKey::generate().unwrap();
+        let trust_root = TrustRoot {
+            mesh: mesh.clone(),
+            version: 1,
+            expires: 1_900_000_000,
+            core: Role::new(1, [signing.public()]),
+            policy: None,
+            require_policy: false,
+        };
+        let mut signed = SignedRoot::new(&trust_root).unwrap();
+        signed.sign(&signing).unwrap();
+        Enrolment {
+            core: "https://127.0.0.1:7443".to_owned(),
+            agent: transport.sign_agent(&site, &ProvenKey::from(&agent_key), &lasts(600)).unwrap(),
+            agent_key,
+            authority: SiteCa::load(&mesh, &site, authority, authority_key).unwrap(),
+            mesh_roots: vec![root.certificate().clone()],
+            link_roots: vec![transport.certificate().clone()],
+            trust_root: TrustedRoot::first(signed).unwrap(),
+            revoked: BTreeSet::from([transport.certificate().thumbprint()]),
+            offline_budget: Duration::from_secs(3600),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_back_and_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("identity.json");
+        assert!(Enrolment::load(&path).unwrap().is_none());
+        let kept = enrolment();
+        kept.save(&path).unwrap();
+        assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let read = Enrolment::load(&path).unwrap().unwrap();
+        assert_eq!(format!("{read:?}"), format!("{kept:?}"));
+        assert_eq!(read.agent_key.thumbprint(), kept.agent_key.thumbprint());
+        assert_eq!(read.trust_root, kept.trust_root);
+
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let error = Enrolment::load(&path).unwrap_err().to_string();
+        assert!(error.contains("may be read by others (mode 640)"), "{error}");
+    }
+
+    #[test]
+    fn what_is_damaged_or_mixed_is_said_and_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("identity.json");
+        let kept = enrolment();
+        kept.save(&path).unwrap();
+        let text = fs_err::read_to_string(&path).unwrap();
+        for length in (0..text.len()).step_by(97) {
+            replace_file(&path, &text.as_bytes()[..length]).unwrap();
+            assert!(matches!(Enrolment::load(&path), Err(EnrolmentError::Damaged(..))), "cut at {length}");
+        }
+        let mixed = Enrolment { agent_key: EcdsaKey::generate().unwrap(), ..kept };
+        mixed.save(&path).unwrap();
+        let error = Enrolment::load(&path).unwrap_err().to_string();
+        assert!(error.contains("the agent's certificate is for another key"), "{error}");
+        let key = mixed.agent_key.to_pem().unwrap();
+        assert!(!format!("{mixed:?}{error}").contains(key.lines().nth(1).unwrap()));
+    }
+}
