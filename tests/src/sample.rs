@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 pub mod program;
@@ -103,6 +104,13 @@ impl Shared {
     }
 }
 
+/// Where samples live: on a thread of their own, so that they answer while a test waits for Git or a process.
+fn runtime() -> Result<&'static Handle> {
+    static RUNTIME: LazyLock<std::io::Result<Runtime>> =
+        LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build());
+    RUNTIME.as_ref().map(Runtime::handle).map_err(|error| anyhow!("no runtime for samples: {error}"))
+}
+
 /// A running sample; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Sample {
@@ -114,12 +122,13 @@ pub struct Sample {
 impl Sample {
     /// Listens and serves HTTP/1.1 and HTTP/2 without TLS.
     pub async fn start(listen: SocketAddr, identity: Identity) -> Result<Self> {
-        let listener =
-            TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        let runtime = runtime()?;
+        let bound = runtime.spawn(TcpListener::bind(listen)).await?;
+        let listener = bound.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared { identity, counts: Mutex::default() });
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&shared)));
+        tasks.spawn_on(accept(listener, Arc::clone(&shared)), runtime);
         Ok(Self { address, shared, tasks })
     }
 
