@@ -21,6 +21,7 @@ pub mod file;
 pub mod folder;
 pub mod hold;
 pub mod load;
+mod past;
 
 use catalog::{Batch, Catalog, Changed};
 use file::SourceFile;

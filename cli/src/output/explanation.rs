@@ -19,6 +19,13 @@ pub fn render(explained: &Explained, paint: Paint) -> String {
         let name = Revision::from_text(&revision.name).short();
         text.push_str(&format!("at commit {name}: {}\n", on_one_line(&revision.signature.words())));
     }
+    for held in &explained.held {
+        let (object, place, version) = (&held.object, &held.location, &held.last_good);
+        let line = format!(
+            "{object} is broken at {place}; a core that had it in good order keeps that version, shown here: {version}"
+        );
+        text.push_str(&format!("{}\n", paint.warning(&on_one_line(&line))));
+    }
     if !explained.selected {
         text.push_str(
             &paint.warning("it is not for this site: `spec.sites` does not match the site's labels"),

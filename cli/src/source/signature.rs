@@ -56,8 +56,8 @@ pub fn load(file: &Path) -> Result<Loaded, CliError> {
 pub fn vouched(origin: &Origin, signers: Option<&Signers>, now: i64) -> Result<Option<Vouched>, CliError> {
     let (repository, revision) = match origin {
         Origin::Commit { repository, revision } => (repository, revision.as_str()),
-        Origin::Folder { work_tree: Some((repository, _)), .. } => (repository, "HEAD"),
-        Origin::Folder { work_tree: None, .. } => return Ok(None),
+        Origin::Folder { root, is_work_tree: true, .. } => (root, "HEAD"),
+        Origin::Folder { is_work_tree: false, .. } => return Ok(None),
     };
     let history = History::open(repository)?;
     // A clone without a commit has nothing that could be signed.

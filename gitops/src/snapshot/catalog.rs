@@ -129,6 +129,19 @@ impl Catalog {
         &self.counts
     }
 
+    /// Lists the files that an object may be held for: with documents that are not good, or may be anything.
+    pub(super) fn doubtful(&self) -> BTreeSet<String> {
+        self.files.iter().filter(|(_, file)| file.is_doubtful()).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Makes the batch that leads from the files here to those there.
+    pub(super) fn batch_to(&self, there: &Self) -> Batch {
+        let differ = there.files.iter().filter(|(path, file)| self.files.get(*path) != Some(file));
+        let gone = self.files.keys().filter(|path| !there.files.contains_key(*path));
+        let differ = differ.map(|(path, file)| (path.clone(), Some(file.clone())));
+        differ.chain(gone.map(|path| (path.clone(), None))).collect()
+    }
+
     /// Returns the holds.
     pub fn holds(&self) -> &BTreeMap<ObjectKey, Hold> {
         &self.holds
