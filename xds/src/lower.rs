@@ -25,6 +25,7 @@ mod port;
 mod route;
 
 pub(crate) use authorization::filter::AUDIT as AUDIT_PREFIX;
+pub use authorization::unenforced;
 pub use listener::dns::DNS_PORT;
 pub use route::timeout::DEFAULT_REQUEST_TIMEOUT_MS;
 

@@ -1,7 +1,7 @@
 //! `skerry render`: bundles and Envoy configuration.
 
 use crate::folder::Folder;
-use crate::policy::{SERVICES, SHOP, SITES, WORKLOADS};
+use crate::policy::{DENY, SERVICES, SHOP, SITES, WORKLOADS};
 use crate::run::{Ran, skerry};
 
 /// A shop with a site's workloads beside it.
@@ -152,4 +152,14 @@ fn invariant_1_equal_policies_give_equal_bytes_whatever_the_files() {
         envoy(&plain, &["harbour", "--static"]).stdout,
         envoy(&shop(), &["harbour", "--static"]).stdout
     );
+}
+
+/// ADR 0014: nobody stands in front of `reviews-2`.
+#[test]
+fn a_policy_that_no_proxy_enforces_is_a_warning() {
+    let folder = shop();
+    folder.write("policies/shop/deny.yaml", DENY);
+    let ran = envoy(&folder, &["store-1"]);
+    let words = "warning: service shop/reviews has a policy, and there is no proxy in front of workload `shop/reviews-2`";
+    assert!(ran.code == 0 && ran.stderr.contains(words), "{}", ran.stderr);
 }

@@ -5,6 +5,7 @@ use skerry_core::id::NamespacedName;
 use skerry_proto::limits::MAX_WORKLOAD_PROBLEMS;
 use skerry_proto::v1::proxy_state::Phase as WirePhase;
 use skerry_proto::v1::{ProxyState, SiteState};
+use skerry_xds::lower::unenforced;
 use tracing::warn;
 
 use super::{Held, Site};
@@ -54,6 +55,7 @@ impl Site {
                 .into_iter()
                 .chain(self.lacks_envoy(runs))
                 .chain(problems)
+                .chain(runs.into_iter().flat_map(|held| unenforced(&held.bundle, &self.workloads)))
                 .take(MAX_WORKLOAD_PROBLEMS)
                 .collect(),
             workloads: u32::try_from(self.workloads.len()).unwrap_or(u32::MAX),

@@ -471,7 +471,16 @@ impl Bench {
 
 /// A bundle whose service `echo` is reached at a port, and has a workload `b` behind a proxy.
 fn reached(generation: u64) -> Published {
-    let settings = v1::Settings { outbound_cidr: "127.70.0.0/16".into(), ..Default::default() };
+    reached_with(generation, v1::Settings { outbound_cidr: "127.70.0.0/16".into(), ..Default::default() })
+}
+
+/// The same, closed to whom no policy allows.
+fn guarded(generation: u64) -> Published {
+    let outbound_cidr = "127.70.0.0/16".into();
+    reached_with(generation, v1::Settings { outbound_cidr, deny_by_default: true, ..Default::default() })
+}
+
+fn reached_with(generation: u64, settings: v1::Settings) -> Published {
     let target = Some(v1::service_port::Target::TargetNumber(9080));
     let port = v1::ServicePort { port: 80, protocol: v1::Protocol::Tcp.into(), target, ..Default::default() };
     let service = |name: &str, index| v1::Service {

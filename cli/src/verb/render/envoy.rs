@@ -7,7 +7,7 @@ use skerry_core::id::NamespacedName;
 use skerry_core::workload::Workload;
 use skerry_xds::bootstrap::{BootstrapOptions, NodeId, static_bootstrap};
 use skerry_xds::json::{JsonError, resources_to_json, to_json};
-use skerry_xds::lower::{Dns, LowerError, LowerOptions, lower};
+use skerry_xds::lower::{Dns, LowerError, LowerOptions, lower, unenforced};
 use skerry_xds::resource::ResourceSet;
 
 use crate::error::{CliError, ErrorKind};
@@ -56,7 +56,8 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         LowerOptions { dns: if args.no_dns { Dns::Off } else { Dns::Serve }, ..LowerOptions::default() };
     let set =
         lower(&bundle, &workloads, &args.workload, &options).map_err(|error| to_error(&error, &workloads))?;
-    for problem in &set.problems {
+    let problems_of_proxy = set.problems.iter().map(ToString::to_string);
+    for problem in problems_of_proxy.chain(unenforced(&bundle, &workloads)) {
         let warning = output.paint_stderr().warning("warning:");
         output.note(&format!("{warning} {problem}\n"));
     }
