@@ -45,7 +45,7 @@ pub struct ServiceInputs<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Backend<'a> {
     /// It is at these sites.
-    Here(&'a Service),
+    Here(Input<'a, Service>),
     /// It is at other sites only: those of its selector.
     Elsewhere(&'a Selector),
 }

@@ -177,7 +177,11 @@ fn check_inbound(inbound: NonZeroU16, ports: &[WorkloadPort], findings: &mut Fin
     }
     for port in ports.iter().filter(|port| taken.contains(&u32::from(port.port.get()))) {
         let message = format!("the proxy would take port {}, which is the workload's own", port.port);
-        let help = format!("the proxy takes {} ports, one after the other: start elsewhere", ports.len());
+        let help = format!(
+            "the proxy takes {} port{}, one after the other: start elsewhere",
+            ports.len(),
+            if ports.len() == 1 { "" } else { "s" }
+        );
         findings.error(Code::InvalidValue, pointer, message, help);
     }
 }

@@ -40,7 +40,7 @@ pub struct MeshSpec {
     #[schemars(regex(pattern = super::OUTBOUND_CIDR), extend("default" = "127.65.0.0/16"))]
     pub outbound_cidr: Option<String>,
     /// A commit that removes more than this share of the objects of one kind (and at least 5), what went in the
-    /// hour before included, waits for `skerry source confirm`; a site refuses to lose more of its services
+    /// hour before included, or the last Mesh, Site or Service, waits for `skerry source confirm`; a site refuses to lose more of its services
     /// undeclared: percent. The limit in force counts, not that of the commit itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100), extend("default" = 50))]

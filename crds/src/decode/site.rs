@@ -16,7 +16,7 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::site::Si
 
 /// The whole spec may be left out.
 pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
-    let spec: api::site::SiteSpec = spec::read(&SHAPE, findings)?;
+    let spec: api::site::SiteSpec = spec::read_on(&SHAPE, findings)?;
     sites::refuse_annotation("remove it: a Site is itself what is selected, by its labels", findings);
     let site = Site {
         location: spec.location.map(location).unwrap_or_default(),

@@ -23,7 +23,7 @@ const DEFAULT_BUDGET_PERCENT: i32 = 20;
 const DEFAULT_BUDGET_CONCURRENCY: i32 = 3;
 
 pub(super) fn convert(metadata: &Metadata, findings: &mut Findings<'_>) -> Option<Body> {
-    let spec: TrafficPolicySpec = spec::read(&SHAPE, findings)?;
+    let spec: TrafficPolicySpec = spec::read_on(&SHAPE, findings)?;
     let sites = sites::of_selector(spec.sites.as_ref(), findings);
     let targets = target_refs::convert(&spec.target_refs, metadata, findings);
     let mut settings = TrafficSettings::default();
