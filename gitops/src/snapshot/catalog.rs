@@ -129,6 +129,12 @@ impl Catalog {
         &self.counts
     }
 
+    /// Lists the content of each file that is read.
+    pub(super) fn blobs(&self) -> BTreeMap<&str, Option<BlobId>> {
+        let read = self.files.iter().filter(|(_, file)| !file.is_passed_over);
+        read.map(|(path, file)| (path.as_str(), file.blob)).collect()
+    }
+
     /// Lists the files that an object may be held for: with documents that are not good, or may be anything.
     pub(super) fn doubtful(&self) -> BTreeSet<String> {
         self.files.iter().filter(|(_, file)| file.is_doubtful()).map(|(path, _)| path.clone()).collect()

@@ -90,7 +90,7 @@ impl SourceFile {
         Self { diagnostics: vec![diagnostic], unreadable: 1, ..Self::default() }
     }
 
-    /// Stands for a link, a submodule or an unprintable name: what is behind it may be anything, and is not read.
+    /// Stands for a link, a submodule, a name that cannot be read or what is no file: what is behind it may be anything, and is not read.
     pub(super) fn passed_over(path: &str, why: Ignored) -> Self {
         let (message, help) = why.explain();
         let diagnostic = Diagnostic::warning(Code::Unsupported, Location::file(path), message).help(help);

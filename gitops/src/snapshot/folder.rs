@@ -100,7 +100,7 @@ fn classify(top: &Path, entry: &fs::DirEntry) -> Found {
         kind if kind.is_dir() => EntryKind::Folder,
         kind if kind.is_symlink() && !is_mounted_file(top, &entry.path()) => EntryKind::SymbolicLink,
         kind if kind.is_file() || kind.is_symlink() => EntryKind::File,
-        _ => return Found::Nothing,
+        _ => EntryKind::Special,
     };
     if let Some(ignored) = Ignored::of(name.as_encoded_bytes(), kind) {
         return Found::Ignored(shown(name.as_encoded_bytes()), ignored);

@@ -16,7 +16,7 @@ use super::catalog::Catalog;
 use super::hold::Hold;
 use super::{Aging, SourceTree, folder, past};
 use crate::history::History;
-use crate::oid::CommitId;
+use crate::oid::{BlobId, CommitId};
 use crate::read_error::ReadError;
 use crate::tree::normalize;
 
@@ -67,6 +67,21 @@ impl Loaded {
         self.diagnostics = catalog.diagnostics();
         self.catalog = catalog;
         self
+    }
+
+    /// Says whether these are the policy files of a commit, byte by byte.
+    ///
+    /// # Errors
+    /// The commit cannot be read. One without the folder has none of them.
+    pub fn is_of(&self, history: &History, commit: CommitId, path: &str) -> Result<bool, ReadError> {
+        let there = match history.changed_files(None, commit, path) {
+            Ok(changes) => changes.files,
+            Err(ReadError::PathNotFound { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let there: BTreeMap<&str, Option<BlobId>> =
+            there.iter().map(|file| (file.path.as_str(), file.blob)).collect();
+        Ok(self.catalog.blobs() == there)
     }
 
     fn of(tree: SourceTree, revision: Revision) -> Self {

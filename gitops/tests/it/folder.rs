@@ -149,3 +149,23 @@ fn a_folder_that_is_not_there_is_an_error() {
         assert_eq!(load_folder(&path, "").unwrap_err(), ReadError::FolderNotFound { path });
     }
 }
+
+/// What looks like a policy file and is none is named; names that begin with a dot are passed over as a rule.
+#[test]
+fn capitals_and_pipes_are_named_and_hidden_names_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &service("cart", 80));
+    write(dir.path(), "B.YAML", &service("ads", 80));
+    write(dir.path(), "notes.TXT", "words");
+    write(dir.path(), ".c.yaml", &service("hidden", 80));
+    write(dir.path(), ".policies/d.yaml", &service("hidden", 80));
+    let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe.yaml")).status().unwrap();
+    assert!(made.success());
+
+    let loaded = load_folder(dir.path(), "").unwrap();
+
+    assert_eq!((loaded.objects.len(), loaded.files, loaded.ignored), (1, 1, 2));
+    let named: Vec<_> =
+        loaded.diagnostics.iter().map(|one| (one.location.file.as_str(), &one.message[..10])).collect();
+    assert_eq!(named, [("B.YAML", "the ending"), ("pipe.yaml", "it is no f")]);
+}
