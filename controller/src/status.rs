@@ -122,12 +122,15 @@ pub fn to_source_status(view: SourceView, world: Option<&World>) -> SourceStatus
         status.revision = world.revision.to_string();
         status.compiled_at_ms = world.compiled_at.0;
         status.foreign = most_frequent(&world.foreign);
-        status.signature = world.signature.provenance.check().into();
-        status.signer = world.signature.provenance.signer().to_owned();
-        status.signature_detail.clone_from(&world.signature.reason);
+        let found = view.in_force.as_ref().filter(|(revision, _)| *revision == world.revision);
+        let signature = found.map_or(&world.signature, |(_, signature)| signature);
+        status.signature = signature.provenance.check().into();
+        status.signer = signature.provenance.signer().to_owned();
+        status.signature_detail.clone_from(&signature.reason);
     }
     // Those of the signers come first: there are few, and as long as there are, nothing new may come into force.
-    let all = view.signers.iter().chain(world.iter().flat_map(|world| &world.diagnostics));
+    let all =
+        view.signers.iter().chain(&view.webhook).chain(world.iter().flat_map(|world| &world.diagnostics));
     let count = |severity| all.clone().filter(|one| one.severity == severity).count();
     status.errors = u32::try_from(count(Severity::Error)).unwrap_or(u32::MAX);
     status.warnings = u32::try_from(count(Severity::Warning)).unwrap_or(u32::MAX);

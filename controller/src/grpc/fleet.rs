@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::Core;
 use super::failure::Failure;
+use super::site_sync::is_known;
 use crate::publish::World;
 use crate::report::{self, Event};
 use crate::status::{self, SiteFacts};
@@ -74,6 +75,10 @@ impl<S: StateStore> Core<S> {
             source: Some(status::to_source_status(self.board.view(), world.as_deref())),
             sites,
             more,
+            strangers: match request.selector.as_str() {
+                "" => self.presence.strangers(self.clock.moment(), |site| is_known(site, &self.published)),
+                _ => Vec::new(),
+            },
             now_ms: self.clock.now().0,
         })
     }

@@ -54,6 +54,7 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
             Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
         };
         core.await_source(&hello).await.map_err(|failure| core.turn_away(&hello, peer, failure))?;
+        core.note_stranger(&hello, peer);
         let by = claimant(&hello, peer, &core.published);
         let greeted = greet(&hello, by, &core.published, &core.presence, core.clock.moment());
         let (mut session, connection) = greeted.map_err(Failure::from)?;
@@ -103,6 +104,15 @@ impl<S: StateStore> Core<S> {
             self.presence.turn_away(&site, turned_away);
         }
         failure
+    }
+
+    /// Notes an agent whose site is not in the policy repository where people look.
+    pub(super) fn note_stranger(&self, hello: &Hello, peer: Option<SocketAddr>) {
+        if let Ok(site) = SiteId::new(&*hello.site)
+            && matches!(self.published.lookup(&site), Lookup::Unknown)
+        {
+            self.presence.note_stranger(site, peer, self.clock.moment());
+        }
     }
 
     /// Gets ready to answer a hello: begins an epoch when the store turns out to be an older copy, and

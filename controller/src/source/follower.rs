@@ -152,6 +152,7 @@ impl<S: StateStore> Follower<S> {
     /// # Errors
     /// The remote, its content, or the store: shown on the board too.
     pub fn poll(&mut self) -> Result<(), Failure> {
+        login::look_at_webhook(self.config.webhook_secret.as_deref(), &self.board);
         let polled = match self.config.mode {
             Mode::Suspended => Ok(()),
             Mode::Follow => {
@@ -200,6 +201,15 @@ impl<S: StateStore> Follower<S> {
         let change = guard::classify(self.mirror.history(), last, head.commit)?;
         // What is in force stays in force, whatever has become of the signer's key since.
         let in_force = self.accepted.as_ref().filter(|_| change == HeadChange::Same && self.is_same_path());
+        if let Some(accepted) = in_force {
+            signature::show_in_force(
+                self.mirror.history(),
+                accepted,
+                signers.as_ref(),
+                self.now(),
+                &self.board,
+            );
+        }
         let signature = match in_force {
             Some(_) if self.tree.is_some() => return self.settle(head),
             Some(accepted) => accepted.signature.clone(),

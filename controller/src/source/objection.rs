@@ -10,8 +10,9 @@ use super::folder;
 /// It removes too much at once.
 pub(super) fn taken(head: &Head, mass: &MassRemoval, sites: usize) -> String {
     let commit = head.commit.short();
+    let goes_on = if sites == 1 { "1 site goes on".to_owned() } else { format!("{sites} sites go on") };
     format!(
-        "{commit} {mass} ({sites} sites go on as before); if that was meant, run `skerry source confirm {commit}`; \
+        "{commit} {mass} ({goes_on} as before); if that was meant, run `skerry source confirm {commit}`; \
          else bring them back"
     )
 }

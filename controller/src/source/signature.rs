@@ -11,7 +11,7 @@ use skerry_gitops::read_error::ReadError;
 use tracing::warn;
 
 use super::status::SourceBoard;
-use crate::store::{HeldHead, Signature, Until};
+use crate::store::{Accepted, HeldHead, Signature, Until};
 
 /// What comes of a head, as far as its signature tells.
 pub(super) enum Checked {
@@ -50,4 +50,23 @@ pub(super) fn check(
         warn!(revision = %head.revision, reason, help, "the signature is not trusted; it is taken all the same");
     }
     Ok(Checked::Admitted(Signature { provenance: verdict.provenance(), reason }))
+}
+
+/// Shows what is found about the revision in force, where nobody looked at signatures when it came.
+pub(super) fn show_in_force(
+    history: &History,
+    accepted: &Accepted,
+    signers: Option<&(VerifyMode, Signers)>,
+    now: u64,
+    board: &SourceBoard,
+) {
+    let signers = signers.filter(|_| accepted.signature == Signature::default());
+    let verify = |(_, signers): &(VerifyMode, Signers)| {
+        history.verify(accepted.commit, signers, i64::try_from(now).unwrap_or(i64::MAX)).ok()
+    };
+    let found = signers.and_then(verify).map(|verdict| {
+        let signature = Signature { provenance: verdict.provenance(), reason: verdict.reason() };
+        (accepted.revision.clone(), signature)
+    });
+    board.set_in_force(found);
 }

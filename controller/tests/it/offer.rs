@@ -2,7 +2,7 @@
 
 use skerry_controller::session::UNKNOWN_SITE_RETRY;
 use skerry_proto::v1::sync_response::Message;
-use skerry_proto::v1::{Applied, Encoding, sync_request};
+use skerry_proto::v1::{Applied, Encoding, FleetStatus, sync_request};
 
 use crate::rig::core::Home;
 use crate::rig::policies::{ROUTE, SHOP, SITES, WEB, route};
@@ -141,6 +141,8 @@ async fn a_site_that_nobody_knows_is_told_when_to_come_back_until_it_is_committe
     assert_eq!(retry.reason, "site s3 is not in the policy repository");
     assert_eq!(stream.next().await.unwrap(), None, "the core hangs up");
     drop(stream);
+    let sites = |status: FleetStatus| status.strangers.into_iter().map(|one| one.site).collect::<Vec<_>>();
+    assert_eq!(sites(core.status().await), ["s3"], "people see that it knocks");
 
     let third = "---\napiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: s3}\n";
     let commit = repository.commit("s3", &[("sites.yaml", &format!("{SITES}{third}"))]);

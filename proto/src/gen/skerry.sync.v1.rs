@@ -823,6 +823,22 @@ pub struct FleetStatus {
     /// The core's clock: ages are counted from here.
     #[prost(uint64, tag = "4")]
     pub now_ms: u64,
+    /// Agents that came in the last hour for sites which are not in the policy repository, by the name of the site; at most
+    /// 100. Only where no selector is given.
+    #[prost(message, repeated, tag = "5")]
+    pub strangers: ::prost::alloc::vec::Vec<Stranger>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Stranger {
+    /// The site that it asks for.
+    #[prost(string, tag = "1")]
+    pub site: ::prost::alloc::string::String,
+    /// Where it came from: address and port.
+    #[prost(string, tag = "2")]
+    pub peer: ::prost::alloc::string::String,
+    /// When it came last, by the core's clock.
+    #[prost(uint64, tag = "3")]
+    pub last_seen_ms: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SourceStatus {
