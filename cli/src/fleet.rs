@@ -48,6 +48,9 @@ impl Fleet {
         }
         let endpoint = Endpoint::from_shared(url.to_owned());
         let endpoint = endpoint.map_err(|_| usage(format!("`{url}` is not the URL of a core")))?;
+        if endpoint.uri().path_and_query().is_some_and(|path| path != "/") {
+            return Err(usage(format!("`{url}` has a path, and a core has none")));
+        }
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| CliError::internal(format!("no async runtime: {error}")))?;
         let channel = {
@@ -68,6 +71,7 @@ impl Fleet {
             let page = self.ask(async |client| client.get_fleet(request).await)?;
             whole.source = page.source;
             whole.now_ms = page.now_ms;
+            whole.strangers = page.strangers;
             let last = page.sites.last().map(|site| site.site.clone());
             whole.sites.extend(page.sites);
             match last {
@@ -133,11 +137,21 @@ fn late(url: &str, limit: Duration) -> CliError {
     CliError::new(ErrorKind::Unreachable, message).hint("try again; its log says what it is busy with")
 }
 
+/// How tonic begins its words on an answer that is HTTP and no gRPC.
+const NO_GRPC: &str = "grpc-status header missing";
+
+fn no_core(url: &str) -> CliError {
+    CliError::new(ErrorKind::Unreachable, format!("what answers at {url} is no core")).hint(
+        "name the address of `skerry-controller --listen`; that of `--webhook-listen` is for push notifications",
+    )
+}
+
 fn to_error(status: &Status, url: &str) -> CliError {
     let message = status.message();
     // What the core itself has said comes of no other error.
     let is_said = std::error::Error::source(status).is_none() && !message.is_empty();
     match status.code() {
+        _ if message.starts_with(NO_GRPC) => no_core(url),
         Code::Unavailable | Code::DeadlineExceeded if is_said => {
             CliError::new(ErrorKind::Unreachable, format!("the core cannot answer now: {message}"))
                 .hint("try again in a while; its log says more")
@@ -154,6 +168,8 @@ fn to_error(status: &Status, url: &str) -> CliError {
             CliError::new(ErrorKind::Refused, format!("the core at {url} does not know this request"))
                 .hint("`skerry` and the core are of different versions: use those of one release")
         }
+        Code::Unknown | Code::Internal if std::error::Error::source(status).is_some() => no_core(url),
+        Code::InvalidArgument => CliError::new(ErrorKind::Usage, message),
         code => {
             let message = if message.is_empty() { code.description() } else { message };
             CliError::new(ErrorKind::Refused, format!("the core refused: {message}"))

@@ -83,8 +83,8 @@ pub enum Origin {
         shown: String,
         /// The folder below it that was read, for people.
         read: String,
-        /// Whether it is the work tree of a repository.
-        is_work_tree: bool,
+        /// What it is to a repository.
+        stand: Stand,
     },
     /// In a commit; locations are relative to the top.
     Commit {
@@ -93,6 +93,17 @@ pub enum Origin {
         /// The revision, as it was typed.
         revision: String,
     },
+}
+
+/// What a folder is to a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// It has none.
+    Alone,
+    /// It is the work tree of one, with the policy files of HEAD.
+    AsHead,
+    /// It is the work tree of one, with other policy files than HEAD.
+    Changed,
 }
 
 impl Source {
@@ -166,7 +177,7 @@ impl Source {
             }
             (None, SourceKind::WorkTree | SourceKind::Folder) => {
                 let files = load::Loaded::nothing(Revision::folder(), None);
-                Ok(Reading { files, origin: self.as_they_are(false) })
+                Ok(Reading { files, origin: self.as_they_are(Stand::Alone) })
             }
         }
     }
@@ -186,9 +197,9 @@ impl Source {
         Origin::Commit { repository: self.typed.clone(), revision: revision.to_owned() }
     }
 
-    fn as_they_are(&self, is_work_tree: bool) -> Origin {
+    fn as_they_are(&self, stand: Stand) -> Origin {
         let (root, read) = (self.typed.clone(), shown(&self.typed.join(&self.path)));
-        Origin::Folder { shown: shown(&root), read, root, is_work_tree }
+        Origin::Folder { shown: shown(&root), read, root, stand }
     }
 
     fn read_commit(&self, revision: &str) -> Result<Reading, ReadError> {
@@ -198,11 +209,11 @@ impl Source {
 
     fn read_files(&self) -> Result<Reading, CliError> {
         let mut files = load::load_folder(&self.typed, &self.path)?;
-        let is_work_tree = self.kind == SourceKind::WorkTree;
-        if is_work_tree {
-            work_tree::age(&mut files.objects, &self.typed, &self.path)?;
-        }
-        Ok(Reading { files, origin: self.as_they_are(is_work_tree) })
+        let stand = match self.kind {
+            SourceKind::WorkTree => work_tree::age(&mut files, &self.typed, &self.path)?,
+            SourceKind::Bare | SourceKind::Folder => Stand::Alone,
+        };
+        Ok(Reading { files, origin: self.as_they_are(stand) })
     }
 }
 

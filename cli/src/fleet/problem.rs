@@ -125,7 +125,10 @@ pub(super) fn reason(site: &SiteSummary, now: u64) -> String {
         Evidence::NeverSeen => "no agent has come yet".to_owned(),
         Evidence::Dark => format!("dark: not connected, heard from {} ago", age(site.last_seen_ms)),
         Evidence::Silent => format!("dark: connected, but silent for {}", age(site.last_seen_ms)),
-        Evidence::NoReport => "it has not reported yet".to_owned(),
+        Evidence::NoReport => match site.open.first().map(|row| refusal(row, now)) {
+            Some(refusal) => format!("{}, and it has not reported what it runs yet", refusal.kind),
+            None => "it has not reported yet".to_owned(),
+        },
         Evidence::Old if site.received_at_ms > now.saturating_add(AHEAD_MS) => {
             "its last report is from the future: the core's clock was set back".to_owned()
         }

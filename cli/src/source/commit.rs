@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use skerry_core::diagnostic::Location;
-use skerry_gitops::blame::{LineCommit, line_commit};
+use skerry_gitops::blame::{LineCommit, line_before, line_commit};
 use skerry_gitops::history::{Blob, History};
 use skerry_gitops::limits::FILE_BYTES;
 use skerry_gitops::oid::{BlobId, CommitId};
 
-use super::Origin;
+use super::{Origin, Stand};
 
 /// Reads files of a source by location.
 pub struct Lookup {
@@ -80,13 +80,14 @@ impl Lookup {
         }
     }
 
-    /// A line of a work tree is of a commit if the whole file is.
+    /// A line of a work tree is of a commit if HEAD has it, wherever in the file.
     fn in_head(&self, head: &Tree, location: &Location) -> Provenance {
-        let now = self.text(&location.file).map(String::into_bytes);
-        if now.is_none() || head.bytes(&location.file) != now {
-            return Provenance::NotCommitted;
+        let texts = self.text(&location.file).zip(head.bytes(&location.file));
+        let line = texts.and_then(|(now, before)| line_before(&before, now.as_bytes(), location.line.max(1)));
+        match line {
+            Some(line) => head.provenance(head.commit, &Location { line, ..location.clone() }),
+            None => Provenance::NotCommitted,
         }
-        head.provenance(head.commit, location)
     }
 }
 
@@ -114,8 +115,8 @@ impl Tree {
 
 fn open(origin: &Origin) -> Option<Way> {
     match origin {
-        Origin::Folder { root, is_work_tree, .. } => {
-            let head = is_work_tree.then(|| Tree::open(root, "HEAD")).flatten();
+        Origin::Folder { root, stand, .. } => {
+            let head = (*stand != Stand::Alone).then(|| Tree::open(root, "HEAD")).flatten();
             Some(Way::Folder { root: root.clone(), head })
         }
         Origin::Commit { repository, revision } => Some(Way::Commit(Tree::open(repository, revision)?)),

@@ -21,8 +21,10 @@ Examples:
   skerry diff --base v1.2 --head v1.3 --source policies.git
   skerry diff --source new --against old --exit-code
 
-An object that is broken in the new state stays in force as it was at a core that has the old one (the last good
-version is held): it is listed under `Held`, and no site changes for it. A core that starts anew has nothing to hold.
+An object that is broken in the new state stays as it was at a core that has the old one in
+force (its last good version is held): it is listed under `Held`, and no site changes for it.
+A core that starts anew has nothing to hold.
+
 Exits with 0, or with 10 if `--exit-code` is given and a site changes.";
 
 /// Show which sites a change of policy reaches, grouped by identical change

@@ -28,8 +28,8 @@ Examples:
   skerry explain mesh fleet --site store-1 -o json
   skerry explain mesh fleet --site store-1 --policy-source source.yaml   # who signed it
 
-An object whose document is broken is shown in its last good version, as a core has it in force that followed the
-history; up to 1,000 commits are walked back for that.";
+An object whose document is broken is shown in its last good version, as a core holds it that
+followed the history; up to 1,000 commits are walked back for that.";
 
 /// Explain an object at a site: every field with the file, line, override and commit that it comes from
 #[derive(Debug, clap::Args)]

@@ -71,8 +71,8 @@ fn core() -> Core {
     let fleet = FleetStatus {
         source: Some(source()),
         sites: vec![summary(), bare.clone()],
-        more: false,
         now_ms: NOW,
+        ..FleetStatus::default()
     };
     let bare = SiteDetail { summary: Some(bare), now_ms: NOW, ..SiteDetail::default() };
     Core::knowing(Known { fleet, sites: vec![detail, bare], refusal: None })
