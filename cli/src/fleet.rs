@@ -16,6 +16,7 @@ use crate::error::{CliError, ErrorKind};
 
 pub mod problem;
 pub mod state;
+pub mod stranger;
 pub mod view;
 
 /// How long a core may take to answer a question, and to be connected to.

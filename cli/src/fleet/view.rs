@@ -11,6 +11,7 @@ use skerry_proto::v1::{Claimant, EventRow, FleetStatus, SiteDetail, SiteSummary,
 
 use super::problem::{Problem, problems, reason};
 use super::state::{State, is_ready, phase, runs_from};
+use super::stranger::StrangerView;
 use crate::output::age::{Moment, rfc3339};
 use crate::signature::SignatureView;
 
@@ -24,21 +25,9 @@ pub struct FleetView {
     pub source: SourceView,
     /// All sites asked for, by name.
     pub sites: Vec<SiteView>,
-    /// Agents that came lately for sites which are not in the policy.
+    /// Agents that came lately for no site of the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub strangers: Vec<StrangerView>,
-}
-
-/// An agent whose site is not in the policy.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StrangerView {
-    /// The site that it asks for.
-    pub site: String,
-    /// Where it came from.
-    pub peer: String,
-    /// When it came last.
-    pub last_seen: Option<Moment>,
 }
 
 /// Where policies come from.
@@ -236,14 +225,9 @@ impl FleetView {
     /// Takes a core's answer.
     pub fn of(status: FleetStatus) -> Self {
         let now = status.now_ms;
-        let sites = status.sites.into_iter().map(|site| SiteView::of(site, now)).collect();
-        let strangers = status.strangers.into_iter().map(|stranger| StrangerView {
-            site: stranger.site,
-            peer: stranger.peer,
-            last_seen: Moment::at(stranger.last_seen_ms, now),
-        });
-        let strangers = strangers.collect();
         let source = SourceView::of(status.source.unwrap_or_default(), now);
+        let sites = status.sites.into_iter().map(|site| SiteView::of(site, now)).collect();
+        let strangers = status.strangers.into_iter().map(|one| StrangerView::of(one, now)).collect();
         Self { now: rfc3339(now), source, sites, strangers }
     }
 }

@@ -1,7 +1,8 @@
 //! A core's answers as text for people. Every figure of a site stands beside its age.
 
 use crate::fleet::problem::Problem;
-use crate::fleet::view::{FleetView, SiteView, StrangerView};
+use crate::fleet::stranger::StrangerView;
+use crate::fleet::view::{FleetView, SiteView};
 
 use super::age::age_or_never;
 use super::paint::Paint;

@@ -201,15 +201,7 @@ impl<S: StateStore> Follower<S> {
         let change = guard::classify(self.mirror.history(), last, head.commit)?;
         // What is in force stays in force, whatever has become of the signer's key since.
         let in_force = self.accepted.as_ref().filter(|_| change == HeadChange::Same && self.is_same_path());
-        if let Some(accepted) = in_force {
-            signature::show_in_force(
-                self.mirror.history(),
-                accepted,
-                signers.as_ref(),
-                self.now(),
-                &self.board,
-            );
-        }
+        signature::show_in_force(self.mirror.history(), in_force, signers.as_ref(), self.now(), &self.board);
         let signature = match in_force {
             Some(_) if self.tree.is_some() => return self.settle(head),
             Some(accepted) => accepted.signature.clone(),

@@ -52,21 +52,20 @@ pub(super) fn check(
     Ok(Checked::Admitted(Signature { provenance: verdict.provenance(), reason }))
 }
 
-/// Shows what is found about the revision in force, where nobody looked at signatures when it came.
+/// Shows what is found about the revision in force, where that stays and nobody looked at signatures when it came.
 pub(super) fn show_in_force(
     history: &History,
-    accepted: &Accepted,
+    in_force: Option<&Accepted>,
     signers: Option<&(VerifyMode, Signers)>,
     now: u64,
     board: &SourceBoard,
 ) {
-    let signers = signers.filter(|_| accepted.signature == Signature::default());
-    let verify = |(_, signers): &(VerifyMode, Signers)| {
-        history.verify(accepted.commit, signers, i64::try_from(now).unwrap_or(i64::MAX)).ok()
-    };
-    let found = signers.and_then(verify).map(|verdict| {
+    let unseen = in_force.filter(|accepted| accepted.signature == Signature::default());
+    let found = unseen.zip(signers).and_then(|(accepted, (_, signers))| {
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let verdict = history.verify(accepted.commit, signers, now).ok()?;
         let signature = Signature { provenance: verdict.provenance(), reason: verdict.reason() };
-        (accepted.revision.clone(), signature)
+        Some((accepted.revision.clone(), signature))
     });
     board.set_in_force(found);
 }
