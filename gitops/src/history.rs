@@ -91,11 +91,12 @@ impl History {
         if ancestor == commit {
             return Ok(true);
         }
-        match self.repo.graph_descendant_of(commit.to_git(), ancestor.to_git()) {
-            Ok(answer) => Ok(answer),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
-            Err(error) => Err(ReadError::corrupt(&error)),
+        // libgit2 says it in other words where the commit is gone and not the ancestor.
+        if !self.contains(ancestor) || !self.contains(commit) {
+            return Ok(false);
         }
+        let answer = self.repo.graph_descendant_of(commit.to_git(), ancestor.to_git());
+        answer.map_err(|error| ReadError::corrupt(&error))
     }
 
     /// Loads a file, unless it is over [`FILE_BYTES`].

@@ -15,12 +15,13 @@ use serde::de::DeserializeOwned;
 use skerry_core::id::{Epoch, Generation, SiteId, Timestamp};
 use skerry_core::ledger::Row;
 use skerry_gitops::age::Ages;
+use skerry_gitops::snapshot::kept::KeptFiles;
 use tracing::error;
 
 use super::record::{
     decode_age, decode_event, decode_report, decode_row, encode_age, encode_event, encode_report, encode_row,
 };
-use super::{LearnedAges, Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
+use super::{Accepted, LearnedAges, Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
 use crate::report::{Event, Folded, ReportRow, begin_anew, fold, unreadable};
 use crate::step::step;
 
@@ -38,6 +39,8 @@ const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
 const REPORTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("reports");
 /// Ages of objects, by kind and name.
 const AGES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("ages");
+/// Files that holds are of, by blob.
+const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("kept");
 /// Events, by site and place.
 const EVENTS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("events");
 /// When a site was last heard from, in milliseconds since 1970, by site.
@@ -148,7 +151,7 @@ fn prepare(database: &Database, path: &Path, first_epoch: Epoch) -> Result<(), S
                 set_meta(write, "epoch", &first_epoch)?;
             }
         }
-        for table in [ROWS, REPORTS, AGES] {
+        for table in [ROWS, REPORTS, AGES, KEPT] {
             write.open_table(table).map_err(StoreError::failed)?;
         }
         write.open_table(EVENTS).map_err(StoreError::failed)?;
@@ -170,12 +173,14 @@ fn write_whole<T>(
 impl StateStore for RedbStore {
     fn restore(&self) -> Result<Restored, StoreError> {
         self.write(|write| {
+            let kept = read_kept(write)?;
+            let accepted: Option<Accepted> = get_meta(write, "accepted")?;
             Ok(Restored {
                 epoch: get_meta(write, "epoch")?.unwrap_or_default(),
                 generation: get_meta(write, "generation")?.unwrap_or_default(),
                 rows: read_rows(write)?,
                 indexes: get_meta(write, "indexes")?.unwrap_or_default(),
-                accepted: get_meta(write, "accepted")?,
+                accepted: accepted.map(|accepted| Accepted { kept, ..accepted }),
                 ages: read_ages(write)?,
                 pending: get_meta(write, "pending")?.unwrap_or_default(),
             })
@@ -190,6 +195,7 @@ impl StateStore for RedbStore {
         self.write(|write| {
             set_meta::<Generation>(write, "generation", &plan.generation)?;
             set_meta(write, "accepted", plan.accepted)?;
+            keep_files(write, &plan.accepted.kept)?;
             if let Some(indexes) = plan.indexes {
                 set_meta(write, "indexes", indexes)?;
             }
@@ -291,6 +297,30 @@ fn read_ages(write: &WriteTransaction) -> Result<Option<Ages>, StoreError> {
     let objects = table.iter().map_err(StoreError::failed)?;
     let objects = objects.map(|entry| decode_age(entry.map_err(StoreError::failed)?.1.value()));
     Ok(Some(Ages::restore(&path, at, objects.collect::<Result<Vec<_>, _>>()?)))
+}
+
+/// Writes the files that are new, and forgets those that nothing needs any more.
+fn keep_files(write: &WriteTransaction, kept: &KeptFiles) -> Result<(), StoreError> {
+    let mut table = write.open_table(KEPT).map_err(StoreError::failed)?;
+    let is_needed = |blob: &str| blob.parse().is_ok_and(|blob| kept.contains(blob));
+    table.retain(|blob, _| is_needed(blob)).map_err(StoreError::failed)?;
+    for (blob, bytes) in kept.iter() {
+        let blob = blob.to_string();
+        if table.get(&*blob).map_err(StoreError::failed)?.is_none() {
+            table.insert(&*blob, bytes).map_err(StoreError::failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_kept(write: &WriteTransaction) -> Result<KeptFiles, StoreError> {
+    let table = write.open_table(KEPT).map_err(StoreError::failed)?;
+    let files = table.iter().map_err(StoreError::failed)?.map(|entry| {
+        let (blob, bytes) = entry.map_err(StoreError::failed)?;
+        let blob = blob.value().parse().map_err(|error| StoreError::damaged("a blob", &error))?;
+        Ok((blob, bytes.value().to_vec()))
+    });
+    Ok(KeptFiles::restore(files.collect::<Result<Vec<_>, StoreError>>()?))
 }
 
 fn keep_batch(write: &WriteTransaction, batch: ReportBatch) -> Result<u64, StoreError> {

@@ -56,6 +56,7 @@ fn accepted() -> Accepted {
         revision: Revision::commit("main", &commit('a').to_string()),
         path: "policies".to_owned(),
         holds: vec![(ObjectKey::new(Kind::HttpRoute, "shop", "cart"), hold)],
+        kept: skerry_gitops::snapshot::kept::KeptFiles::default(),
         recent: skerry_gitops::removal::Recent::default(),
         signature: Signature {
             provenance: Provenance::Untrusted,

@@ -12,6 +12,7 @@ use skerry_gitops::limits::FILE_BYTES;
 use skerry_gitops::oid::CommitId;
 use skerry_gitops::snapshot::catalog::{Batch, Catalog};
 use skerry_gitops::snapshot::file::SourceFile;
+use skerry_gitops::snapshot::kept::KeptFiles;
 use skerry_gitops::snapshot::load::load_revision;
 use skerry_gitops::snapshot::{Aging, SourceTree};
 
@@ -155,7 +156,7 @@ proptest! {
             prop_assert_eq!(world.values().cloned().collect::<Vec<_>>(), followed.objects().collect::<Vec<_>>());
             if number == restart {
                 let ages = restarted.ages().unwrap().clone();
-                let (restored, _) = SourceTree::restore(&history, "", *commit, restarted.holds(), ages).unwrap();
+                let (restored, _) = SourceTree::restore(&history, "", *commit, (restarted.holds(), &KeptFiles::default()), ages).unwrap();
                 prop_assert_eq!(&restored, &followed);
                 restarted = restored;
             }
