@@ -149,7 +149,7 @@ fn wire(
         Arc::clone(&board),
         clock.clone(),
     );
-    let room = Room::new(limits, files::raise(grpc::FILES));
+    let room = Room::new(limits, files::raise(grpc::files(limits)));
     let core = Arc::new(Core { published, presence, store, reports, source, board, clock, room, cancel });
     App { follower, inbox, planner, core, queue, webhook, listener, webhook_listener }
 }

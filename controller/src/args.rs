@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
+use clap::value_parser;
+
+use crate::admission::SITES;
 
 /// The core of a Skerry fleet: follows a Git repository of policies and serves bundles to sites.
 #[derive(Debug, Clone, Parser)]
@@ -22,6 +25,10 @@ pub struct Args {
     /// `<data-dir>/webhook`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7444")]
     pub webhook_listen: SocketAddr,
+    /// Sites that are served at once; others are told to come back. Each takes up to 40 KiB of memory and, with one in ten
+    /// that comes and goes, 1.1 open files: the core raises its limit of those as far as the hard limit goes.
+    #[arg(long, value_name = "NUMBER", default_value_t = SITES, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub max_sites: u32,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as
     /// `info,skerry_controller=debug`.
     #[arg(long, value_name = "FILTER", env = "SKERRY_LOG", default_value = "info")]

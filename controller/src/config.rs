@@ -29,7 +29,7 @@ pub struct Config {
     pub webhook_listen: SocketAddr,
     /// What is logged.
     pub log: String,
-    /// What is taken on at once. Not on the command line: it follows from the memory that a site may cost.
+    /// What is taken on at once: follows from the number of sites.
     pub limits: Limits,
 }
 
@@ -109,7 +109,7 @@ impl Config {
             listen: args.listen,
             webhook_listen: args.webhook_listen,
             log: args.log,
-            limits: Limits::default(),
+            limits: Limits::for_sites(args.max_sites),
         })
     }
 }

@@ -39,16 +39,14 @@ mod stream;
 use incoming::{Handshake, Incoming};
 use places::Places;
 
-/// The most connections at once: 20,000 sites that have a stream each or pull, 2,000 that only report, or are told
-/// to come back, and people. Beyond that they wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 22_048;
-
 /// File descriptors that are no connections of agents: store, mirror with its packs, listeners, the runtime; and
 /// connections to the HTTP side.
 const OTHER_FILES: u64 = 256 + webhook::CONNECTIONS as u64;
 
-/// How many file descriptors a core with all its connections needs.
-pub const FILES: u64 = MAX_CONNECTIONS as u64 + OTHER_FILES;
+/// Returns how many file descriptors a core with all its connections needs.
+pub fn files(limits: Limits) -> u64 {
+    limits.connections() as u64 + OTHER_FILES
+}
 
 /// How many connections the kernel keeps that are not accepted yet: 10,000 sites that come back at once.
 /// It takes the smaller one of this and `net.core.somaxconn`, and those that find no room try again by themselves
@@ -95,7 +93,7 @@ impl Room {
     /// Makes room as far as limits and the number of files that may be open allow.
     pub fn new(limits: Limits, files: u64) -> Self {
         let connections = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
-        let connections = connections.clamp(1, MAX_CONNECTIONS);
+        let connections = connections.clamp(1, limits.connections());
         Self { places: Places::new(limits), connections, limits, epochs: Mutex::new(0) }
     }
 }

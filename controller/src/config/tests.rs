@@ -17,6 +17,7 @@ fn args() -> Args {
         data_dir: "data".into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
         webhook_listen: SocketAddr::from(([127, 0, 0, 1], 7444)),
+        max_sites: 30_000,
         log: "info".to_owned(),
     }
 }
@@ -129,5 +130,22 @@ fn only_loopback_addresses_are_taken() {
                 Err(error) => assert!(!is_good && error.to_string().starts_with(option), "{error}"),
             }
         }
+    }
+}
+
+#[test]
+fn there_is_room_for_as_many_sites_as_the_command_line_says() {
+    use clap::Parser as _;
+
+    let config = resolve(&format!("{HEAD}  url: /srv/policies\n")).unwrap();
+    assert_eq!(config.limits, Limits::for_sites(30_000));
+
+    let parse = |more: &[&str]| {
+        Args::try_parse_from([&["skerry-controller", "--source", "s.yaml", "--data-dir", "d"], more].concat())
+    };
+    assert_eq!(parse(&[]).unwrap().max_sites, 20_000);
+    assert_eq!(parse(&["--max-sites", "100000"]).unwrap().max_sites, 100_000);
+    for wrong in ["0", "1000001", "many"] {
+        assert!(parse(&["--max-sites", wrong]).is_err(), "{wrong}");
     }
 }

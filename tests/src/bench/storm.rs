@@ -14,8 +14,8 @@ mod start;
 
 use fleet::{Fleet, Storm};
 
-/// Agents that are connected. More than 20,000 files are seldom allowed to a process, and a core has
-/// one for each.
+/// Agents that are connected if nobody says how many: a minute's work each, and as many files as a process may have
+/// nearly everywhere. A core has one for each, and so has the crowd.
 const SIZES: [usize; 2] = [1_000, 10_000];
 /// Over what time agents come that do not come at once.
 const STAGGER: Duration = Duration::from_secs(30);
@@ -27,13 +27,14 @@ const QUIET: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTES: u32 = 5;
 
-/// Measures storms, then starts of a core with more sites than can be connected here.
+/// Measures storms, then starts of a core with more sites than are connected.
 pub(super) fn measure(args: &Args) -> Result<Vec<Row>> {
-    raise_files(SIZES[SIZES.len() - 1])?;
+    let sizes = if args.agents.is_empty() { &SIZES[..] } else { &args.agents };
+    raise_files(sizes.iter().copied().max().unwrap_or_default())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut rows = Vec::new();
-    for sites in SIZES {
-        rows.extend(runtime.block_on(storms(args, sites))?);
+    for sites in sizes {
+        rows.extend(runtime.block_on(storms(args, *sites))?);
     }
     rows.extend(runtime.block_on(start::measure(args))?);
     Ok(rows)
@@ -134,12 +135,18 @@ async fn idle(fleet: &Fleet, sites: usize, empty: Memory) -> Result<Vec<Row>> {
     let row = Row::new(format!("idle core, {sites} agents connected, over {MINUTES} minutes"), figure);
     let held = Memory::of(id)?;
     let curve = "resident memory of the core, agents connected, MB";
+    let crowd = Memory::of(std::process::id())?.resident as f64;
+    let each = crowd / 1e3 / sites as f64;
     Ok(vec![
         row.wanted("≤ 2 %").point("idle core, agents connected, % of a core", sites, mean),
         memory("core with idle agents", sites, held, empty).wanted("≤ 40 KB a site").point(
             curve,
             sites,
             held.resident as f64 / 1e6,
+        ),
+        Row::new(
+            format!("memory of the simulator itself, {sites} agents"),
+            format!("{:.1} MB, {each:.1} KB an agent", crowd / 1e6),
         ),
     ])
 }

@@ -32,6 +32,7 @@ pub struct Core {
     listen: SocketAddr,
     webhook: SocketAddr,
     environment: Vec<(&'static str, PathBuf)>,
+    sites: Option<usize>,
     process: Option<Process>,
 }
 
@@ -50,7 +51,7 @@ impl Core {
         fs_err::write(&source, to_source(url, interval, Some(&secret)))?;
         let (listen, webhook) = (run.net().socket(7600), run.net().socket(7601));
         let (run, name, environment) = (Arc::clone(run), name.to_owned(), Vec::new());
-        Ok(Self { run, name, data, source, listen, webhook, environment, process: None })
+        Ok(Self { run, name, data, source, listen, webhook, environment, sites: None, process: None })
     }
 
     /// Takes the webhook out of the source: its repository is asked for news, and nobody tells.
@@ -64,6 +65,12 @@ impl Core {
     pub fn with_variable(mut self, name: &'static str, value: PathBuf) -> Self {
         self.environment.push((name, value));
         self
+    }
+
+    /// Has it serve so many sites at once, instead of as many as it does by itself.
+    #[must_use]
+    pub fn with_room_for(self, sites: usize) -> Self {
+        Self { sites: Some(sites), ..self }
     }
 
     /// Starts it and waits until it listens.
@@ -94,6 +101,9 @@ impl Core {
         command.arg("--source").arg(&self.source).arg("--data-dir").arg(&self.data);
         command.arg("--listen").arg(self.listen.to_string());
         command.arg("--webhook-listen").arg(self.webhook.to_string());
+        if let Some(sites) = self.sites {
+            command.arg("--max-sites").arg(sites.to_string());
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(self.run.spawn(&self.name, command)?);
         Ok(())

@@ -43,7 +43,7 @@ impl Fleet {
         let mut core = Core::new(&run, "core", &repo.url()).expect("a core");
         core.start().await.expect("the core starts");
         let sites = (0..SITES).map(|at| SiteId::new(format!("s{at}")).expect("a good name"));
-        let mut crowd = Crowd::new(core.address(), sites);
+        let mut crowd = Crowd::new(core.address(), vec![run.net().address().into()], sites);
         // Nothing is published yet: who comes first waits for it, or is told to come back.
         crowd.arrive(Arrival::AtOnce);
         let fleet = Self { repo, core, crowd, _run: run };

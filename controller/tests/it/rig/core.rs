@@ -72,6 +72,7 @@ impl Home {
             data_dir: self.data_dir(),
             listen: any_port,
             webhook_listen: any_port,
+            max_sites: 20_000,
             log: "info".to_owned(),
         };
         Config::resolve(args, |path| std::fs::read(path)).expect("a test's source file is good")
