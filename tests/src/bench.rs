@@ -122,6 +122,7 @@ const MEASUREMENTS: &[(&str, Measurement)] = &[
     ("latency", latency::measure),
     ("identity", identity::measure),
     ("storm", storm::measure),
+    ("start", storm::start::measure),
 ];
 
 /// The name of the plot of all that grows.

@@ -4,13 +4,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tokio::runtime::Runtime;
 
 use super::usage::{Memory, processor_time};
 use super::{Args, Row};
 use crate::crowd::{Arrival, Goal, raise_files};
 
 mod fleet;
-mod start;
+pub(super) mod start;
 
 use fleet::{Fleet, Storm};
 
@@ -27,17 +28,20 @@ const QUIET: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTES: u32 = 5;
 
-/// Measures storms, then starts of a core with more sites than are connected.
+/// Measures storms.
 pub(super) fn measure(args: &Args) -> Result<Vec<Row>> {
     let sizes = if args.agents.is_empty() { &SIZES[..] } else { &args.agents };
     raise_files(sizes.iter().copied().max().unwrap_or_default())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime()?;
     let mut rows = Vec::new();
     for sites in sizes {
         rows.extend(runtime.block_on(storms(args, *sites))?);
     }
-    rows.extend(runtime.block_on(start::measure(args))?);
     Ok(rows)
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 async fn storms(args: &Args, sites: usize) -> Result<Vec<Row>> {
