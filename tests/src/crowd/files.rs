@@ -9,7 +9,7 @@ const OTHERS: u64 = 512;
 /// Lets this process open the sockets of so many agents, and with it a core that it starts, which has the same limits.
 ///
 /// # Errors
-/// The hard limit is lower, and only root may raise that.
+/// The hard limit is lower, and only `CAP_SYS_RESOURCE` may raise that.
 pub fn raise_files(agents: usize) -> Result<()> {
     let wanted = agents as u64 + OTHERS;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
