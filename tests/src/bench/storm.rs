@@ -45,11 +45,12 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 async fn storms(args: &Args, sites: usize) -> Result<Vec<Row>> {
+    let alone = Memory::of(std::process::id())?;
     let mut fleet = Fleet::start(args, sites).await?;
     let empty = Memory::of(fleet.core_id()?)?;
     let revision = fleet.add_sites().await?;
-    let alone = Memory::of(fleet.core_id()?)?;
-    let mut rows = vec![memory("core without agents", sites, alone, empty)];
+    let loaded = Memory::of(fleet.core_id()?)?;
+    let mut rows = vec![memory("core without agents", sites, loaded, empty)];
 
     let start = Instant::now();
     let seen = fleet.look()?;
@@ -58,6 +59,7 @@ async fn storms(args: &Args, sites: usize) -> Result<Vec<Row>> {
     rows.extend(storm.rows("all start at once and fetch their first bundle", sites));
     rows.extend(restarts(&mut fleet, sites).await?);
     rows.extend(idle(&fleet, sites, empty).await?);
+    rows.push(crowd(sites, alone)?);
     rows.extend(changes(&mut fleet, sites).await?);
     rows.extend(arrivals(&mut fleet, sites).await?);
     Ok(rows)
@@ -139,8 +141,6 @@ async fn idle(fleet: &Fleet, sites: usize, empty: Memory) -> Result<Vec<Row>> {
     let row = Row::new(format!("idle core, {sites} agents connected, over {MINUTES} minutes"), figure);
     let held = Memory::of(id)?;
     let curve = "resident memory of the core, agents connected, MB";
-    let crowd = Memory::of(std::process::id())?.resident as f64;
-    let each = crowd / 1e3 / sites as f64;
     Ok(vec![
         row.wanted("≤ 2 %").point("idle core, agents connected, % of a core", sites, mean),
         memory("core with idle agents", sites, held, empty).wanted("≤ 40 KB a site").point(
@@ -148,11 +148,15 @@ async fn idle(fleet: &Fleet, sites: usize, empty: Memory) -> Result<Vec<Row>> {
             sites,
             held.resident as f64 / 1e6,
         ),
-        Row::new(
-            format!("memory of the simulator itself, {sites} agents"),
-            format!("{:.1} MB, {each:.1} KB an agent", crowd / 1e6),
-        ),
     ])
+}
+
+/// What the agents cost this process, and how much more that is for each than it held before.
+fn crowd(sites: usize, before: Memory) -> Result<Row> {
+    let held = Memory::of(std::process::id())?.resident;
+    let each = held.saturating_sub(before.resident) as f64 / 1e3 / sites as f64;
+    let figure = format!("{:.1} MB, {each:.1} KB an agent", held as f64 / 1e6);
+    Ok(Row::new(format!("memory of the simulator, {sites} agents connected"), figure))
 }
 
 /// What a core holds, and how much more that is for each site than it held without sites.
