@@ -63,7 +63,8 @@ pub struct CompiledService {
 pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
     let mut diagnostics = Vec::new();
     let (ports, tables) = routes::compile_ports(inputs, &mut diagnostics);
-    let cluster = traffic::cluster_policy(inputs, &mut diagnostics);
+    let settings = traffic::for_service(inputs, &mut diagnostics).settings;
+    let cluster = traffic::cluster_policy(&settings);
     let authorization = authorization::compile(inputs, &ports, &mut diagnostics);
     let service = v1::Service {
         namespace: inputs.service.key().namespace.clone(),
@@ -75,6 +76,7 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
         tables,
         cluster,
         authorization,
+        mtls: settings.mtls.unwrap_or_default().into(),
     };
     let fragment = Arc::new(encode_bounded(service, inputs.service, &mut diagnostics));
     CompiledService { fragment, diagnostics }
@@ -136,6 +138,7 @@ pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane, pace: Pace) -> Enco
             percent => percent.into(),
         },
         deny_by_default: mesh.default_access == Access::Deny,
+        mtls: mesh.mtls.into(),
         link: pace.to_settings(),
     })
 }

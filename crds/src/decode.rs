@@ -19,6 +19,7 @@ pub(crate) mod duration;
 mod http_route;
 mod mesh;
 pub(crate) mod metadata;
+mod mtls;
 pub(crate) mod network;
 mod path;
 pub(crate) mod ports;

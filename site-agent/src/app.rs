@@ -26,6 +26,7 @@ use crate::ads;
 use crate::args::RunArgs;
 use crate::clock::{Clock, boot_id};
 use crate::config::{Config, Launcher};
+use crate::enrolment::Enrolment;
 use crate::link::{self, Link};
 use crate::machine::Machine;
 use crate::mailbox::{self, Mail};
@@ -35,6 +36,7 @@ use crate::store::Store;
 use crate::supervise::Supervisor;
 use crate::workloads;
 
+type Enrolled = Option<Arc<Enrolment>>;
 type Feeds = BTreeMap<NamespacedName, Feed>;
 type Task = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
@@ -43,6 +45,7 @@ pub struct App {
     cancel: CancellationToken,
     /// Ends this agent and not the process: another one begins.
     life: CancellationToken,
+    enrolment: watch::Sender<Enrolled>,
     tasks: Vec<(&'static str, Task)>,
 }
 
@@ -114,7 +117,7 @@ impl App {
         config.layout.prepare()?;
         let (store, damaged) = open_store(&config)?;
         let clock = Clock::start();
-        let lines = Lines::new();
+        let lines = Lines::new(load_enrolment(&config)?);
         let (files, mut doubt) = (store.workload_files()?, workloads::Doubt::default());
         let seen = doubt.judge(clock.now(), workloads::scan(&config.workloads), &files);
         let loaded = workloads::fold(seen.clone(), &files);
@@ -122,6 +125,8 @@ impl App {
         let site = Site::boot(Parts { damaged, ..lines.site_parts(&config, &store, clock) }, loaded)?;
         let watch = workloads::run(config.workloads.clone(), start, lines.mailbox.clone(), life.clone());
         let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), life.clone());
+        let enrolment = watch_enrolment(lines.enrolment.1.clone(), lines.mailbox.clone(), life.clone());
+        let enrolled = lines.enrolment.0.clone();
         let supervisor = lines.supervisor(&config, &cancel).run(life.clone());
         let disk = await_disk(Arc::clone(&store), life.clone());
         let boot = boot_id(config.layout.folder_id(), store.id()?);
@@ -131,10 +136,16 @@ impl App {
             ("link", Box::pin(link.run(life.clone()))),
             ("workloads", Box::pin(watch)),
             ("ads", Box::pin(ads)),
+            ("enrolment", Box::pin(enrolment)),
             ("supervise", Box::pin(supervisor)),
             ("disk", Box::pin(disk)),
         ];
-        Ok(Self { cancel, life, tasks })
+        Ok(Self { cancel, life, enrolment: enrolled, tasks })
+    }
+
+    /// Returns where what the site has is put when it was renewed; the file is written by who renews it.
+    pub fn enrolment(&self) -> watch::Sender<Option<Arc<Enrolment>>> {
+        self.enrolment.clone()
     }
 
     /// Runs until it is cancelled, until a task ends that should not, or until the disk can be written that could not be
@@ -169,10 +180,12 @@ struct Lines {
     outbox: (watch::Sender<u64>, watch::Receiver<u64>),
     feeds: (watch::Sender<Feeds>, watch::Receiver<Feeds>),
     desired: (watch::Sender<Desired>, watch::Receiver<Desired>),
+    /// What the site has; the sender is that of its renewal.
+    enrolment: (watch::Sender<Enrolled>, watch::Receiver<Enrolled>),
 }
 
 impl Lines {
-    fn new() -> Self {
+    fn new(enrolment: Enrolled) -> Self {
         let (mailbox, mail) = mpsc::channel(mailbox::CAPACITY);
         Self {
             mailbox,
@@ -182,6 +195,7 @@ impl Lines {
             outbox: watch::channel(0),
             feeds: watch::channel(Feeds::new()),
             desired: watch::channel(Desired::default()),
+            enrolment: watch::channel(enrolment),
         }
     }
 
@@ -202,6 +216,7 @@ impl Lines {
             },
             status_file: config.layout.status(),
             envoy: config.envoy.clone(),
+            enrolment: self.enrolment.1.borrow().clone(),
             damaged: None,
         }
     }
@@ -254,6 +269,30 @@ fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, Option<PathBuf>)> 
     let boot = store.count_boot()?;
     info!(site = %config.site, boot, "the agent starts");
     Ok((Arc::new(store), aside))
+}
+
+/// Reads what the site has. An agent that cannot read it must not serve without.
+fn load_enrolment(config: &Config) -> anyhow::Result<Enrolled> {
+    let Some(enrolment) = Enrolment::load(&config.layout.enrolment())? else { return Ok(None) };
+    if *enrolment.site() != config.site {
+        anyhow::bail!("the data folder is enrolled as site {}, not {}", enrolment.site(), config.site);
+    }
+    Ok(Some(Arc::new(enrolment)))
+}
+
+/// Tells the site when what it has was renewed.
+async fn watch_enrolment(
+    mut enrolment: watch::Receiver<Enrolled>,
+    mailbox: mailbox::Sender,
+    life: CancellationToken,
+) -> anyhow::Result<()> {
+    // Nobody renews it any more: what the site has is what it keeps.
+    while let Some(Ok(())) = life.run_until_cancelled(enrolment.changed()).await {
+        let newest = enrolment.borrow_and_update().clone();
+        mailbox.send(Mail::Enrolment(newest)).await?;
+    }
+    life.cancelled().await;
+    Ok(())
 }
 
 /// How often a disk that takes nothing is tried: a file of 64 KiB, written and removed.

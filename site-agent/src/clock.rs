@@ -40,7 +40,8 @@ impl Clock {
     }
 }
 
-/// Reads the wall clock: milliseconds since the epoch. Only ever shown, never decided by.
+/// Reads the wall clock: milliseconds since the epoch. Shown, and decided by in [`crate::identity`] alone: proxies check
+/// the dates of certificates by it.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub(crate) fn wall_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -176,6 +176,11 @@ impl ProxyDir {
         self.0.join("static.cut.pb")
     }
 
+    /// A secret as the self-contained bootstrap reads it.
+    pub fn secret(&self, name: &str) -> PathBuf {
+        self.0.join(skerry_xds::secret::file_name(name))
+    }
+
     /// The bootstrap that names the ADS socket.
     pub fn ads_bootstrap(&self) -> PathBuf {
         self.0.join("ads.pb")

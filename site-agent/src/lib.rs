@@ -16,6 +16,7 @@ mod ads;
 mod bind;
 mod clock;
 mod fetch;
+mod identity;
 mod launcher;
 mod machine;
 mod mailbox;

@@ -17,7 +17,9 @@ use tracing::{info, warn};
 
 use crate::bind::{self, Unbound};
 use crate::clock::{Clock, Now, Stamp, TrustedTime};
+use crate::enrolment::Enrolment;
 use crate::fetch::Fetch;
+use crate::identity::Minter;
 use crate::launcher::LauncherState;
 use crate::layout::ProxyDir;
 use crate::machine::Machine;
@@ -31,11 +33,14 @@ mod again;
 mod apply;
 mod boot;
 mod departed;
+mod identities;
+mod listening;
 mod offer;
 mod publish;
 mod status;
 
 use again::Again;
+use identities::Turning;
 pub(crate) use publish::{Desired, Feed, Publisher};
 use publish::{Lowered, Lowerings};
 
@@ -79,6 +84,8 @@ pub(crate) struct Parts {
     pub(crate) status_file: PathBuf,
     /// The Envoy that the supervisor has.
     pub(crate) envoy: Option<PathBuf>,
+    /// What the site has, if it is enrolled.
+    pub(crate) enrolment: Option<Arc<Enrolment>>,
     /// Where the store is that was damaged, if this one is new in its place.
     pub(crate) damaged: Option<PathBuf>,
 }
@@ -121,6 +128,14 @@ pub(crate) struct Site {
     workload_problems: Vec<String>,
     /// What proxies could not bind.
     unbound: Unbound,
+    /// Mints the workloads' identities.
+    minter: Minter,
+    /// When it is looked at next.
+    identities_due: Option<Now>,
+    /// Ports that took plain text alone until now.
+    turning: Option<Turning>,
+    /// Trusted time as it was last kept: milliseconds.
+    kept_trusted_ms: u64,
     launchers: BTreeMap<NamespacedName, LauncherState>,
     /// The folders of proxies that no launcher runs in, and since when.
     vacant: BTreeMap<ProxyDir, Now>,
@@ -137,11 +152,13 @@ impl Site {
             Mail::Link(event) => self.handle_link(now, event),
             Mail::Proxy(event) => self.handle_proxy(now, &event),
             Mail::Workloads(loaded) => self.handle_workloads(loaded),
+            Mail::Enrolment(enrolment) => self.handle_enrolment(now, enrolment),
             Mail::Launchers(launchers) => self.handle_launchers(launchers),
             Mail::Vacant(folders) => self.handle_vacant(now, folders),
         }
         self.reporter.handle_change(now);
         self.settle();
+        self.settle_identities(now);
     }
 
     /// Returns when `handle_timeout` is due.
@@ -150,7 +167,9 @@ impl Site {
         let (machine, reporter) = (self.machine.poll_timeout(), self.reporter.poll_timeout());
         let timers = [machine, reporter, self.unbound.poll_timeout(), snapshots];
         let fetch = self.fetch.as_ref().and_then(Fetch::poll_timeout);
+        let turning = self.turning.as_ref().map(|turning| turning.until);
         let more = [self.again.poll_timeout(), self.flush_due, fetch, self.poll_departed()];
+        let more = more.into_iter().chain([self.identities_due, turning]);
         timers.into_iter().chain(more).flatten().min()
     }
 
@@ -165,7 +184,9 @@ impl Site {
         if self.unbound.handle_timeout(now, bind::probe) {
             self.publish_again();
         }
+        self.look_at_identities(now);
         self.settle();
+        self.settle_identities(now);
         if self.snapshots_due.is_some_and(|due| due <= now) {
             self.write_snapshots();
         }
@@ -243,6 +264,8 @@ impl Site {
         let names: BTreeSet<&NamespacedName> = proxied.map(|workload| &workload.name).collect();
         self.unbound.retain(|name| names.contains(name));
         self.publisher.set_proxied(names.into_iter());
+        self.minter.handle_workloads(&self.workloads);
+        self.mint(self.clock.now());
         self.publish_again();
         if let Err(error) = self.store.put_workload_files(&loaded.files) {
             warn!("workload files are not kept: {error}");

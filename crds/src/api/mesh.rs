@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
+use super::mtls::Mtls;
 use super::status::Status;
 
 /// Settings of the whole fleet.
@@ -52,6 +53,9 @@ pub struct MeshSpec {
     /// Who may call whom where no `AuthorizationPolicy` says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Authorization>,
+    /// Mutual TLS between workloads where no `TrafficPolicy` says otherwise; left out, `Permissive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtls: Option<Mtls>,
 }
 
 /// Who may call whom where no `AuthorizationPolicy` says so.

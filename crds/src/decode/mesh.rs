@@ -9,7 +9,7 @@ use crate::api;
 use crate::findings::Findings;
 use crate::shape::Shape;
 
-use super::{Body, dns, duration, invalid, network, sites, spec};
+use super::{Body, dns, duration, invalid, mtls, network, sites, spec};
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::mesh::Mesh>);
 
@@ -34,6 +34,7 @@ pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
         Some(api::mesh::Access::Deny) => Access::Deny,
         Some(api::mesh::Access::Allow) | None => Access::Allow,
     };
+    mesh.mtls = mtls::mode(spec.mtls.as_ref()).unwrap_or_default();
     Some(Body { spec: Spec::Mesh(mesh), sites: None })
 }
 

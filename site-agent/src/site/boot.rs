@@ -53,6 +53,10 @@ impl Site {
             workloads_are_partial: false,
             workload_problems: Vec::new(),
             unbound: crate::bind::Unbound::default(),
+            minter: crate::identity::Minter::default(),
+            identities_due: None,
+            turning: None,
+            kept_trusted_ms: floors.trusted_ms,
             launchers: std::collections::BTreeMap::new(),
             vacant: std::collections::BTreeMap::new(),
             reporter: Reporter::new(crate::clock::share()),
@@ -61,6 +65,7 @@ impl Site {
         if let Some(aside) = parts.damaged {
             site.report_event(Kind::RolledBack, &Manifest::default(), &store_is_new(&aside));
         }
+        site.enrol(parts.enrolment);
         site.go_on(saved, loaded)?;
         Ok(site)
     }

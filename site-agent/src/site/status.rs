@@ -53,6 +53,8 @@ impl Site {
                 .store_trouble()
                 .into_iter()
                 .chain(self.lacks_envoy(runs))
+                .chain(self.minter.problems(self.clocks(self.clock.now())))
+                .chain(self.other_mesh(runs))
                 .chain(problems)
                 .take(MAX_WORKLOAD_PROBLEMS)
                 .collect(),
@@ -76,6 +78,18 @@ impl Site {
         let asks = runs?.bundle.settings.supervision() == Supervision::Agent;
         let help = "the site asks the agent to run its proxies, and the agent has no Envoy (help: start it with --envoy)";
         (asks && self.envoy.is_none()).then(|| help.to_owned())
+    }
+
+    /// Policies name callers by the trust domain of the bundle, and certificates by that of the enrolment.
+    fn other_mesh(&self, runs: Option<&Held>) -> Option<String> {
+        let (bundle, own) = (&runs?.bundle.settings.trust_domain, self.minter.mesh()?.as_str());
+        let words = || {
+            format!(
+                "the policy is for trust domain {bundle}, and the site is enrolled in {own}: no policy knows its callers (help: \
+                 set `trustDomain` of the Mesh back, or enrol the site anew)"
+            )
+        };
+        (bundle != own).then(words)
     }
 
     fn proxies(&self) -> Vec<ProxyState> {

@@ -138,6 +138,7 @@ impl Bench {
             out: Outlets { link, identity, outbox: watch::Sender::default() },
             status_file: layout.status(),
             envoy: None,
+            enrolment: None,
             damaged: None,
         };
         Site::boot(parts, loaded(workloads)).unwrap()

@@ -5,12 +5,16 @@
 
 #![allow(clippy::unwrap_used, reason = "what a case needs and cannot have ends it")]
 
+mod authority;
 mod backend;
 mod bundle;
+mod callee;
+mod caller;
 mod core;
 mod envoy;
 mod eventually;
 mod http;
+mod inside;
 mod network;
 mod site;
 
@@ -18,6 +22,7 @@ mod apply;
 mod disk;
 mod durability;
 mod handover;
+mod identity;
 mod lies;
 mod link;
 mod program;

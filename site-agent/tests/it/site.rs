@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use skerry_agent::enrolment::Enrolment;
 
 use crate::bundle::PORT;
 use crate::core::Core;
@@ -208,6 +209,42 @@ impl Site {
         let file = self.folder.path().join("workloads").join(format!("{name}.yaml"));
         fs_err::write(file.with_extension("new"), text).unwrap();
         fs_err::rename(file.with_extension("new"), file).unwrap();
+    }
+
+    /// Gives a workload of a service account a proxy at this inbound port; returns where that has the first service.
+    pub(crate) fn write_account(
+        &self,
+        name: &str,
+        app: &str,
+        account: &str,
+        port: u16,
+        inbound: u16,
+    ) -> String {
+        let range = self.next_range.fetch_add(1, Ordering::Relaxed);
+        let text = format!(
+            "apiVersion: skerry.dev/v1alpha1\nkind: Workload\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {app}}}}}\n\
+             spec:\n  serviceAccount: {account}\n  address: 127.0.0.1\n  ports: [{{name: http, port: {port}}}]\n\
+             \x20 proxy: {{outboundCIDR: 127.{}.{range}.0/24, inboundPort: {inbound}}}\n",
+            self.network
+        );
+        let file = self.folder.path().join("workloads").join(format!("{name}.yaml"));
+        fs_err::write(file.with_extension("new"), text).unwrap();
+        fs_err::rename(file.with_extension("new"), file).unwrap();
+        format!("127.{}.{range}.2:{PORT}", self.network)
+    }
+
+    /// Starts the launcher of a proxy that the agent does not supervise.
+    pub(crate) fn launch(&self, name: &str, envoy: &std::path::Path) -> Child {
+        let log = fs_err::File::create(self.folder.path().join(format!("{name}.launcher.log"))).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-agent"));
+        command.arg("launch").arg("--proxy-dir").arg(self.proxy(name)).arg("--envoy").arg(envoy);
+        command.args(["--drain-seconds", "1"]).stderr(log.into_parts().0).spawn().unwrap()
+    }
+
+    /// Puts what an enrolled site has into its data folder.
+    pub(crate) fn enrol(&self, enrolment: &Enrolment) {
+        skerry_agent::layout::Layout::new(self.data()).prepare().unwrap();
+        enrolment.save(&self.data().join("identity.json")).unwrap();
     }
 
     pub(crate) fn remove_workload(&self, name: &str) {

@@ -1,0 +1,329 @@
+//! Workloads prove who they are: mutual TLS between real Envoys of an enrolled site.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use skerry_identity::ca::Authority as _;
+
+use crate::authority::{Forgery, Mesh, Proof, svid};
+use crate::backend::Backend;
+use crate::bundle::{Plan, plan};
+use crate::callee::Callee;
+use crate::caller::call;
+use crate::core::Core;
+use crate::envoy;
+use crate::eventually::eventually;
+use crate::http::get;
+use crate::inside::Inside;
+use crate::site::Site;
+
+mod rotation;
+
+/// How the agent of a stage runs.
+enum Agent {
+    /// As a process.
+    Apart,
+    /// In the test, which can hand it what was renewed.
+    Inside(Inside),
+}
+
+/// An enrolled site with its Envoys: `echo-1` of account `echo` behind a proxy, and the proxies of two clients.
+struct Stage {
+    core: Core,
+    site: Site,
+    mesh: Mesh,
+    /// Keys of the site's authority, as a thief has them.
+    authority: skerry_identity::ca::SiteCa,
+    /// Where the proxy of `client-1` (account `client`) has the service.
+    client: String,
+    /// Where that of `other-1` (account `other`) has it.
+    other: String,
+    /// Where the proxy of `echo-1` listens.
+    echo: String,
+    _backend: Backend,
+}
+
+const INBOUND: u16 = 15_406;
+
+/// A port that nobody else takes at 127.0.0.1 for a while.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Stage {
+    async fn start(plan: Plan) -> Option<Self> {
+        let (stage, _) = Self::prepare(plan, |site, _, _| {
+            site.start();
+            Agent::Apart
+        })
+        .await?;
+        Some(stage)
+    }
+
+    /// Starts an agent in this process.
+    async fn start_inside(plan: Plan) -> Option<(Self, Inside)> {
+        let run = |site: &mut Site, core: &Core, envoy: &Path| Agent::Inside(site.run_inside(core, envoy));
+        match Self::prepare(plan, run).await? {
+            (stage, Agent::Inside(inside)) => Some((stage, inside)),
+            (_, Agent::Apart) => None,
+        }
+    }
+
+    async fn prepare(
+        plan: Plan,
+        run: impl FnOnce(&mut Site, &Core, &Path) -> Agent,
+    ) -> Option<(Self, Agent)> {
+        let envoy = envoy::find()?;
+        let (core, backend) = (Core::start().await, Backend::start("one").await);
+        core.publish(&plan.supervised().publish());
+        let mut site = Site::new(&core).with(&["--envoy", envoy.to_str().unwrap()]);
+        let mesh = Mesh::new("mesh.local");
+        let enrolment = mesh.enrol(&[]);
+        site.enrol(&enrolment);
+        let inbound = free_port();
+        site.write_account("echo-1", "echo", "echo", backend.address.port(), inbound);
+        let client = site.write_account("client-1", "client", "client", INBOUND - 1, free_port());
+        let other = site.write_account("other-1", "other", "other", INBOUND - 1, free_port());
+        let agent = run(&mut site, &core, &envoy);
+        let echo = format!("127.0.0.1:{inbound}");
+        let authority = enrolment.authority;
+        let stage = Self { core, site, mesh, authority, client, other, echo, _backend: backend };
+        stage.await_mutual().await;
+        Some((stage, agent))
+    }
+
+    /// Waits until both clients' proxies call by mutual TLS.
+    async fn await_mutual(&self) {
+        for (name, address) in [("client-1", &self.client), ("other-1", &self.other)] {
+            let what = format!("{name} calls by mutual TLS; the agent says:\n{}", self.site.log());
+            eventually(&what, async || {
+                get(address, "/").await.ok().filter(|answer| answer.status == 200 || answer.status == 403)?;
+                (self.handshakes(name).await > 0).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// How many handshakes a proxy made as a client.
+    async fn handshakes(&self, name: &str) -> u64 {
+        envoy::stat(&self.site.admin(name, 0), "cluster.shop/echo/8080.ssl.handshake").await.unwrap_or(0)
+    }
+
+    /// What the site's proxy says to somebody who calls directly.
+    async fn call(&self, proof: &Proof) -> Result<u16, String> {
+        call(&self.echo, Some(proof)).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workloads_call_each_other_by_mutual_tls_and_plain_text_is_taken_while_permissive() {
+    let Some(stage) = Stage::start(plan(1)).await else { return };
+    assert_eq!(get(&stage.client, "/").await.unwrap().body, "one");
+    assert_eq!(get(&stage.echo, "/").await.unwrap().body, "one", "plain text is taken");
+    assert_eq!(stage.call(&svid(&stage.authority, "client")).await, Ok(200));
+
+    stage.core.publish(&plan(2).strict().supervised().publish());
+    eventually("plain text is refused", async || get(&stage.echo, "/").await.is_err().then_some(())).await;
+    assert_eq!(get(&stage.client, "/").await.unwrap().body, "one");
+    assert_eq!(stage.call(&svid(&stage.authority, "client")).await, Ok(200));
+    assert!(call(&stage.echo, None).await.is_err(), "TLS without a certificate is refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_know_callers_by_their_service_account() {
+    let Some(stage) = Stage::start(plan(1).strict().only_for("client")).await else { return };
+    assert_eq!(get(&stage.client, "/").await.unwrap().status, 200);
+    assert_eq!(get(&stage.other, "/").await.unwrap().status, 403);
+    assert_eq!(stage.call(&svid(&stage.authority, "client")).await, Ok(200));
+    assert_eq!(stage.call(&svid(&stage.authority, "other")).await, Ok(403));
+    let elsewhere = stage.mesh.authority("store-2");
+    assert!(stage.call(&svid(&elsewhere, "client")).await.is_err(), "no policy names the site");
+    stage.core.publish(&plan(2).supervised().strict().only_for("client@store-2").publish());
+    let guest = svid(&elsewhere, "client");
+    eventually("the other site is let in", async || (stage.call(&guest).await == Ok(200)).then_some(()))
+        .await;
+    assert_eq!(stage.call(&svid(&elsewhere, "other")).await, Ok(403));
+    assert_eq!(stage.call(&svid(&stage.authority, "client")).await, Ok(403));
+    assert!(stage.call(&svid(&stage.mesh.authority("store-3"), "client")).await.is_err());
+    let id = "spiffe://store-2.mesh.local/ns/shop/sa/client";
+    assert!(
+        stage.call(&Forgery::new(&[id]).sign(&stage.authority)).await.is_err(),
+        "for another site's domain"
+    );
+}
+
+/// What the holder of a site's key could try, and what others could.
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_prove_nothing_are_refused() {
+    let Some(stage) = Stage::start(plan(1).strict()).await else { return };
+    let id = "spiffe://store-1.mesh.local/ns/shop/sa/client";
+    let own = &stage.authority;
+    let good = || Forgery::new(&[id]);
+    assert_eq!(stage.call(&good().sign(own)).await, Ok(200), "a forgery is good but for one thing");
+    let ca = [rcgen::KeyUsagePurpose::DigitalSignature, rcgen::KeyUsagePurpose::KeyCertSign];
+    let sub = good().usages(&ca).authority().sign(own);
+    let authority = Proof { chain: vec![own.certificate().der().clone()], key: copy(own.key()) };
+    let mut alone = good().sign(own);
+    alone.chain.truncate(1);
+    let other_mesh = Mesh::new("mesh.local");
+    let root_leaf = "spiffe://store-1.mesh.local";
+    let cases = [
+        ("another site's name", Forgery::new(&["spiffe://store-2.mesh.local/ns/shop/sa/client"]).sign(own)),
+        ("two names", Forgery::new(&[id, "spiffe://store-1.mesh.local/ns/shop/sa/other"]).sign(own)),
+        ("the same name twice", Forgery::new(&[id, id]).sign(own)),
+        ("no name", Forgery::new(&[]).dns("store-1.mesh.local").sign(own)),
+        ("a host beside its name", good().dns("client.shop").sign(own)),
+        ("the name of a site", Forgery::new(&[root_leaf]).sign(own)),
+        ("the name of nothing", Forgery::new(&["spiffe://store-1.mesh.local/ns/shop"]).sign(own)),
+        ("it is over", good().valid(-48, -1).sign(own)),
+        ("it is not yet", good().valid(1, 48).sign(own)),
+        ("the site's authority itself", authority),
+        ("by a workload that signs", good().sign_by(&sub.chain[0], &sub.key, &sub.chain[1..])),
+        ("of another mesh of that name", svid(&other_mesh.authority("store-1"), "client")),
+        ("of another mesh", svid(&Mesh::new("other.local").authority("store-1"), "client")),
+        ("without the authority", alone),
+        ("an authority as a workload", sub),
+    ];
+    let mut taken = Vec::new();
+    for (what, proof) in &cases {
+        if let Ok(status) = stage.call(proof).await {
+            taken.push((*what, status));
+        }
+    }
+    assert_eq!(taken, []);
+    assert_eq!(stage.call(&good().sign(own)).await, Ok(200));
+}
+
+fn copy(key: &skerry_identity::key::EcdsaKey) -> skerry_identity::key::EcdsaKey {
+    skerry_identity::key::EcdsaKey::from_pem(&key.to_pem().unwrap()).unwrap()
+}
+
+/// A server that proves to be somebody else is not spoken to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_must_be_what_the_service_is_at_this_site() {
+    let Some(envoy) = envoy::find() else { return };
+    let core = Core::start().await;
+    core.publish(&plan(1).publish());
+    let mut site = Site::new(&core);
+    let mesh = Mesh::new("mesh.local");
+    let enrolment = mesh.enrol(&[]);
+    site.enrol(&enrolment);
+    let own = enrolment.authority;
+    let callee = Callee::start(&svid(&own, "echo"));
+    // The place of the service's own proxy, as it was seen to listen.
+    let folder = site.proxy("echo-1");
+    fs_err::create_dir_all(&folder).unwrap();
+    fs_err::write(folder.join("listening"), format!("{} mtls\n", callee.address)).unwrap();
+    site.write_account("echo-1", "echo", "echo", free_port(), callee.address.port());
+    let client = site.write_account("client-1", "client", "client", INBOUND - 1, free_port());
+    site.start();
+    let mut launcher = site.launch("client-1", &envoy);
+    eventually("the service is served", async || {
+        get(&client, "/").await.ok().filter(|answer| answer.status == 200)
+    })
+    .await;
+    let id = "spiffe://store-1.mesh.local/ns/shop/sa/echo";
+    let cases = [
+        ("another account", svid(&own, "impostor")),
+        ("another namespace", Forgery::new(&["spiffe://store-1.mesh.local/ns/till/sa/echo"]).sign(&own)),
+        ("the account at another site", svid(&mesh.authority("store-2"), "echo")),
+        ("by another site for this one", Forgery::new(&[id]).sign(&mesh.authority("store-2"))),
+        ("of another mesh", svid(&Mesh::new("mesh.local").authority("store-1"), "echo")),
+        ("it is over", Forgery::new(&[id]).valid(-48, -1).sign(&own)),
+    ];
+    for (what, proof) in &cases {
+        callee.become_another(proof);
+        assert_eq!(get(&client, "/").await.unwrap().status, 503, "{what}");
+    }
+    callee.become_another(&Forgery::new(&[id]).sign(&own));
+    assert_eq!(get(&client, "/").await.unwrap().status, 200);
+    let _asked = launcher.kill();
+    let _ended = launcher.wait();
+}
+
+/// Invariant 5: agent and Envoys gone, the core away. Envoys that start from their snapshots prove who they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envoy_that_starts_without_the_agent_has_its_certificate() {
+    let Some(mut stage) = Stage::start(plan(1).strict().only_for("client")).await else { return };
+    for name in ["echo-1", "client-1", "other-1"] {
+        let snapshot = stage.site.proxy(name).join("static.pb");
+        eventually("the snapshot names the secrets", async || {
+            let bytes = fs_err::read(&snapshot).ok()?;
+            String::from_utf8_lossy(&bytes).contains("workload.secret.pb").then_some(())
+        })
+        .await;
+    }
+    stage.core.stop().await;
+    stage.site.kill();
+    let names = ["echo-1", "client-1", "other-1"];
+    for name in names {
+        let pid = stage.site.launcher(name)["processes"][0]["pid"].as_i64().unwrap();
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+    for name in names {
+        stage.site.await_mode(name, "static").await;
+    }
+    for (address, status) in [(&stage.client, 200), (&stage.other, 403)] {
+        eventually(&format!("it is answered {status}"), async || {
+            get(address, "/").await.ok().filter(|answer| answer.status == status)
+        })
+        .await;
+    }
+    assert!(get(&stage.echo, "/").await.is_err(), "plain text is refused");
+    assert_eq!(stage.call(&svid(&stage.authority, "client")).await, Ok(200));
+
+    // The agent is back: certificates are new, and nobody notices.
+    stage.site.start();
+    stage.site.await_mode("client-1", "ads").await;
+    stage.site.await_mode("echo-1", "ads").await;
+    assert_eq!(get(&stage.client, "/").await.unwrap().status, 200);
+}
+
+/// Keys are in two places on disk, for their owner alone, and said nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_for_their_owner_alone_and_are_said_nowhere() {
+    let Some(stage) = Stage::start(plan(1)).await else { return };
+    let folder = stage.site.proxy("client-1");
+    let secret = folder.join("workload.secret.pb");
+    eventually("the snapshot", async || secret.exists().then_some(())).await;
+    let bytes = fs_err::read(&secret).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let key = text.split("BEGIN PRIVATE KEY-----\n").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let mut holders = Vec::new();
+    for entry in walk(&stage.site.data()) {
+        let Ok(content) = fs_err::read(&entry) else { continue };
+        let has_key = String::from_utf8_lossy(&content).contains("PRIVATE KEY");
+        if has_key {
+            let mode = fs_err::metadata(&entry).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{}", entry.display());
+            holders.push(entry.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    holders.sort();
+    holders.dedup();
+    assert_eq!(holders, ["identity.json", "workload.secret.pb"]);
+    assert!(!stage.site.log().contains("PRIVATE KEY") && !stage.site.log().contains(&key));
+    assert!(!stage.site.show().to_string().contains("PRIVATE"));
+    let reports = format!("{:?}", stage.core.log().events()) + &format!("{:?}", stage.core.log().state());
+    assert!(!reports.contains("PRIVATE") && !reports.contains(&key));
+    let admin = stage.site.admin("client-1", 0);
+    let dump = crate::http::ask_socket(&admin, "GET", "/config_dump").await.unwrap().body;
+    assert!(dump.contains("[redacted]") && !dump.contains(&key), "Envoy shows no key either");
+    for name in ["echo-1", "other-1"] {
+        let other = fs_err::read(stage.site.proxy(name).join("workload.secret.pb")).unwrap();
+        assert!(!String::from_utf8_lossy(&other).contains(&key), "each has its own");
+    }
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(folder).unwrap().flatten() {
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => files.extend(walk(&entry.path())),
+            kind if kind.is_file() => files.push(entry.path()),
+            _ => {}
+        }
+    }
+    files
+}
