@@ -114,7 +114,9 @@ fn convert(document: &Document, findings: &mut Findings<'_>) -> Option<Workload>
         findings.error(Code::InvalidValue, "/spec/serviceAccount", message, help);
     }
     let name = NamespacedName::new(namespace, name);
-    Some(Workload { name, labels, service_account, address: address?, ports, proxy })
+    // The shape has checked the bounds.
+    let uid = spec.uid.and_then(|uid| u32::try_from(uid).ok());
+    Some(Workload { name, labels, service_account, address: address?, ports, uid, proxy })
 }
 
 /// The address of one host: neither "every address" nor a group of hosts.

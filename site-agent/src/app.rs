@@ -27,6 +27,7 @@ use crate::args::RunArgs;
 use crate::clock::{Clock, boot_id};
 use crate::config::{Config, Launcher};
 use crate::enrolment::Enrolment;
+use crate::identity::Issued;
 use crate::link::{self, Link};
 use crate::machine::Machine;
 use crate::mailbox::{self, Mail};
@@ -34,7 +35,7 @@ use crate::site::{Desired, Feed, Outlets, Parts, Publisher, Site};
 use crate::snapshot::Snapshots;
 use crate::store::Store;
 use crate::supervise::Supervisor;
-use crate::workloads;
+use crate::{workload_api, workloads};
 
 type Enrolled = Option<Arc<Enrolment>>;
 type Feeds = BTreeMap<NamespacedName, Feed>;
@@ -128,6 +129,7 @@ impl App {
         let enrolment = watch_enrolment(lines.enrolment.1.clone(), lines.mailbox.clone(), life.clone());
         let enrolled = lines.enrolment.0.clone();
         let supervisor = lines.supervisor(&config, &cancel).run(life.clone());
+        let api = workload_api::run(config.workload_socket.clone(), lines.issued.subscribe(), life.clone());
         let disk = await_disk(Arc::clone(&store), life.clone());
         let boot = boot_id(config.layout.folder_id(), store.id()?);
         let (link, mail) = lines.link(config, store, boot);
@@ -137,6 +139,7 @@ impl App {
             ("workloads", Box::pin(watch)),
             ("ads", Box::pin(ads)),
             ("enrolment", Box::pin(enrolment)),
+            ("workload-api", Box::pin(api)),
             ("supervise", Box::pin(supervisor)),
             ("disk", Box::pin(disk)),
         ];
@@ -182,6 +185,7 @@ struct Lines {
     desired: (watch::Sender<Desired>, watch::Receiver<Desired>),
     /// What the site has; the sender is that of its renewal.
     enrolment: (watch::Sender<Enrolled>, watch::Receiver<Enrolled>),
+    issued: watch::Sender<Arc<Issued>>,
 }
 
 impl Lines {
@@ -196,6 +200,7 @@ impl Lines {
             feeds: watch::channel(Feeds::new()),
             desired: watch::channel(Desired::default()),
             enrolment: watch::channel(enrolment),
+            issued: watch::Sender::default(),
         }
     }
 
@@ -213,6 +218,7 @@ impl Lines {
                 link: self.commands.0.clone(),
                 identity: self.identity.0.clone(),
                 outbox: self.outbox.0.clone(),
+                issued: self.issued.clone(),
             },
             status_file: config.layout.status(),
             envoy: config.envoy.clone(),

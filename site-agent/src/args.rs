@@ -41,6 +41,10 @@ pub struct RunArgs {
     /// The folder of the site's Workload files; read again whenever it changes.
     #[arg(long, value_name = "DIR")]
     pub workloads: PathBuf,
+    /// Where processes of the site ask who they are (SPIFFE Workload API); `workload.sock` in the data folder if left out,
+    /// which only the agent's own user can reach.
+    #[arg(long, value_name = "SOCKET")]
+    pub workload_socket: Option<PathBuf>,
     /// The Envoy to run when the site asks the agent to supervise its proxies.
     #[arg(long, env = "ENVOY", value_name = "PATH")]
     pub envoy: Option<PathBuf>,

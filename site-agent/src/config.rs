@@ -22,6 +22,8 @@ pub struct Config {
     pub layout: Layout,
     /// The folder of Workload files.
     pub workloads: PathBuf,
+    /// Where the Workload API is served.
+    pub workload_socket: PathBuf,
     /// The Envoy for supervised proxies.
     pub envoy: Option<PathBuf>,
     /// The xDS variant of bootstraps.
@@ -110,10 +112,16 @@ impl Config {
         }
         let absolute =
             |name, path: PathBuf| std::path::absolute(path).map_err(|error| ConfigError::Path(name, error));
+        let layout = Layout::new(absolute("--data-dir", args.data_dir)?);
+        let workload_socket = match args.workload_socket {
+            Some(path) => absolute("--workload-socket", path)?,
+            None => layout.workload_socket(),
+        };
         Ok(Self {
             site: SiteId::new(args.site)?,
             core: args.core,
-            layout: Layout::new(absolute("--data-dir", args.data_dir)?),
+            layout,
+            workload_socket,
             workloads: absolute("--workloads", args.workloads)?,
             envoy: args.envoy.map(|path| absolute("--envoy", path)).transpose()?,
             xds: args.xds,
@@ -166,6 +174,7 @@ mod tests {
             core: core.into(),
             data_dir: "/var/lib/skerry".into(),
             workloads: "/etc/skerry/workloads".into(),
+            workload_socket: None,
             envoy: None,
             xds: XdsVariant::Delta,
             link: LinkMode::Stream,

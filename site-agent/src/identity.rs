@@ -5,8 +5,10 @@
 pub(crate) mod believed;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod issued;
 mod minter;
 mod time;
 
+pub(crate) use issued::{Entry, Issued};
 pub(crate) use minter::{Minter, News};
 pub(crate) use time::Clocks;

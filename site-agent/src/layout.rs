@@ -76,6 +76,11 @@ impl Layout {
         self.root.join("identity.json")
     }
 
+    /// The Workload API, unless it is served elsewhere.
+    pub fn workload_socket(&self) -> PathBuf {
+        self.root.join("workload.sock")
+    }
+
     /// The last state report, for people.
     pub fn status(&self) -> PathBuf {
         self.root.join("status.json")

@@ -26,4 +26,5 @@ mod site;
 mod snapshot;
 mod store;
 mod supervise;
+mod workload_api;
 mod workloads;

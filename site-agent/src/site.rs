@@ -19,7 +19,7 @@ use crate::bind::{self, Unbound};
 use crate::clock::{Clock, Now, Stamp, TrustedTime};
 use crate::enrolment::Enrolment;
 use crate::fetch::Fetch;
-use crate::identity::Minter;
+use crate::identity::Issued;
 use crate::launcher::LauncherState;
 use crate::layout::ProxyDir;
 use crate::machine::Machine;
@@ -40,7 +40,7 @@ mod publish;
 mod status;
 
 use again::Again;
-use identities::Turning;
+use identities::Identities;
 pub(crate) use publish::{Desired, Feed, Publisher};
 use publish::{Lowered, Lowerings};
 
@@ -62,6 +62,8 @@ pub(crate) struct Outlets {
     pub(crate) identity: watch::Sender<link::Identity>,
     /// Raised when reports were added.
     pub(crate) outbox: watch::Sender<u64>,
+    /// What processes of the site can ask for.
+    pub(crate) issued: watch::Sender<Arc<Issued>>,
 }
 
 /// What a site begins with.
@@ -128,14 +130,7 @@ pub(crate) struct Site {
     workload_problems: Vec<String>,
     /// What proxies could not bind.
     unbound: Unbound,
-    /// Mints the workloads' identities.
-    minter: Minter,
-    /// When it is looked at next.
-    identities_due: Option<Now>,
-    /// Ports that took plain text alone until now.
-    turning: Option<Turning>,
-    /// Trusted time as it was last kept: milliseconds.
-    kept_trusted_ms: u64,
+    identities: Identities,
     launchers: BTreeMap<NamespacedName, LauncherState>,
     /// The folders of proxies that no launcher runs in, and since when.
     vacant: BTreeMap<ProxyDir, Now>,
@@ -167,9 +162,8 @@ impl Site {
         let (machine, reporter) = (self.machine.poll_timeout(), self.reporter.poll_timeout());
         let timers = [machine, reporter, self.unbound.poll_timeout(), snapshots];
         let fetch = self.fetch.as_ref().and_then(Fetch::poll_timeout);
-        let turning = self.turning.as_ref().map(|turning| turning.until);
         let more = [self.again.poll_timeout(), self.flush_due, fetch, self.poll_departed()];
-        let more = more.into_iter().chain([self.identities_due, turning]);
+        let more = more.into_iter().chain([self.identities.poll_timeout()]);
         timers.into_iter().chain(more).flatten().min()
     }
 
@@ -264,7 +258,7 @@ impl Site {
         let names: BTreeSet<&NamespacedName> = proxied.map(|workload| &workload.name).collect();
         self.unbound.retain(|name| names.contains(name));
         self.publisher.set_proxied(names.into_iter());
-        self.minter.handle_workloads(&self.workloads);
+        self.identities.minter.handle_workloads(&self.workloads);
         self.mint(self.clock.now());
         self.publish_again();
         if let Err(error) = self.store.put_workload_files(&loaded.files) {

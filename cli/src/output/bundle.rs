@@ -46,6 +46,7 @@ pub fn service(service: &v1::Service) -> Value {
         ("ports", list(&service.ports, port)),
         ("tables", list(&service.tables, table)),
         ("cluster", service.cluster.as_ref().map_or(Value::Null, cluster)),
+        ("mtls", mtls(service.mtls())),
         ("authorization", service.authorization.as_ref().map_or(Value::Null, authorization::authorization)),
     ])
 }

@@ -57,6 +57,25 @@ fn a_bootstrap_that_needs_nothing_else() {
 }
 
 #[test]
+fn mutual_tls_is_shown_with_certificates_by_path_or_said_to_be_left_out() {
+    let folder = shop();
+    let without = envoy(&folder, &["harbour", "--static"]);
+    assert!(!without.stderr.contains("plain text"), "nobody asks for it: {}", without.stderr);
+    let mesh = "apiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {name: default}\nspec: {mtls: {mode: Strict}}\n";
+    folder.write("policies/strict.yaml", mesh);
+    let without = envoy(&folder, &["harbour", "--static"]);
+    assert!(without.stderr.contains("the policy says Strict"), "{}", without.stderr);
+    assert!(!without.stdout.contains("transport_socket"));
+    let with = envoy(&folder, &["harbour", "--static", "--secrets", "/run/proxy"]);
+    assert!(!with.stderr.contains("the policy says Strict"), "{}", with.stderr);
+    for words in
+        ["/run/proxy/workload.secret.pb", "/run/proxy/mesh-roots.secret.pb", "require_client_certificate"]
+    {
+        assert!(with.stdout.contains(words), "{words}");
+    }
+}
+
+#[test]
 fn resources_as_a_proxy_would_get_them() {
     let ran = envoy(&shop(), &["store-1", "--no-dns"]);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();

@@ -18,8 +18,8 @@ use skerry_xds::lower::{Domain, Identity};
 use skerry_xds::resource::ResourceSet;
 use skerry_xds::secret::{Dates, Secret};
 
-use super::believed;
 use super::time::{Clocks, Hour, Wall};
+use super::{Entry, Issued, believed};
 use crate::enrolment::Enrolment;
 
 /// How long what signed and who is trusted may differ before it is minted anew all the same: proxies take new roots in
@@ -33,8 +33,10 @@ const RETRY: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(crate) struct Minter {
     enrolment: Option<Arc<Enrolment>>,
-    /// The service account of each workload that needs an identity.
+    /// The service account of each workload that needs an identity: one with a proxy, or a user.
     wanted: BTreeMap<NamespacedName, String>,
+    /// The user of each workload that has one.
+    users: BTreeMap<NamespacedName, u32>,
     held: BTreeMap<NamespacedName, Held>,
     /// Why a workload has none, and when it is tried again.
     failed: BTreeMap<NamespacedName, (String, Timestamp)>,
@@ -100,7 +102,9 @@ impl Minter {
 
     /// Takes the site's workloads. The key of one that went, or has another account now, goes.
     pub(crate) fn handle_workloads(&mut self, workloads: &[Workload]) {
-        let needs = workloads.iter().filter(|workload| workload.proxy.is_some());
+        let users = workloads.iter().filter_map(|workload| Some((workload.name.clone(), workload.uid?)));
+        self.users = users.collect();
+        let needs = workloads.iter().filter(|workload| workload.proxy.is_some() || workload.uid.is_some());
         self.wanted =
             needs.map(|workload| (workload.name.clone(), workload.service_account.clone())).collect();
         self.held.retain(|name, held| self.wanted.get(name) == Some(&held.account));
@@ -202,13 +206,15 @@ impl Minter {
         [enrolment.site()].into_iter().chain(others).map(domain).collect()
     }
 
-    /// Takes the bundle that is about to be lowered: its policies say who else is let in.
-    pub(crate) fn handle_bundle(&mut self, bundle: &Bundle) {
-        let Some(enrolment) = self.enrolment.clone() else { return };
-        self.believed = believed::sites(bundle, enrolment.mesh());
-        if let Some(wall) = self.wall {
+    /// Takes the bundle that is about to be lowered: its policies say who else is let in. True if that is others now.
+    pub(crate) fn handle_bundle(&mut self, bundle: &Bundle) -> bool {
+        let Some(enrolment) = self.enrolment.clone() else { return false };
+        let believed = believed::sites(bundle, enrolment.mesh());
+        let differs = std::mem::replace(&mut self.believed, believed) != self.believed;
+        if let (true, Some(wall)) = (differs, self.wall) {
             self.renew_roots(&enrolment, wall);
         }
+        differs
     }
 
     /// Says what a workload can prove.
@@ -228,6 +234,29 @@ impl Minter {
             set.add_secret(&held.secret);
             set.add_secret(&roots.secret);
         }
+    }
+
+    /// Everything that processes of the site can ask for. Nothing once the authority is over.
+    pub(crate) fn issued(&self) -> Issued {
+        let Some(enrolment) = self.enrolment.as_ref().filter(|_| !self.is_over) else {
+            return Issued::default();
+        };
+        let mut issued = Issued::default();
+        let roots = enrolment.mesh_roots.iter().flat_map(|root| root.der().to_vec());
+        let roots: Vec<u8> = roots.collect();
+        let domains = self.domains(enrolment);
+        let ids = domains.iter().map(|domain| format!("spiffe://{domain}"));
+        issued.roots = ids.map(|id| (id, roots.clone())).collect();
+        issued.own = enrolment.mesh().site_domain(enrolment.site()).id().to_string();
+        for (name, uid) in &self.users {
+            issued
+                .by_uid
+                .entry(*uid)
+                .or_default()
+                .extend(self.held.get(name).and_then(|held| entry(name, held)));
+        }
+        issued.by_uid.retain(|_, entries| !entries.is_empty());
+        issued
     }
 
     /// The mesh that the site is enrolled in.
@@ -280,6 +309,12 @@ fn mint(
     // One that ends with its authority gains nothing by another.
     let rotate_at = if life.until < end { life.rotate_at(jitter) } else { Timestamp(u64::MAX) };
     Ok(Held { account: account.to_owned(), svid, secret, rotate_at })
+}
+
+fn entry(name: &NamespacedName, held: &Held) -> Option<Entry> {
+    let chain = held.svid.chain.iter().flat_map(|certificate| certificate.der().to_vec());
+    let key = held.svid.key.to_pkcs8().ok()?;
+    Some(Entry { id: held.svid.id.to_string(), hint: name.to_string(), chain: chain.collect(), key })
 }
 
 fn is_by(held: &Held, enrolment: &Enrolment) -> bool {

@@ -11,6 +11,7 @@ use skerry_core::verify::verify_after;
 use skerry_proto::v1::site_event::Kind;
 use tracing::{error, info, warn};
 
+use super::identities::Identities;
 use super::publish::Lowerings;
 use super::{Held, Parts, Site};
 use crate::clock::TrustedTime;
@@ -53,10 +54,7 @@ impl Site {
             workloads_are_partial: false,
             workload_problems: Vec::new(),
             unbound: crate::bind::Unbound::default(),
-            minter: crate::identity::Minter::default(),
-            identities_due: None,
-            turning: None,
-            kept_trusted_ms: floors.trusted_ms,
+            identities: Identities::new(floors.trusted_ms),
             launchers: std::collections::BTreeMap::new(),
             vacant: std::collections::BTreeMap::new(),
             reporter: Reporter::new(crate::clock::share()),

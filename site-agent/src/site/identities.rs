@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::Site;
 use crate::clock::{Now, share, wall_ms};
 use crate::enrolment::Enrolment;
-use crate::identity::{Clocks, News};
+use crate::identity::{Clocks, Minter, News};
 
 /// How often the clocks are compared at least: a machine that slept, or whose clock was set, is noticed by that.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -23,11 +23,39 @@ const TURN: Duration = Duration::from_secs(30);
 /// How far trusted time may be ahead of what the disk knows of it.
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
 
+/// What a site knows of its identities.
+#[derive(Default)]
+pub(super) struct Identities {
+    pub(super) minter: Minter,
+    /// When they are looked at next.
+    due: Option<Now>,
+    turning: Option<Turning>,
+    /// Trusted time as it was last kept: milliseconds.
+    kept_trusted_ms: u64,
+}
+
+impl Identities {
+    /// Begins with what the disk knows of trusted time.
+    pub(super) fn new(kept_trusted_ms: u64) -> Self {
+        Self { kept_trusted_ms, ..Self::default() }
+    }
+
+    /// Returns when they are to be looked at.
+    pub(super) fn poll_timeout(&self) -> Option<Now> {
+        self.due.into_iter().chain(self.turning.as_ref().map(|turning| turning.until)).min()
+    }
+
+    /// Ports that take plain text for now, whatever the policy says.
+    pub(super) fn turning(&self) -> impl Iterator<Item = SocketAddr> {
+        self.turning.iter().flat_map(|turning| turning.ports.iter().copied())
+    }
+}
+
 /// Ports that took plain text alone and take both now: they refuse none until their callers know.
 #[derive(Debug)]
-pub(super) struct Turning {
-    pub(super) until: Now,
-    pub(super) ports: BTreeSet<SocketAddr>,
+struct Turning {
+    until: Now,
+    ports: BTreeSet<SocketAddr>,
 }
 
 impl Site {
@@ -49,7 +77,7 @@ impl Site {
             None => debug!("the site is not enrolled: workloads call each other in plain text"),
         }
         let clocks = self.clocks(now);
-        self.minter.handle_enrolment(enrolment, clocks);
+        self.identities.minter.handle_enrolment(enrolment, clocks);
     }
 
     pub(super) fn clocks(&self, now: Now) -> Clocks {
@@ -58,7 +86,7 @@ impl Site {
 
     /// Mints what is due, if that is to be looked at.
     pub(super) fn look_at_identities(&mut self, now: Now) {
-        if self.identities_due.is_none_or(|due| due > now) {
+        if self.identities.due.is_none_or(|due| due > now) {
             return;
         }
         self.keep_trusted(now);
@@ -69,12 +97,13 @@ impl Site {
     /// Mints what is due, and says when to look again.
     pub(super) fn mint(&mut self, now: Now) -> News {
         let clocks = self.clocks(now);
-        let news = self.minter.handle_time(clocks, share);
+        let news = self.identities.minter.handle_time(clocks, share);
         if !news.secrets.is_empty() {
             info!(workloads = news.secrets.len(), "secrets are new");
         }
         let wait = |due: Duration| now + due.min(LOOK_EVERY);
-        self.identities_due = self.minter.until_due(clocks).map(wait);
+        self.identities.due = self.identities.minter.until_due(clocks).map(wait);
+        self.publish_issued();
         news
     }
 
@@ -87,21 +116,33 @@ impl Site {
             return;
         }
         self.lowered = None;
-        let hashes = self.publisher.renew(&news.secrets, &self.minter);
+        let hashes = self.publisher.renew(&news.secrets, &self.identities.minter);
         self.machine.handle_published(&hashes);
         self.snapshots_change();
+    }
+
+    /// Hands what is issued to the processes that ask for it.
+    pub(super) fn publish_issued(&self) {
+        let issued = self.identities.minter.issued();
+        self.out.issued.send_if_modified(|before| {
+            let is_new = **before != issued;
+            if is_new {
+                *before = Arc::new(issued);
+            }
+            is_new
+        });
     }
 
     /// Goes on with what waits for the proxies, once none of them has yet to answer.
     pub(super) fn settle_identities(&mut self, now: Now) {
         let is_settled = !self.machine.proxies().any_is_pending();
-        if is_settled && self.minter.is_spreading() {
-            self.minter.handle_spread();
+        if is_settled && self.identities.minter.is_spreading() {
+            self.identities.minter.handle_spread();
             let news = self.mint(now);
             self.bring(&news);
         }
         let is_known = |turning: &mut Turning| is_settled || turning.until <= now;
-        if self.turning.take_if(is_known).is_some() {
+        if self.identities.turning.take_if(is_known).is_some() {
             self.publish_again();
         }
     }
@@ -111,7 +152,7 @@ impl Site {
         if ports.is_empty() {
             return;
         }
-        let turning = self.turning.get_or_insert(Turning { until: now, ports: BTreeSet::new() });
+        let turning = self.identities.turning.get_or_insert(Turning { until: now, ports: BTreeSet::new() });
         turning.until = now + TURN;
         turning.ports.extend(ports);
     }
@@ -119,12 +160,12 @@ impl Site {
     /// A machine that is switched off begins with what the disk knows.
     fn keep_trusted(&mut self, now: Now) {
         let trusted = self.trusted.at(now);
-        let since = trusted.saturating_sub(self.kept_trusted_ms);
+        let since = trusted.saturating_sub(self.identities.kept_trusted_ms);
         if since < u64::try_from(KEEP_EVERY.as_millis()).unwrap_or(u64::MAX) || self.store.is_volatile() {
             return;
         }
         match self.store.keep_trusted(trusted) {
-            Ok(()) => self.kept_trusted_ms = trusted,
+            Ok(()) => self.identities.kept_trusted_ms = trusted,
             Err(error) => warn!("trusted time is not kept: {error}"),
         }
     }

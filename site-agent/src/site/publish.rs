@@ -67,14 +67,16 @@ impl Site {
         let mut before = std::mem::take(&mut self.lowerings);
         let proxied = || self.workloads.iter().filter(|workload| workload.proxy.is_some());
         let mut options = self.options();
-        self.minter.handle_bundle(bundle);
+        if self.identities.minter.handle_bundle(bundle) {
+            self.publish_issued();
+        }
         for workload in proxied() {
             options.unbound = self.unbound.of(&workload.name);
-            options.identity = self.minter.identity(&workload.name);
+            options.identity = self.identities.minter.identity(&workload.name);
             let mut lowering = before.remove(&workload.name).unwrap_or_default();
             match lowering.lower(bundle, &self.workloads, &workload.name, &options) {
                 Ok(mut set) => {
-                    self.minter.fill(&workload.name, &mut set);
+                    self.identities.minter.fill(&workload.name, &mut set);
                     let takes = match options.identity {
                         Identity::Held(_) => Takes::Mutual,
                         Identity::NotEnrolled | Identity::Missing => Takes::Plain,
@@ -103,7 +105,7 @@ impl Site {
                 Some(Takes::Mutual) => {}
             }
         }
-        options.lenient.extend(self.turning.iter().flat_map(|turning| &turning.ports));
+        options.lenient.extend(self.identities.turning());
         options
     }
 

@@ -53,7 +53,7 @@ impl Site {
                 .store_trouble()
                 .into_iter()
                 .chain(self.lacks_envoy(runs))
-                .chain(self.minter.problems(self.clocks(self.clock.now())))
+                .chain(self.identities.minter.problems(self.clocks(self.clock.now())))
                 .chain(self.other_mesh(runs))
                 .chain(problems)
                 .take(MAX_WORKLOAD_PROBLEMS)
@@ -82,7 +82,7 @@ impl Site {
 
     /// Policies name callers by the trust domain of the bundle, and certificates by that of the enrolment.
     fn other_mesh(&self, runs: Option<&Held>) -> Option<String> {
-        let (bundle, own) = (&runs?.bundle.settings.trust_domain, self.minter.mesh()?.as_str());
+        let (bundle, own) = (&runs?.bundle.settings.trust_domain, self.identities.minter.mesh()?.as_str());
         let words = || {
             format!(
                 "the policy is for trust domain {bundle}, and the site is enrolled in {own}: no policy knows its callers (help: \

@@ -135,7 +135,12 @@ impl Bench {
             machine: Machine::new(CONFIRM),
             returning: self.returning,
             publisher: Publisher::new(layout.clone(), snapshots, feeds, desired),
-            out: Outlets { link, identity, outbox: watch::Sender::default() },
+            out: Outlets {
+                link,
+                identity,
+                outbox: watch::Sender::default(),
+                issued: watch::Sender::default(),
+            },
             status_file: layout.status(),
             envoy: None,
             enrolment: None,

@@ -26,6 +26,8 @@ const LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// The core's side of a mesh.
 pub(crate) struct Mesh {
     name: MeshDomain,
+    /// When everything is signed.
+    start: Timestamp,
     root: MeshRoot,
     transport: TransportCa,
 }
@@ -37,6 +39,7 @@ pub(crate) struct Proof {
 }
 
 /// What the machine's clock says.
+#[expect(clippy::disallowed_methods, reason = "the one place where these tests read the clock")]
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Timestamp(u64::try_from(since.as_millis()).unwrap())
@@ -44,11 +47,16 @@ pub(crate) fn now() -> Timestamp {
 
 impl Mesh {
     pub(crate) fn new(name: &str) -> Self {
+        Self::starting(name, now())
+    }
+
+    /// Signs everything at this time, whatever the clock says.
+    pub(crate) fn starting(name: &str, start: Timestamp) -> Self {
         let name = MeshDomain::new(name).unwrap();
-        let validity = Validity::starting(now(), ROOT);
+        let validity = Validity::starting(start, ROOT);
         let root = MeshRoot::create(&name, &validity).unwrap();
         let transport = TransportCa::create(&name, &validity).unwrap();
-        Self { name, root, transport }
+        Self { name, start, root, transport }
     }
 
     pub(crate) fn root(&self) -> Certificate {
@@ -58,7 +66,7 @@ impl Mesh {
     /// A new authority of a site.
     pub(crate) fn authority(&self, site: &str) -> SiteCa {
         let (site, key) = (SiteId::new(site).unwrap(), EcdsaKey::generate().unwrap());
-        let validity = Validity::starting(now(), LIFE);
+        let validity = Validity::starting(self.start, LIFE);
         let certificate = self.root.sign_site(&site, &ProvenKey::from(&key), &validity).unwrap();
         SiteCa::load(&self.name, &site, certificate, key).unwrap()
     }
@@ -66,7 +74,7 @@ impl Mesh {
     /// Enrols site `store-1`; who is believed there besides this mesh's root is in `others`.
     pub(crate) fn enrol(&self, others: &[Certificate]) -> Enrolment {
         let (site, key) = (SiteId::new("store-1").unwrap(), EcdsaKey::generate().unwrap());
-        let validity = Validity::starting(now(), LIFE * 2);
+        let validity = Validity::starting(self.start, LIFE * 2);
         let signing = SigningKey::generate().unwrap();
         let trust_root = TrustRoot {
             mesh: self.name.clone(),

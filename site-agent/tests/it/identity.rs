@@ -3,9 +3,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use skerry_core::id::Timestamp;
 use skerry_identity::ca::Authority as _;
 
-use crate::authority::{Forgery, Mesh, Proof, svid};
+use crate::authority::{Forgery, Mesh, Proof, now, svid};
 use crate::backend::Backend;
 use crate::bundle::{Plan, plan};
 use crate::callee::Callee;
@@ -18,6 +19,7 @@ use crate::inside::Inside;
 use crate::site::Site;
 
 mod rotation;
+mod workload_api;
 
 /// How the agent of a stage runs.
 enum Agent {
@@ -25,6 +27,15 @@ enum Agent {
     Apart,
     /// In the test, which can hand it what was renewed.
     Inside(Inside),
+}
+
+/// When a stage is enrolled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Enrolled {
+    /// Before its agent starts.
+    Before,
+    /// While everything runs, by the test.
+    Later,
 }
 
 /// An enrolled site with its Envoys: `echo-1` of account `echo` behind a proxy, and the proxies of two clients.
@@ -43,6 +54,9 @@ struct Stage {
     _backend: Backend,
 }
 
+/// What an endpoint has that is called by mutual TLS.
+const MATCH: &str = "envoy.transport_socket_match";
+
 const INBOUND: u16 = 15_406;
 
 /// A port that nobody else takes at 127.0.0.1 for a while.
@@ -52,18 +66,23 @@ fn free_port() -> u16 {
 
 impl Stage {
     async fn start(plan: Plan) -> Option<Self> {
-        let (stage, _) = Self::prepare(plan, |site, _, _| {
+        Self::start_in(plan, Mesh::new("mesh.local")).await
+    }
+
+    async fn start_in(plan: Plan, mesh: Mesh) -> Option<Self> {
+        let run = |site: &mut Site, _: &Core, _: &Path| {
             site.start();
             Agent::Apart
-        })
-        .await?;
+        };
+        let (stage, _) = Self::prepare(plan, mesh, Enrolled::Before, run).await?;
+        stage.await_mutual().await;
         Some(stage)
     }
 
     /// Starts an agent in this process.
-    async fn start_inside(plan: Plan) -> Option<(Self, Inside)> {
+    async fn start_inside(plan: Plan, enrolled: Enrolled) -> Option<(Self, Inside)> {
         let run = |site: &mut Site, core: &Core, envoy: &Path| Agent::Inside(site.run_inside(core, envoy));
-        match Self::prepare(plan, run).await? {
+        match Self::prepare(plan, Mesh::new("mesh.local"), enrolled, run).await? {
             (stage, Agent::Inside(inside)) => Some((stage, inside)),
             (_, Agent::Apart) => None,
         }
@@ -71,15 +90,18 @@ impl Stage {
 
     async fn prepare(
         plan: Plan,
+        mesh: Mesh,
+        enrolled: Enrolled,
         run: impl FnOnce(&mut Site, &Core, &Path) -> Agent,
     ) -> Option<(Self, Agent)> {
         let envoy = envoy::find()?;
         let (core, backend) = (Core::start().await, Backend::start("one").await);
         core.publish(&plan.supervised().publish());
         let mut site = Site::new(&core).with(&["--envoy", envoy.to_str().unwrap()]);
-        let mesh = Mesh::new("mesh.local");
         let enrolment = mesh.enrol(&[]);
-        site.enrol(&enrolment);
+        if enrolled == Enrolled::Before {
+            site.enrol(&enrolment);
+        }
         let inbound = free_port();
         site.write_account("echo-1", "echo", "echo", backend.address.port(), inbound);
         let client = site.write_account("client-1", "client", "client", INBOUND - 1, free_port());
@@ -87,9 +109,7 @@ impl Stage {
         let agent = run(&mut site, &core, &envoy);
         let echo = format!("127.0.0.1:{inbound}");
         let authority = enrolment.authority;
-        let stage = Self { core, site, mesh, authority, client, other, echo, _backend: backend };
-        stage.await_mutual().await;
-        Some((stage, agent))
+        Some((Self { core, site, mesh, authority, client, other, echo, _backend: backend }, agent))
     }
 
     /// Waits until both clients' proxies call by mutual TLS.
@@ -245,11 +265,12 @@ async fn a_server_must_be_what_the_service_is_at_this_site() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_envoy_that_starts_without_the_agent_has_its_certificate() {
     let Some(mut stage) = Stage::start(plan(1).strict().only_for("client")).await else { return };
-    for name in ["echo-1", "client-1", "other-1"] {
+    let knows = [("echo-1", "workload.secret.pb"), ("client-1", MATCH), ("other-1", MATCH)];
+    for (name, words) in knows {
         let snapshot = stage.site.proxy(name).join("static.pb");
-        eventually("the snapshot names the secrets", async || {
+        eventually("the snapshot is that of mutual TLS", async || {
             let bytes = fs_err::read(&snapshot).ok()?;
-            String::from_utf8_lossy(&bytes).contains("workload.secret.pb").then_some(())
+            String::from_utf8_lossy(&bytes).contains(words).then_some(())
         })
         .await;
     }
@@ -278,6 +299,29 @@ async fn an_envoy_that_starts_without_the_agent_has_its_certificate() {
     stage.site.await_mode("client-1", "ads").await;
     stage.site.await_mode("echo-1", "ads").await;
     assert_eq!(get(&stage.client, "/").await.unwrap().status, 200);
+}
+
+/// A machine whose clock is ten days behind, and one whose clock is past the end of all that was signed: certificates are not
+/// in force by its clock, and that is all that is wrong with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_clock_cannot_be_right_workloads_call_each_other_all_the_same() {
+    const DAYS: u64 = 24 * 3_600_000;
+    let starts = [Timestamp(now().0 + 10 * DAYS), Timestamp(now().0 - 40 * DAYS)];
+    for start in starts {
+        let mesh = Mesh::starting("mesh.local", start);
+        let Some(stage) = Stage::start_in(plan(1).strict().only_for("client"), mesh).await else { return };
+        assert_eq!(get(&stage.client, "/").await.unwrap().status, 200);
+        assert_eq!(get(&stage.other, "/").await.unwrap().status, 403);
+        assert!(get(&stage.echo, "/").await.is_err());
+        let id = "spiffe://store-1.mesh.local/ns/shop/sa/client";
+        let stranger = Mesh::starting("mesh.local", start).authority("store-1");
+        assert!(stage.call(&Forgery::new(&[id]).sign(&stranger)).await.is_err(), "who signed is looked at");
+        eventually("the core hears of the clock", async || {
+            let state = stage.core.log().state()?;
+            state.workload_problems.iter().any(|problem| problem.starts_with("ClockSuspect: ")).then_some(())
+        })
+        .await;
+    }
 }
 
 /// Keys are in two places on disk, for their owner alone, and said nowhere.

@@ -10,6 +10,7 @@ use skerry_agent::enrolment::Enrolment;
 use skerry_agent::layout::Layout;
 use skerry_core::id::SiteId;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::core::Core;
@@ -18,6 +19,7 @@ use crate::site::Site;
 /// A running agent; it ends when it is dropped.
 pub(crate) struct Inside {
     renewed: watch::Sender<Option<Arc<Enrolment>>>,
+    _task: JoinSet<anyhow::Result<()>>,
     _end: DropGuard,
 }
 
@@ -36,6 +38,7 @@ impl Site {
             core: format!("http://{}", core.address),
             layout: Layout::new(self.data()),
             workloads: self.folder.path().join("workloads"),
+            workload_socket: Layout::new(self.data()).workload_socket(),
             envoy: Some(envoy.to_owned()),
             xds: XdsVariant::Delta,
             link: LinkMode::Stream,
@@ -48,7 +51,8 @@ impl Site {
         let cancel = CancellationToken::new();
         let app = App::build(config, cancel.clone()).unwrap();
         let renewed = app.enrolment();
-        tokio::spawn(app.run());
-        Inside { renewed, _end: cancel.drop_guard() }
+        let mut task = JoinSet::new();
+        task.spawn(app.run());
+        Inside { renewed, _task: task, _end: cancel.drop_guard() }
     }
 }

@@ -100,6 +100,21 @@ fn client(ports: &[u16]) -> Workload {
     client
 }
 
+fn mode(is_strict: bool) -> v1::MtlsMode {
+    if is_strict { v1::MtlsMode::Strict } else { v1::MtlsMode::Unspecified }
+}
+
+fn identify(options: &mut LowerOptions, held: u8, plain: Option<u16>, lenient: Option<u16>) {
+    options.identity = match held {
+        0 => Identity::NotEnrolled,
+        1 => Identity::Missing,
+        site => Identity::Held(Domain { site: format!("s{site}"), mesh: "mesh.local".to_owned() }),
+    };
+    let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    options.plain = plain.into_iter().map(at).collect();
+    options.lenient = lenient.into_iter().map(at).collect();
+}
+
 fn apply(site: &mut Site, options: &mut LowerOptions, step: &Step) {
     match step {
         Step::Put(at, plan) => {
@@ -136,17 +151,8 @@ fn apply(site: &mut Site, options: &mut LowerOptions, step: &Step) {
             options.silent = silent.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
         }
         Step::Identity(held, is_strict, plain, lenient) => {
-            let domain = |site: u8| Domain { site: format!("s{site}"), mesh: "mesh.local".to_owned() };
-            options.identity = match held {
-                0 => Identity::NotEnrolled,
-                1 => Identity::Missing,
-                site => Identity::Held(domain(*site)),
-            };
-            let mode = if *is_strict { v1::MtlsMode::Strict } else { v1::MtlsMode::Unspecified };
-            site.bundle.settings.mtls = mode.into();
-            let at = |port: &u16| SocketAddr::from(([127, 0, 0, 1], *port));
-            options.plain = plain.iter().map(at).collect();
-            options.lenient = lenient.iter().map(at).collect();
+            site.bundle.settings.mtls = mode(*is_strict).into();
+            identify(options, *held, *plain, *lenient);
         }
         Step::Copy => {
             for service in site.bundle.services.values_mut() {

@@ -238,6 +238,7 @@ pub(crate) fn workload(name: &str) -> Workload {
         service_account: String::new(),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         ports: Vec::new(),
+        uid: None,
         proxy: None,
     }
 }

@@ -18,6 +18,7 @@ fn workload(name: &str, account: &str, has_proxy: bool) -> Workload {
         service_account: account.to_owned(),
         address: IpAddr::from([127, 0, 0, 1]),
         ports: Vec::new(),
+        uid: None,
         proxy: has_proxy.then_some(proxy),
     }
 }

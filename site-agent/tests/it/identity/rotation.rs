@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::Stage;
+use super::{Enrolled, Stage};
 use crate::authority::Mesh;
 use crate::bundle::plan;
 use crate::envoy;
@@ -106,7 +106,10 @@ async fn renew(stage: &Stage, inside: &Inside, enrolment: Enrolment) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotation_fails_no_request_and_drops_no_connection() {
-    let Some((stage, inside)) = Stage::start_inside(plan(1).strict().bytes()).await else { return };
+    let Some((stage, inside)) = Stage::start_inside(plan(1).strict().bytes(), Enrolled::Before).await else {
+        return;
+    };
+    stage.await_mutual().await;
     let mut kept = Kept::open(&stage.client).await;
     let before = (listeners(&stage, "echo-1").await, listeners(&stage, "client-1").await);
     let load = Load::start(&stage.client);
@@ -128,4 +131,29 @@ async fn rotation_fails_no_request_and_drops_no_connection() {
     assert_eq!(failures, Vec::<String>::new(), "of {asked}");
     assert_eq!(before, (listeners(&stage, "echo-1").await, listeners(&stage, "client-1").await));
     assert!(certificates(&stage, "echo-1").await.contains(new.root().serial()));
+}
+
+/// Plain text is refused only when nobody uses it any more: who calls learns first that it can do otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_is_enrolled_while_it_runs_fails_no_request() {
+    let Some((stage, inside)) = Stage::start_inside(plan(1).strict().bytes(), Enrolled::Later).await else {
+        return;
+    };
+    for address in [&stage.client, &stage.other] {
+        eventually("it serves in plain text", async || {
+            get(address, "/").await.ok().filter(|answer| answer.status == 200)
+        })
+        .await;
+    }
+    eventually("the proxy is used", async || get(&stage.echo, "/").await.ok()).await;
+    let listening = stage.site.proxy("echo-1").join("listening");
+    eventually("the agent knows that it listens", async || fs_err::metadata(&listening).ok()).await;
+    let load = Load::start(&stage.client);
+    load.go_on().await;
+    inside.renew(stage.mesh.enrol(&[]));
+    stage.await_mutual().await;
+    eventually("plain text is refused", async || get(&stage.echo, "/").await.is_err().then_some(())).await;
+    load.go_on().await;
+    let (asked, failures) = load.stop().await;
+    assert_eq!(failures, Vec::<String>::new(), "of {asked}");
 }
