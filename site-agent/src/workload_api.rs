@@ -20,6 +20,7 @@ use crate::identity::Issued;
 use connection::Connection;
 use service::WorkloadApi;
 
+mod authority;
 mod connection;
 mod service;
 
