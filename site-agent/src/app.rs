@@ -35,7 +35,7 @@ use crate::site::{Desired, Feed, Outlets, Parts, Publisher, Site};
 use crate::snapshot::Snapshots;
 use crate::store::Store;
 use crate::supervise::Supervisor;
-use crate::{workload_api, workloads};
+use crate::{counts, workload_api, workloads};
 
 type Enrolled = Option<Arc<Enrolment>>;
 type Feeds = BTreeMap<NamespacedName, Feed>;
@@ -127,6 +127,7 @@ impl App {
         let watch = workloads::run(config.workloads.clone(), start, lines.mailbox.clone(), life.clone());
         let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), life.clone());
         let enrolment = watch_enrolment(lines.enrolment.1.clone(), lines.mailbox.clone(), life.clone());
+        let counts = counts::run(lines.feeds.1.clone(), lines.mailbox.clone(), life.clone());
         let enrolled = lines.enrolment.0.clone();
         let supervisor = lines.supervisor(&config, &cancel).run(life.clone());
         let api = workload_api::run(config.workload_socket.clone(), lines.issued.subscribe(), life.clone());
@@ -138,6 +139,7 @@ impl App {
             ("link", Box::pin(link.run(life.clone()))),
             ("workloads", Box::pin(watch)),
             ("ads", Box::pin(ads)),
+            ("counts", Box::pin(counts)),
             ("enrolment", Box::pin(enrolment)),
             ("workload-api", Box::pin(api)),
             ("supervise", Box::pin(supervisor)),

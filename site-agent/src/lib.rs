@@ -15,6 +15,7 @@ pub mod step;
 mod ads;
 mod bind;
 mod clock;
+mod counts;
 mod fetch;
 mod identity;
 mod launcher;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use skerry_core::id::NamespacedName;
+use skerry_xds::audit::Counts;
 
 use crate::enrolment::Enrolment;
 use crate::launcher::LauncherState;
@@ -27,6 +28,8 @@ pub(crate) enum Mail {
     Enrolment(Option<Arc<Enrolment>>),
     /// What the launchers run; all of them, whenever one changed.
     Launchers(BTreeMap<NamespacedName, LauncherState>),
+    /// What the proxies' authorization counted.
+    Counted(Counts),
     /// Folders that belong to no published proxy and that no launcher runs; whenever there are others.
     Vacant(BTreeSet<ProxyDir>),
 }

@@ -12,6 +12,7 @@ use skerry_core::pace::Pace;
 use skerry_core::workload::Workload;
 use skerry_proto::v1::Report;
 use skerry_proto::v1::site_event::Kind;
+use skerry_xds::audit::Counts;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
@@ -134,6 +135,8 @@ pub(crate) struct Site {
     launchers: BTreeMap<NamespacedName, LauncherState>,
     /// The folders of proxies that no launcher runs in, and since when.
     vacant: BTreeMap<ProxyDir, Now>,
+    /// What the proxies' authorization counted.
+    counts: Counts,
     reporter: Reporter,
     /// When the reports that wait in memory are to be written.
     flush_due: Option<Now>,
@@ -149,6 +152,7 @@ impl Site {
             Mail::Workloads(loaded) => self.handle_workloads(loaded),
             Mail::Enrolment(enrolment) => self.handle_enrolment(now, enrolment),
             Mail::Launchers(launchers) => self.handle_launchers(launchers),
+            Mail::Counted(counts) => self.counts = counts,
             Mail::Vacant(folders) => self.handle_vacant(now, folders),
         }
         self.reporter.handle_change(now);

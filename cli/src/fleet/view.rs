@@ -162,8 +162,30 @@ pub struct RunningView {
     pub workload_problems: Vec<String>,
     /// Events that it dropped over the life of its store, since more waited than it keeps.
     pub events_dropped: u64,
+    /// What the authorization of its proxies counted since each was started; `None` if nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<CountedView>,
     /// The agent's version.
     pub agent_version: String,
+}
+
+/// What authorization counted.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named as in sync.proto, which says what each is")]
+pub struct CountedView {
+    pub denied: u64,
+    pub not_allowed: u64,
+    pub audits: Vec<AuditView>,
+}
+
+/// What one `Audit` policy counted.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "named as in sync.proto, which says what each is")]
+pub struct AuditView {
+    pub policy: String,
+    pub matched: u64,
+    pub unmatched: u64,
 }
 
 /// One proxy.
@@ -286,6 +308,7 @@ impl SiteView {
             workloads: state.workloads,
             workload_problems: state.workload_problems,
             events_dropped: state.events_dropped,
+            counted: state.counted.map(CountedView::of),
             agent_version: state.agent_version,
         });
         Self {
@@ -330,6 +353,21 @@ impl ManifestView {
     /// Returns the generation for a table: `-` when there is none.
     pub fn short_generation(&self) -> String {
         if self.generation == 0 { "-".to_owned() } else { self.generation.to_string() }
+    }
+}
+
+impl CountedView {
+    fn of(counted: skerry_proto::v1::Counted) -> Self {
+        let audit = |audit: skerry_proto::v1::AuditCount| AuditView {
+            policy: audit.policy,
+            matched: audit.matched,
+            unmatched: audit.unmatched,
+        };
+        Self {
+            denied: counted.denied,
+            not_allowed: counted.not_allowed,
+            audits: counted.audits.into_iter().map(audit).collect(),
+        }
     }
 }
 

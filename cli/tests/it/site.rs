@@ -3,7 +3,8 @@
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{
-    Claimant, EventRow, FleetStatus, FragmentRow, ProxyState, SiteDetail, SiteEvent, SiteState, SiteSummary,
+    AuditCount, Claimant, Counted, EventRow, FleetStatus, FragmentRow, ProxyState, SiteDetail, SiteEvent,
+    SiteState, SiteSummary,
 };
 
 use crate::core::{Core, Known, NOW, ago, revision, source};
@@ -33,6 +34,11 @@ fn summary() -> SiteSummary {
         workload_problems: vec!["web-3.yaml:4:3: error[UnknownField]: spec.prots".to_owned()],
         workloads: 2,
         events_dropped: 4,
+        counted: Some(Counted {
+            audits: vec![AuditCount { policy: "shop/who-calls".to_owned(), matched: 12, unmatched: 3 }],
+            denied: 1,
+            not_allowed: 2,
+        }),
     };
     SiteSummary {
         site: "store-1".to_owned(),

@@ -299,6 +299,36 @@ pub struct SiteState {
     /// Events that were dropped over the life of the site's store, since more waited than it keeps.
     #[prost(uint64, tag = "9")]
     pub events_dropped: u64,
+    /// What the authorization of the site's proxies counted since each of their Envoys was started, as of some seconds ago. A
+    /// change of these alone is no reason to report.
+    #[prost(message, optional, tag = "20")]
+    pub counted: ::core::option::Option<Counted>,
+}
+/// Requests, or connections on ports that carry bytes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Counted {
+    /// By policy, sorted by name; at most 64.
+    #[prost(message, repeated, tag = "1")]
+    pub audits: ::prost::alloc::vec::Vec<AuditCount>,
+    /// Those that a `Deny` policy refused.
+    #[prost(uint64, tag = "2")]
+    pub denied: u64,
+    /// Those that no `Allow` policy let pass.
+    #[prost(uint64, tag = "3")]
+    pub not_allowed: u64,
+}
+/// What one `Audit` policy counted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditCount {
+    /// `<namespace>/<name>`.
+    #[prost(string, tag = "1")]
+    pub policy: ::prost::alloc::string::String,
+    /// Those that it matches: as a `Deny` policy it would refuse them.
+    #[prost(uint64, tag = "2")]
+    pub matched: u64,
+    /// Those that it does not match: as the only `Allow` policy it would refuse these.
+    #[prost(uint64, tag = "3")]
+    pub unmatched: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProxyState {

@@ -57,6 +57,7 @@ impl Site {
             identities: Identities::new(floors.trusted_ms),
             launchers: std::collections::BTreeMap::new(),
             vacant: std::collections::BTreeMap::new(),
+            counts: skerry_xds::audit::Counts::default(),
             reporter: Reporter::new(crate::clock::share()),
             flush_due: None,
         };

@@ -2,9 +2,10 @@
 
 use skerry_core::bundle::v1::Supervision;
 use skerry_core::id::NamespacedName;
-use skerry_proto::limits::MAX_WORKLOAD_PROBLEMS;
+use skerry_proto::limits::{MAX_AUDITS, MAX_WORKLOAD_PROBLEMS};
 use skerry_proto::v1::proxy_state::Phase as WirePhase;
-use skerry_proto::v1::{ProxyState, SiteState};
+use skerry_proto::v1::{AuditCount, Counted, ProxyState, SiteState};
+use skerry_xds::audit::{Audited, Counts};
 use tracing::warn;
 
 use super::{Held, Site};
@@ -60,6 +61,7 @@ impl Site {
                 .collect(),
             workloads: u32::try_from(self.workloads.len()).unwrap_or(u32::MAX),
             // A store that cannot be read is told otherwise.
+            counted: counted(&self.counts),
             events_dropped: self.store.waiting().map_or(0, |waiting| waiting.dropped),
         }
     }
@@ -118,6 +120,22 @@ impl Site {
         };
         self.machine.proxies().phases().map(state).collect()
     }
+}
+
+fn counted(counts: &Counts) -> Option<Counted> {
+    if *counts == Counts::default() {
+        return None;
+    }
+    let audit = |(policy, audited): (&String, &Audited)| AuditCount {
+        policy: policy.clone(),
+        matched: audited.matched,
+        unmatched: audited.unmatched,
+    };
+    Some(Counted {
+        audits: counts.audits.iter().take(MAX_AUDITS).map(audit).collect(),
+        denied: counts.denied,
+        not_allowed: counts.not_allowed,
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {

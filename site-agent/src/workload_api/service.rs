@@ -52,9 +52,7 @@ impl WorkloadApi {
                     said = Some(new.clone());
                     return Some((Ok(new), (issued, cancel, said, None)));
                 }
-                if said.is_none() {
-                    return None;
-                }
+                said.as_ref()?;
                 cancel.run_until_cancelled(issued.changed()).await?.ok()?;
                 next = tell(&issued.borrow_and_update(), uid);
                 if next.is_none() {

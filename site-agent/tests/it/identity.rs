@@ -172,6 +172,15 @@ async fn policies_know_callers_by_their_service_account() {
     );
 }
 
+/// What policies refuse is counted, and the core hears of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_policies_refuse_is_counted_in_reports() {
+    let Some(stage) = Stage::start(plan(1).strict().only_for("client")).await else { return };
+    assert_eq!(get(&stage.other, "/").await.unwrap().status, 403);
+    let counted = eventually("the core hears of it", async || stage.core.log().state()?.counted).await;
+    assert!(counted.not_allowed >= 1 && counted.denied == 0, "{counted:?}");
+}
+
 /// What the holder of a site's key could try, and what others could.
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_that_prove_nothing_are_refused() {

@@ -100,6 +100,12 @@ fn client(ports: &[u16]) -> Workload {
     client
 }
 
+fn take_addresses(options: &mut LowerOptions, unbound: &[u8], silent: Option<u16>) {
+    let at = |last: &u8| (SocketAddr::from(([127, 65, 0, *last], 80)), "it is taken".to_owned());
+    options.unbound = unbound.iter().map(at).collect();
+    options.silent = silent.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+}
+
 fn mode(is_strict: bool) -> v1::MtlsMode {
     if is_strict { v1::MtlsMode::Strict } else { v1::MtlsMode::Unspecified }
 }
@@ -145,11 +151,7 @@ fn apply(site: &mut Site, options: &mut LowerOptions, step: &Step) {
             let others: BTreeMap<usize, Workload> = others.iter().map(other).collect();
             site.workloads = std::iter::once(client(ports)).chain(others.into_values()).collect();
         }
-        Step::Addresses(unbound, silent) => {
-            let at = |last: &u8| (SocketAddr::from(([127, 65, 0, *last], 80)), "it is taken".to_owned());
-            options.unbound = unbound.iter().map(at).collect();
-            options.silent = silent.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
-        }
+        Step::Addresses(unbound, silent) => take_addresses(options, unbound, *silent),
         Step::Identity(held, is_strict, plain, lenient) => {
             site.bundle.settings.mtls = mode(*is_strict).into();
             identify(options, *held, *plain, *lenient);
