@@ -135,6 +135,9 @@ impl Site {
 
     /// Goes on with what waits for the proxies, once none of them has yet to answer.
     pub(super) fn settle_identities(&mut self, now: Now) {
+        if self.identities.turning.is_none() && !self.identities.minter.is_spreading() {
+            return;
+        }
         let is_settled = !self.machine.proxies().any_is_pending();
         if is_settled && self.identities.minter.is_spreading() {
             self.identities.minter.handle_spread();

@@ -64,17 +64,32 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// What a stage is made of.
+struct Setting {
+    plan: Plan,
+    mesh: Mesh,
+    enrolled: Enrolled,
+    /// More options of the agent.
+    arguments: &'static [&'static str],
+}
+
+impl Setting {
+    fn of(plan: Plan) -> Self {
+        Self { plan, mesh: Mesh::new("mesh.local"), enrolled: Enrolled::Before, arguments: &[] }
+    }
+}
+
 impl Stage {
     async fn start(plan: Plan) -> Option<Self> {
-        Self::start_in(plan, Mesh::new("mesh.local")).await
+        Self::start_in(Setting::of(plan)).await
     }
 
-    async fn start_in(plan: Plan, mesh: Mesh) -> Option<Self> {
+    async fn start_in(setting: Setting) -> Option<Self> {
         let run = |site: &mut Site, _: &Core, _: &Path| {
             site.start();
             Agent::Apart
         };
-        let (stage, _) = Self::prepare(plan, mesh, Enrolled::Before, run).await?;
+        let (stage, _) = Self::prepare(setting, run).await?;
         stage.await_mutual().await;
         Some(stage)
     }
@@ -82,22 +97,21 @@ impl Stage {
     /// Starts an agent in this process.
     async fn start_inside(plan: Plan, enrolled: Enrolled) -> Option<(Self, Inside)> {
         let run = |site: &mut Site, core: &Core, envoy: &Path| Agent::Inside(site.run_inside(core, envoy));
-        match Self::prepare(plan, Mesh::new("mesh.local"), enrolled, run).await? {
+        match Self::prepare(Setting { enrolled, ..Setting::of(plan) }, run).await? {
             (stage, Agent::Inside(inside)) => Some((stage, inside)),
             (_, Agent::Apart) => None,
         }
     }
 
     async fn prepare(
-        plan: Plan,
-        mesh: Mesh,
-        enrolled: Enrolled,
+        setting: Setting,
         run: impl FnOnce(&mut Site, &Core, &Path) -> Agent,
     ) -> Option<(Self, Agent)> {
+        let Setting { plan, mesh, enrolled, arguments } = setting;
         let envoy = envoy::find()?;
         let (core, backend) = (Core::start().await, Backend::start("one").await);
         core.publish(&plan.supervised().publish());
-        let mut site = Site::new(&core).with(&["--envoy", envoy.to_str().unwrap()]);
+        let mut site = Site::new(&core).with(&["--envoy", envoy.to_str().unwrap()]).with(arguments);
         let enrolment = mesh.enrol(&[]);
         if enrolled == Enrolled::Before {
             site.enrol(&enrolment);
@@ -147,6 +161,46 @@ async fn workloads_call_each_other_by_mutual_tls_and_plain_text_is_taken_while_p
     assert_eq!(get(&stage.client, "/").await.unwrap().body, "one");
     assert_eq!(stage.call(&svid(&stage.authority, "client")).await, Ok(200));
     assert!(call(&stage.echo, None).await.is_err(), "TLS without a certificate is refused");
+}
+
+/// The other variant of xDS: secrets come by it as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_handed_out_as_state_of_the_world_too() {
+    let setting =
+        Setting { arguments: &["--xds", "sotw"], ..Setting::of(plan(1).strict().only_for("client")) };
+    let Some(stage) = Stage::start_in(setting).await else { return };
+    assert_eq!(get(&stage.client, "/").await.unwrap().status, 200);
+    assert_eq!(get(&stage.other, "/").await.unwrap().status, 403);
+    assert!(get(&stage.echo, "/").await.is_err());
+}
+
+/// A port that carries bytes may carry TLS of the workload's own, which is not ours to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workloads_own_tls_passes_a_permissive_port_of_bytes() {
+    let Some(envoy) = envoy::find() else { return };
+    let core = Core::start().await;
+    core.publish(&plan(1).bytes().supervised().publish());
+    let mut site = Site::new(&core).with(&["--envoy", envoy.to_str().unwrap()]);
+    let mesh = Mesh::new("mesh.local");
+    let enrolment = mesh.enrol(&[]);
+    site.enrol(&enrolment);
+    let callee = Callee::start(&svid(&mesh.authority("elsewhere"), "echo"));
+    let inbound = free_port();
+    site.write_account("echo-1", "echo", "echo", callee.address.port(), inbound);
+    let client = site.write_account("client-1", "client", "client", INBOUND - 1, free_port());
+    site.start();
+    // Directly, and through the client's proxy, which wraps it into mutual TLS.
+    for address in [&format!("127.0.0.1:{inbound}"), &client] {
+        eventually(&format!("{address} is served"), async || call(address, None).await.ok()).await;
+    }
+    eventually("the proxies use mutual TLS", async || {
+        call(&client, None).await.ok()?;
+        let stat = envoy::stat(&site.admin("client-1", 0), "cluster.shop/echo/8080.ssl.handshake").await;
+        stat.filter(|handshakes| *handshakes > 0)
+    })
+    .await;
+    assert_eq!(call(&format!("127.0.0.1:{inbound}"), None).await, Ok(200));
+    assert_eq!(call(&client, None).await, Ok(200));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -318,7 +372,8 @@ async fn where_the_clock_cannot_be_right_workloads_call_each_other_all_the_same(
     let starts = [Timestamp(now().0 + 10 * DAYS), Timestamp(now().0 - 40 * DAYS)];
     for start in starts {
         let mesh = Mesh::starting("mesh.local", start);
-        let Some(stage) = Stage::start_in(plan(1).strict().only_for("client"), mesh).await else { return };
+        let setting = Setting { mesh, ..Setting::of(plan(1).strict().only_for("client")) };
+        let Some(stage) = Stage::start_in(setting).await else { return };
         assert_eq!(get(&stage.client, "/").await.unwrap().status, 200);
         assert_eq!(get(&stage.other, "/").await.unwrap().status, 403);
         assert!(get(&stage.echo, "/").await.is_err());
