@@ -14,6 +14,7 @@ use tonic::{Code, Response, Status};
 
 use crate::error::{CliError, ErrorKind};
 
+pub mod counted;
 pub mod problem;
 pub mod state;
 pub mod view;

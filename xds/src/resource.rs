@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use prost::{Message, Name};
 use skerry_core::id::Digest;
+use zeroize::Zeroize as _;
 
 use crate::envoy::{self, Any, pack};
 use crate::secret::Secret;
@@ -74,6 +75,15 @@ impl fmt::Display for ResourceKind {
 pub struct Resource {
     version: String,
     any: Any,
+}
+
+/// A key is wiped; what was encoded from it on its way to a proxy is not.
+impl Drop for Resource {
+    fn drop(&mut self) {
+        if self.any.type_url == ResourceKind::Secret.type_url() {
+            self.any.value.zeroize();
+        }
+    }
 }
 
 /// Names the content and does not show it: it may be a key.

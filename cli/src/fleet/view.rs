@@ -9,6 +9,7 @@ use serde::Serialize;
 use skerry_core::id::Revision;
 use skerry_proto::v1::{Claimant, EventRow, FleetStatus, SiteDetail, SiteSummary, SourceStatus, site_event};
 
+use super::counted::CountedView;
 use super::problem::{Problem, problems, reason};
 use super::state::{State, is_ready, phase, runs_from};
 use crate::output::age::{Moment, rfc3339};
@@ -167,25 +168,6 @@ pub struct RunningView {
     pub counted: Option<CountedView>,
     /// The agent's version.
     pub agent_version: String,
-}
-
-/// What authorization counted.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs, reason = "named as in sync.proto, which says what each is")]
-pub struct CountedView {
-    pub denied: u64,
-    pub not_allowed: u64,
-    pub audits: Vec<AuditView>,
-}
-
-/// What one `Audit` policy counted.
-#[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs, reason = "named as in sync.proto, which says what each is")]
-pub struct AuditView {
-    pub policy: String,
-    pub matched: u64,
-    pub unmatched: u64,
 }
 
 /// One proxy.
@@ -353,21 +335,6 @@ impl ManifestView {
     /// Returns the generation for a table: `-` when there is none.
     pub fn short_generation(&self) -> String {
         if self.generation == 0 { "-".to_owned() } else { self.generation.to_string() }
-    }
-}
-
-impl CountedView {
-    fn of(counted: skerry_proto::v1::Counted) -> Self {
-        let audit = |audit: skerry_proto::v1::AuditCount| AuditView {
-            policy: audit.policy,
-            matched: audit.matched,
-            unmatched: audit.unmatched,
-        };
-        Self {
-            denied: counted.denied,
-            not_allowed: counted.not_allowed,
-            audits: counted.audits.into_iter().map(audit).collect(),
-        }
     }
 }
 

@@ -11,6 +11,11 @@ use crate::core::{Core, Known, NOW, ago, revision, source};
 use crate::folder::Folder;
 use crate::run::{Ran, skerry};
 
+fn counted() -> Counted {
+    let audit = AuditCount { policy: "shop/who-calls".to_owned(), matched: 12, unmatched: 3 };
+    Counted { audits: vec![audit], denied: 1, not_allowed: 2 }
+}
+
 fn summary() -> SiteSummary {
     let refused =
         "gRPC config for type.googleapis.com/envoy.config.listener.v3.Listener rejected:\n  cannot bind";
@@ -34,11 +39,7 @@ fn summary() -> SiteSummary {
         workload_problems: vec!["web-3.yaml:4:3: error[UnknownField]: spec.prots".to_owned()],
         workloads: 2,
         events_dropped: 4,
-        counted: Some(Counted {
-            audits: vec![AuditCount { policy: "shop/who-calls".to_owned(), matched: 12, unmatched: 3 }],
-            denied: 1,
-            not_allowed: 2,
-        }),
+        counted: Some(counted()),
     };
     SiteSummary {
         site: "store-1".to_owned(),

@@ -7,147 +7,20 @@ use skerry_core::id::Timestamp;
 use skerry_identity::ca::Authority as _;
 
 use crate::authority::{Forgery, Mesh, Proof, now, svid};
-use crate::backend::Backend;
-use crate::bundle::{Plan, plan};
+use crate::bundle::plan;
 use crate::callee::Callee;
 use crate::caller::call;
 use crate::core::Core;
 use crate::envoy;
 use crate::eventually::eventually;
 use crate::http::get;
-use crate::inside::Inside;
 use crate::site::Site;
 
 mod rotation;
+mod stage;
 mod workload_api;
 
-/// How the agent of a stage runs.
-enum Agent {
-    /// As a process.
-    Apart,
-    /// In the test, which can hand it what was renewed.
-    Inside(Inside),
-}
-
-/// When a stage is enrolled.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Enrolled {
-    /// Before its agent starts.
-    Before,
-    /// While everything runs, by the test.
-    Later,
-}
-
-/// An enrolled site with its Envoys: `echo-1` of account `echo` behind a proxy, and the proxies of two clients.
-struct Stage {
-    core: Core,
-    site: Site,
-    mesh: Mesh,
-    /// Keys of the site's authority, as a thief has them.
-    authority: skerry_identity::ca::SiteCa,
-    /// Where the proxy of `client-1` (account `client`) has the service.
-    client: String,
-    /// Where that of `other-1` (account `other`) has it.
-    other: String,
-    /// Where the proxy of `echo-1` listens.
-    echo: String,
-    _backend: Backend,
-}
-
-/// What an endpoint has that is called by mutual TLS.
-const MATCH: &str = "envoy.transport_socket_match";
-
-const INBOUND: u16 = 15_406;
-
-/// A port that nobody else takes at 127.0.0.1 for a while.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// What a stage is made of.
-struct Setting {
-    plan: Plan,
-    mesh: Mesh,
-    enrolled: Enrolled,
-    /// More options of the agent.
-    arguments: &'static [&'static str],
-}
-
-impl Setting {
-    fn of(plan: Plan) -> Self {
-        Self { plan, mesh: Mesh::new("mesh.local"), enrolled: Enrolled::Before, arguments: &[] }
-    }
-}
-
-impl Stage {
-    async fn start(plan: Plan) -> Option<Self> {
-        Self::start_in(Setting::of(plan)).await
-    }
-
-    async fn start_in(setting: Setting) -> Option<Self> {
-        let run = |site: &mut Site, _: &Core, _: &Path| {
-            site.start();
-            Agent::Apart
-        };
-        let (stage, _) = Self::prepare(setting, run).await?;
-        stage.await_mutual().await;
-        Some(stage)
-    }
-
-    /// Starts an agent in this process.
-    async fn start_inside(plan: Plan, enrolled: Enrolled) -> Option<(Self, Inside)> {
-        let run = |site: &mut Site, core: &Core, envoy: &Path| Agent::Inside(site.run_inside(core, envoy));
-        match Self::prepare(Setting { enrolled, ..Setting::of(plan) }, run).await? {
-            (stage, Agent::Inside(inside)) => Some((stage, inside)),
-            (_, Agent::Apart) => None,
-        }
-    }
-
-    async fn prepare(
-        setting: Setting,
-        run: impl FnOnce(&mut Site, &Core, &Path) -> Agent,
-    ) -> Option<(Self, Agent)> {
-        let Setting { plan, mesh, enrolled, arguments } = setting;
-        let envoy = envoy::find()?;
-        let (core, backend) = (Core::start().await, Backend::start("one").await);
-        core.publish(&plan.supervised().publish());
-        let mut site = Site::new(&core).with(&["--envoy", envoy.to_str().unwrap()]).with(arguments);
-        let enrolment = mesh.enrol(&[]);
-        if enrolled == Enrolled::Before {
-            site.enrol(&enrolment);
-        }
-        let inbound = free_port();
-        site.write_account("echo-1", "echo", "echo", backend.address.port(), inbound);
-        let client = site.write_account("client-1", "client", "client", INBOUND - 1, free_port());
-        let other = site.write_account("other-1", "other", "other", INBOUND - 1, free_port());
-        let agent = run(&mut site, &core, &envoy);
-        let echo = format!("127.0.0.1:{inbound}");
-        let authority = enrolment.authority;
-        Some((Self { core, site, mesh, authority, client, other, echo, _backend: backend }, agent))
-    }
-
-    /// Waits until both clients' proxies call by mutual TLS.
-    async fn await_mutual(&self) {
-        for (name, address) in [("client-1", &self.client), ("other-1", &self.other)] {
-            let what = format!("{name} calls by mutual TLS; the agent says:\n{}", self.site.log());
-            eventually(&what, async || {
-                get(address, "/").await.ok().filter(|answer| answer.status == 200 || answer.status == 403)?;
-                (self.handshakes(name).await > 0).then_some(())
-            })
-            .await;
-        }
-    }
-
-    /// How many handshakes a proxy made as a client.
-    async fn handshakes(&self, name: &str) -> u64 {
-        envoy::stat(&self.site.admin(name, 0), "cluster.shop/echo/8080.ssl.handshake").await.unwrap_or(0)
-    }
-
-    /// What the site's proxy says to somebody who calls directly.
-    async fn call(&self, proof: &Proof) -> Result<u16, String> {
-        call(&self.echo, Some(proof)).await
-    }
-}
+use stage::{INBOUND, MATCH, Setting, Stage, free_port};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workloads_call_each_other_by_mutual_tls_and_plain_text_is_taken_while_permissive() {

@@ -1,6 +1,7 @@
 //! One site with all that is known of it.
 
-use crate::fleet::view::{AuditView, CountedView, EventView, ProxyView, SiteDetailView, SiteView};
+use crate::fleet::counted::{AuditView, CountedView};
+use crate::fleet::view::{EventView, ProxyView, SiteDetailView, SiteView};
 use crate::output::age::{Moment, age_or_never};
 use crate::output::paint::Paint;
 use crate::output::printable::{on_one_line, printable};

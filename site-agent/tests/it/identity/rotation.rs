@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{Enrolled, Stage};
+use super::stage::{Enrolled, Stage};
 use crate::authority::Mesh;
 use crate::bundle::plan;
 use crate::envoy;
