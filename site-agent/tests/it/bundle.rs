@@ -72,6 +72,12 @@ impl Plan {
         self
     }
 
+    /// Ports speak HTTP/2.
+    pub(crate) fn http2(mut self) -> Self {
+        self.protocol = v1::Protocol::Http2;
+        self
+    }
+
     /// Lets this service account (`account`, or `account@site`) call the first service, and nobody else.
     pub(crate) fn only_for(mut self, account: &'static str) -> Self {
         self.caller = Some(account);

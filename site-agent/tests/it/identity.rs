@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 
 use skerry_core::id::Timestamp;
 use skerry_identity::ca::Authority as _;
+use skerry_proto::limits::BOOT_BYTES;
+use skerry_proto::v1::ReportRequest;
+use skerry_proto::v1::site_sync_client::SiteSyncClient;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
 
 use crate::authority::{Forgery, Mesh, Proof, now, svid};
 use crate::bundle::plan;
@@ -20,7 +25,7 @@ mod rotation;
 mod stage;
 mod workload_api;
 
-use stage::{INBOUND, MATCH, Setting, Stage, free_port};
+use stage::{INBOUND, MATCH, Server, Setting, Stage, free_port};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workloads_call_each_other_by_mutual_tls_and_plain_text_is_taken_while_permissive() {
@@ -42,9 +47,33 @@ async fn secrets_are_handed_out_as_state_of_the_world_too() {
     let setting =
         Setting { arguments: &["--xds", "sotw"], ..Setting::of(plan(1).strict().only_for("client")) };
     let Some(stage) = Stage::start_in(setting).await else { return };
+    stage.await_mutual().await;
     assert_eq!(get(&stage.client, "/").await.unwrap().status, 200);
     assert_eq!(get(&stage.other, "/").await.unwrap().status, 403);
     assert!(get(&stage.echo, "/").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_goes_by_mutual_tls() {
+    let setting =
+        Setting { server: Server::Core, ..Setting::of(plan(1).strict().http2().only_for("client")) };
+    let Some(stage) = Stage::start_in(setting).await else { return };
+    let ask = async |address: &str| {
+        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await;
+        let mut client =
+            SiteSyncClient::new(channel.map_err(|error| Status::unavailable(error.to_string()))?);
+        client.report(ReportRequest { boot: vec![0; BOOT_BYTES], ..ReportRequest::default() }).await
+    };
+    eventually("the client is answered", async || {
+        ask(&stage.client).await.ok()?;
+        (stage.handshakes("client-1").await > 0).then_some(())
+    })
+    .await;
+    assert_eq!(ask(&stage.client).await.map(drop).map_err(|status| status.code()), Ok(()));
+    eventually("the other is refused", async || {
+        (ask(&stage.other).await.err()?.code() == Code::PermissionDenied).then_some(())
+    })
+    .await;
 }
 
 /// A port that carries bytes may carry TLS of the workload's own, which is not ours to end.
@@ -97,6 +126,25 @@ async fn policies_know_callers_by_their_service_account() {
         stage.call(&Forgery::new(&[id]).sign(&stage.authority)).await.is_err(),
         "for another site's domain"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_know_callers_on_ports_of_bytes() {
+    let setting = Setting::of(plan(1).strict().bytes().only_for("client"));
+    let Some(stage) = Stage::start_in(setting).await else { return };
+    eventually("the client is served", async || {
+        get(&stage.client, "/").await.ok().filter(|answer| answer.status == 200)?;
+        (stage.handshakes("client-1").await > 0).then_some(())
+    })
+    .await;
+    eventually("the other uses mutual TLS", async || {
+        let _refused = get(&stage.other, "/").await;
+        (stage.handshakes("other-1").await > 0).then_some(())
+    })
+    .await;
+    assert!(get(&stage.other, "/").await.is_err());
+    assert!(stage.call(&svid(&stage.authority, "other")).await.is_err());
+    assert_eq!(stage.call(&svid(&stage.authority, "client")).await, Ok(200));
 }
 
 /// What policies refuse is counted, and the core hears of it.
@@ -247,6 +295,7 @@ async fn where_the_clock_cannot_be_right_workloads_call_each_other_all_the_same(
         let mesh = Mesh::starting("mesh.local", start);
         let setting = Setting { mesh, ..Setting::of(plan(1).strict().only_for("client")) };
         let Some(stage) = Stage::start_in(setting).await else { return };
+        stage.await_mutual().await;
         assert_eq!(get(&stage.client, "/").await.unwrap().status, 200);
         assert_eq!(get(&stage.other, "/").await.unwrap().status, 403);
         assert!(get(&stage.echo, "/").await.is_err());

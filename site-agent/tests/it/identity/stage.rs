@@ -32,6 +32,15 @@ pub(super) enum Enrolled {
     Later,
 }
 
+/// Who stands behind the service of a stage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    /// A backend that answers over HTTP/1.1.
+    Backend,
+    /// The core of the test, which speaks gRPC.
+    Core,
+}
+
 /// An enrolled site with its Envoys: `echo-1` of account `echo` behind a proxy, and the proxies of two clients.
 pub(super) struct Stage {
     pub(super) core: Core,
@@ -64,28 +73,38 @@ pub(super) struct Setting {
     pub(super) plan: Plan,
     pub(super) mesh: Mesh,
     pub(super) enrolled: Enrolled,
+    /// Who stands behind the service.
+    pub(super) server: Server,
     /// More options of the agent.
     pub(super) arguments: &'static [&'static str],
 }
 
 impl Setting {
     pub(super) fn of(plan: Plan) -> Self {
-        Self { plan, mesh: Mesh::new("mesh.local"), enrolled: Enrolled::Before, arguments: &[] }
+        Self {
+            plan,
+            mesh: Mesh::new("mesh.local"),
+            enrolled: Enrolled::Before,
+            server: Server::Backend,
+            arguments: &[],
+        }
     }
 }
 
 impl Stage {
     pub(super) async fn start(plan: Plan) -> Option<Self> {
-        Self::start_in(Setting::of(plan)).await
+        let stage = Self::start_in(Setting::of(plan)).await?;
+        stage.await_mutual().await;
+        Some(stage)
     }
 
+    /// Starts it, and waits for nothing.
     pub(super) async fn start_in(setting: Setting) -> Option<Self> {
         let run = |site: &mut Site, _: &Core, _: &Path| {
             site.start();
             Agent::Apart
         };
         let (stage, _) = Self::prepare(setting, run).await?;
-        stage.await_mutual().await;
         Some(stage)
     }
 
@@ -102,7 +121,7 @@ impl Stage {
         setting: Setting,
         run: impl FnOnce(&mut Site, &Core, &Path) -> Agent,
     ) -> Option<(Self, Agent)> {
-        let Setting { plan, mesh, enrolled, arguments } = setting;
+        let Setting { plan, mesh, enrolled, server, arguments } = setting;
         let envoy = envoy::find()?;
         let (core, backend) = (Core::start().await, Backend::start("one").await);
         core.publish(&plan.supervised().publish());
@@ -112,7 +131,11 @@ impl Stage {
             site.enrol(&enrolment);
         }
         let inbound = free_port();
-        site.write_account("echo-1", "echo", "echo", backend.address.port(), inbound);
+        let behind = match server {
+            Server::Backend => backend.address,
+            Server::Core => core.address,
+        };
+        site.write_account("echo-1", "echo", "echo", behind.port(), inbound);
         let client = site.write_account("client-1", "client", "client", INBOUND - 1, free_port());
         let other = site.write_account("other-1", "other", "other", INBOUND - 1, free_port());
         let agent = run(&mut site, &core, &envoy);
