@@ -65,9 +65,13 @@ impl Mesh {
 
     /// A new authority of a site.
     pub(crate) fn authority(&self, site: &str) -> SiteCa {
+        self.authority_for(site, &Validity::starting(self.start, LIFE))
+    }
+
+    /// One that lasts that long.
+    pub(crate) fn authority_for(&self, site: &str, validity: &Validity) -> SiteCa {
         let (site, key) = (SiteId::new(site).unwrap(), EcdsaKey::generate().unwrap());
-        let validity = Validity::starting(self.start, LIFE);
-        let certificate = self.root.sign_site(&site, &ProvenKey::from(&key), &validity).unwrap();
+        let certificate = self.root.sign_site(&site, &ProvenKey::from(&key), validity).unwrap();
         SiteCa::load(&self.name, &site, certificate, key).unwrap()
     }
 

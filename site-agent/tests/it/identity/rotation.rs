@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use skerry_agent::enrolment::Enrolment;
+use skerry_identity::lifetimes::Validity;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::stage::{Enrolled, Stage};
-use crate::authority::Mesh;
+use crate::authority::{Mesh, now};
 use crate::bundle::plan;
 use crate::envoy;
 use crate::eventually::eventually;
@@ -156,4 +158,40 @@ async fn a_site_that_is_enrolled_while_it_runs_fails_no_request() {
     load.go_on().await;
     let (asked, failures) = load.stop().await;
     assert_eq!(failures, Vec::<String>::new(), "of {asked}");
+}
+
+/// A site that was cut off for longer than its authority lasts: nobody can prove anything, and what may be called in plain
+/// text still is. With a new authority all is as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn past_the_end_of_the_authority_permissive_services_go_on_in_plain_text() {
+    let Some((stage, inside)) = Stage::start_inside(plan(1), Enrolled::Before).await else { return };
+    stage.await_mutual().await;
+    let mut last = stage.mesh.enrol(&[]);
+    last.authority = stage.mesh.authority_for("store-1", &Validity::starting(now(), Duration::from_secs(4)));
+    inside.renew(last);
+    eventually("the site says that it is over", async || {
+        let state = stage.core.log().state()?;
+        state
+            .workload_problems
+            .iter()
+            .any(|it| it.contains("authority of site store-1 is over"))
+            .then_some(())
+    })
+    .await;
+    eventually("the client is served", async || {
+        get(&stage.client, "/").await.ok().filter(|answer| answer.status == 200)
+    })
+    .await;
+    let before = stage.handshakes("client-1").await;
+    let load = Load::start(&stage.client);
+    load.go_on().await;
+    let (asked, failures) = load.stop().await;
+    assert_eq!((failures, stage.handshakes("client-1").await), (Vec::new(), before), "of {asked}");
+
+    inside.renew(stage.mesh.enrol(&[]));
+    eventually("mutual TLS is back", async || {
+        get(&stage.client, "/").await.ok()?;
+        (stage.handshakes("client-1").await > before).then_some(())
+    })
+    .await;
 }
