@@ -11,12 +11,13 @@ use crate::envoy::cluster::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch,
 };
 use crate::envoy::cluster::{CircuitBreakers, Cluster};
+use crate::envoy::core::Metadata;
 use crate::envoy::upstream_http::HttpProtocolOptions;
 use crate::envoy::upstream_http::http_protocol_options::{
     ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
     explicit_http_config::ProtocolConfig,
 };
-use crate::envoy::{UInt32Value, core, from_ads, millis, pack, value};
+use crate::envoy::{UInt32Value, core, from_ads, millis, of_text, pack, value};
 use crate::resource::Named;
 
 /// Skerry's default for a service's connections; also Envoy's.
@@ -61,9 +62,20 @@ pub(super) fn lower(scope: &Scope<'_>, service: &Service) -> (Vec<Named>, bool) 
         Identity::Held(domain) => identity::of_service(scope, domain, service),
         Identity::NotEnrolled | Identity::Missing => Vec::new(),
     };
-    let clusters =
-        service.ports.iter().map(|port| Named::cluster(&of_service(service, port, &ids))).collect();
+    let metadata = if ids.is_empty() { None } else { not_yet_mutual(scope, service) };
+    let of_port = |port| Cluster { metadata: metadata.clone(), ..of_service(service, port, &ids) };
+    let clusters = service.ports.iter().map(|port| Named::cluster(&of_port(port))).collect();
     (clusters, !ids.is_empty() && !service.ports.is_empty())
+}
+
+/// Names the endpoints that take no mutual TLS yet. Envoy keeps the connections to an endpoint that is called otherwise
+/// from now on, but not those of a cluster that differs: the last one in plain text goes when this changes.
+fn not_yet_mutual(scope: &Scope<'_>, service: &Service) -> Option<Metadata> {
+    let places = endpoint::not_yet_mutual(scope, service);
+    let text: Vec<String> = places.iter().map(ToString::to_string).collect();
+    let named = of_text("not-yet-mutual-tls", &text.join(" "));
+    let metadata = Metadata { filter_metadata: [("skerry".to_owned(), named)].into(), ..Default::default() };
+    (!places.is_empty()).then_some(metadata)
 }
 
 /// `ids` are those of whom it may meet; nobody is called by mutual TLS where there are none.

@@ -1,6 +1,6 @@
 //! `ClusterLoadAssignment` (EDS): where the workloads of a service listen. `Service` means this site.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
@@ -27,6 +27,17 @@ pub(super) fn lower(scope: &Scope<'_>, service: &Service) -> Vec<Named> {
         Named::endpoint(&of_endpoints(&name, endpoints))
     };
     service.ports.iter().map(of).collect()
+}
+
+/// Lists the endpoints of a service that have a proxy and are called in plain text all the same.
+pub(super) fn not_yet_mutual(scope: &Scope<'_>, service: &Service) -> BTreeSet<SocketAddr> {
+    let selected: Vec<&Workload> =
+        scope.workloads.values().copied().filter(|workload| port::selects(service, workload)).collect();
+    let places = service.ports.iter().map(|port| places(scope, &selected, port));
+    places
+        .flatten()
+        .filter_map(|(at, way)| (way == Way::Plain && scope.plain.contains(&at)).then_some(at))
+        .collect()
 }
 
 /// How an endpoint is called.

@@ -101,7 +101,11 @@ fn endpoints_with_a_proxy_are_called_by_mutual_tls_and_others_in_plain_text() {
     let (silent, plain) = ([at(15106)].into(), [at(15206)].into());
     let some = lowered(&shop(), &LowerOptions { identity: held(), silent, plain, ..LowerOptions::default() });
     assert_eq!(endpoints(&some), [port(9080, false), port(15206, false), port(15306, true)]);
-    assert_eq!(web(&some), web(&all), "the cluster stays as it is");
+    assert_ne!(web(&some), web(&all), "a cluster that differs keeps no connection in plain text");
+    assert_eq!(Cluster { metadata: None, ..web(&some) }, web(&all));
+    let silent = [at(15106)].into();
+    let silent = lowered(&shop(), &LowerOptions { identity: held(), silent, ..LowerOptions::default() });
+    assert_eq!(web(&silent), web(&all), "otherwise it stays as it is");
 
     // A workload does not go through its own proxy.
     let own = shop().lower_enrolled("shop/web-1");

@@ -1,5 +1,6 @@
 //! Certificates, authorities and roots change while requests run: no request fails, no connection is dropped.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -85,6 +86,14 @@ async fn certificates(stage: &Stage, name: &str) -> String {
     ask_socket(&stage.site.admin(name, 0), "GET", "/certs").await.unwrap().body
 }
 
+/// The serial numbers of the workload's certificate as a proxy has it: several while a connection is open that began with an older one.
+async fn leaves(stage: &Stage, name: &str) -> BTreeSet<String> {
+    let shown = certificates(stage, name).await;
+    let first =
+        |chain: &str| Some(chain.split_once("\"serial_number\": \"")?.1.split_once('"')?.0.to_owned());
+    shown.split("\"cert_chain\"").skip(1).filter_map(first).collect()
+}
+
 async fn listeners(stage: &Stage, name: &str) -> (Option<u64>, Option<u64>) {
     let admin = stage.site.admin(name, 0);
     let stat = async |which: &str| envoy::stat(&admin, &format!("listener_manager.listener_{which}")).await;
@@ -95,12 +104,12 @@ async fn listeners(stage: &Stage, name: &str) -> (Option<u64>, Option<u64>) {
 async fn renew(stage: &Stage, inside: &Inside, enrolment: Enrolment) {
     let mut before = Vec::new();
     for name in ["echo-1", "client-1"] {
-        before.push((name, certificates(stage, name).await));
+        before.push((name, leaves(stage, name).await));
     }
     inside.renew(enrolment);
     for (name, before) in before {
-        eventually(&format!("{name} has new certificates"), async || {
-            (certificates(stage, name).await != before).then_some(())
+        eventually(&format!("{name} has a new certificate"), async || {
+            (!leaves(stage, name).await.is_subset(&before)).then_some(())
         })
         .await;
     }
@@ -186,12 +195,14 @@ async fn past_the_end_of_the_authority_permissive_services_go_on_in_plain_text()
     let load = Load::start(&stage.client);
     load.go_on().await;
     let (asked, failures) = load.stop().await;
-    assert_eq!((failures, stage.handshakes("client-1").await), (Vec::new(), before), "of {asked}");
+    assert_eq!(failures, Vec::<String>::new(), "of {asked}");
+    assert_eq!(stage.handshakes("client-1").await, before);
 
     inside.renew(stage.mesh.enrol(&[]));
-    eventually("mutual TLS is back", async || {
-        get(&stage.client, "/").await.ok()?;
-        (stage.handshakes("client-1").await > before).then_some(())
+    stage.core.publish(&plan(2).strict().supervised().publish());
+    eventually("plain text is refused, and the client is served", async || {
+        let is_served = get(&stage.client, "/").await.is_ok_and(|answer| answer.status == 200);
+        (is_served && get(&stage.echo, "/").await.is_err()).then_some(())
     })
     .await;
 }
