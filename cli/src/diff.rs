@@ -38,7 +38,10 @@ pub struct Comparison {
     /// What changes at sites.
     #[serde(flatten)]
     pub fleet: FleetDiff,
-    /// Diagnostics that the new state has and the old one has not.
+    /// Objects that are broken in the new state and stay as they were at a core that has the old one in force.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Diagnostic>,
+    /// Diagnostics that the new state has and the old one has not, without those of `held`.
     pub new_diagnostics: Vec<Diagnostic>,
 }
 

@@ -2,15 +2,18 @@
 //!
 //! Must not print; what the fields mean is the core's part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
-use skerry_core::diagnostic::{Diagnostic, Location};
+use skerry_core::diagnostic::{Code, Diagnostic, Location};
 use skerry_core::id::{ObjectKey, SiteId};
 use skerry_core::index::Explanation;
+use skerry_gitops::oid::CommitId;
+use skerry_gitops::snapshot::hold::Hold;
 
 use crate::output::age;
+use crate::source::Loaded;
 use crate::source::commit::{Lookup, Provenance};
 use crate::source::signature::Vouched;
 
@@ -28,7 +31,22 @@ pub struct Explained {
     pub overrides: Vec<ObjectKey>,
     pub fields: Vec<Field>,
     pub settings: Vec<Setting>,
+    /// Objects behind this answer that are broken and shown in their last good version, as a core has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// An object that is broken, and which version of it is shown.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The object.
+    pub object: ObjectKey,
+    /// The broken document, or the file that cannot be read.
+    pub location: Location,
+    /// The commit and the place of the last good version.
+    pub last_good: String,
 }
 
 /// Where the value of a field came from.
@@ -86,31 +104,41 @@ impl Explained {
     /// Takes the core's answer, cut down to a field and what is below it.
     pub fn of(
         found: Explanation,
+        loaded: &Loaded,
         revision: Option<Vouched>,
         site: &SiteId,
         asked: &str,
         lookup: &Lookup,
     ) -> Self {
-        let mut origins = Origins { lookup, known: BTreeMap::new() };
+        let mut origins = Origins { lookup, holds: &loaded.holds, known: BTreeMap::new() };
         let fields = found.fields.into_iter().filter(|field| is_below(&field.field, asked));
         let fields = fields.map(|field| {
             let origin = origins.find(field.by, field.location);
             Field { field: field.field, value: field.value, origin }
         });
-        let fields = fields.collect();
+        let fields: Vec<Field> = fields.collect();
         let settings = found.settings.into_iter().filter(|setting| is_below(&setting.field, asked));
         let settings = settings.map(|setting| {
             let origin = origins.find(setting.by, setting.location);
             let (scope, field, value, level) = (setting.scope, setting.field, setting.value, setting.level);
             Setting { scope, field, value, level, overridden_by: setting.overridden_by, origin }
         });
+        let settings: Vec<Setting> = settings.collect();
+        let behind = fields.iter().map(|field| &field.origin).chain(settings.iter().map(|one| &one.origin));
+        let behind: BTreeSet<&ObjectKey> = behind.map(|origin| &origin.by).chain([&found.object]).collect();
+        let held = loaded.diagnostics.iter().filter(|one| one.code == Code::Held).filter_map(|one| {
+            let object = one.object.clone().filter(|object| behind.contains(object))?;
+            let last_good = loaded.holds.get(&object)?.version();
+            Some(Held { object, location: one.location.clone(), last_good })
+        });
         Self {
             site: site.clone(),
+            held: held.collect(),
             object: found.object,
             revision,
             selected: found.selected,
             overrides: found.overrides,
-            settings: settings.collect(),
+            settings,
             fields,
             diagnostics: found.diagnostics,
         }
@@ -120,13 +148,19 @@ impl Explained {
 /// Looks each line up once: a look walks the history of its file.
 struct Origins<'a> {
     lookup: &'a Lookup,
-    known: BTreeMap<(String, u32), Provenance>,
+    holds: &'a BTreeMap<ObjectKey, Hold>,
+    /// By place, and by the commit whose text it is where that is an earlier one.
+    known: BTreeMap<(String, u32, Option<CommitId>), Provenance>,
 }
 
 impl Origins<'_> {
     fn find(&mut self, by: ObjectKey, location: Location) -> Origin {
-        let provenance = self.known.entry((location.file.clone(), location.line));
-        let provenance = provenance.or_insert_with(|| self.lookup.provenance(&location));
+        let held = self.holds.get(&by).map(|hold| hold.commit);
+        let provenance = self.known.entry((location.file.clone(), location.line, held));
+        let provenance = provenance.or_insert_with(|| match held {
+            Some(commit) => self.lookup.provenance_at(commit, &location),
+            None => self.lookup.provenance(&location),
+        });
         let uncommitted = *provenance == Provenance::NotCommitted;
         Origin { by, commit: commit(provenance), uncommitted, location }
     }

@@ -2,11 +2,23 @@
 //!
 //! What an answer means is `state`'s and `view`'s part.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider as _};
+use skerry_core::id::Timestamp;
+use skerry_identity::operator::OperatorCredentials;
+use skerry_identity::verify::Anchors;
+use skerry_identity::verify::tls::{self, Verifier};
+
 use skerry_proto::limits::MAX_MESSAGE_BYTES;
+use skerry_proto::tls::{Connector, is_core_url};
 use skerry_proto::v1::fleet_client::FleetClient;
-use skerry_proto::v1::{ConfirmSourceRequest, FleetStatus, GetFleetRequest, GetSiteRequest, SiteDetail};
+use skerry_proto::v1::{
+    ConfirmSourceRequest, CreateTokenRequest, CreateTokenResponse, FleetStatus, GetFleetRequest,
+    GetSiteRequest, RevokeSiteRequest, RevokeSiteResponse, SiteDetail,
+};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
@@ -14,8 +26,10 @@ use tonic::{Code, Response, Status};
 
 use crate::error::{CliError, ErrorKind};
 
+pub mod counted;
 pub mod problem;
 pub mod state;
+pub mod stranger;
 pub mod view;
 
 /// How long a core may take to answer a question, and to be connected to.
@@ -38,24 +52,41 @@ pub struct Fleet {
 
 impl Fleet {
     /// Prepares to ask; the first question connects.
-    pub fn at(url: &str) -> Result<Self, CliError> {
+    pub fn at(url: &str, credentials: &OperatorCredentials) -> Result<Self, CliError> {
         let usage = |message: String| {
             CliError::new(ErrorKind::Usage, message)
-                .hint("write it as `http://HOST:PORT`, in `--core` or SKERRY_CORE")
+                .hint("write it as `https://HOST:PORT`, in `--core` or SKERRY_CORE")
         };
-        if !url.starts_with("http://") {
+        if !is_core_url(url) {
             return Err(usage(format!("`{url}` is not the URL of a core")));
         }
         let endpoint = Endpoint::from_shared(url.to_owned());
         let endpoint = endpoint.map_err(|_| usage(format!("`{url}` is not the URL of a core")))?;
+        let tls = tls(credentials).map_err(|error| CliError::internal(format!("no TLS: {error}")))?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| CliError::internal(format!("no async runtime: {error}")))?;
         let channel = {
             let _entered = runtime.enter();
-            endpoint.connect_timeout(DEADLINE).connect_lazy()
+            endpoint.connect_timeout(DEADLINE).connect_with_connector_lazy(Connector::new(tls))
         };
         let client = FleetClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self { runtime, client, url: url.to_owned() })
+    }
+
+    /// Where the core is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Has a join token made.
+    pub fn create_token(&mut self, request: CreateTokenRequest) -> Result<CreateTokenResponse, CliError> {
+        self.ask(async |client| client.create_token(request).await)
+    }
+
+    /// Revokes a site.
+    pub fn revoke_site(&mut self, site: &str) -> Result<RevokeSiteResponse, CliError> {
+        let request = RevokeSiteRequest { site: site.to_owned() };
+        self.ask(async |client| client.revoke_site(request).await)
     }
 
     /// Asks for the source and all sites that a selector matches; an empty one matches all.
@@ -68,6 +99,7 @@ impl Fleet {
             let page = self.ask(async |client| client.get_fleet(request).await)?;
             whole.source = page.source;
             whole.now_ms = page.now_ms;
+            whole.strangers = page.strangers;
             let last = page.sites.last().map(|site| site.site.clone());
             whole.sites.extend(page.sites);
             match last {
@@ -128,9 +160,40 @@ impl Fleet {
     }
 }
 
+/// TLS of an operator: the core is known by its key, by the clock of this machine.
+fn tls(credentials: &OperatorCredentials) -> Result<Arc<ClientConfig>, Box<dyn std::error::Error>> {
+    let own = tls::credentials([&credentials.certificate], &credentials.key)?;
+    let anchors = Anchors { mesh: credentials.mesh.clone(), roots: credentials.roots.clone() };
+    let time = DefaultTimeProvider;
+    let wall = || Timestamp(DefaultTimeProvider.current_time().map_or(0, |now| now.as_secs() * 1000));
+    let verifier = Verifier::core(anchors, wall, |_| {});
+    Ok(Arc::new(tls::client_config(verifier, Some(own), Arc::new(time))?))
+}
+
 fn late(url: &str, limit: Duration) -> CliError {
     let message = format!("the core at {url} did not answer within {} s", limit.as_secs());
     CliError::new(ErrorKind::Unreachable, message).hint("try again; its log says what it is busy with")
+}
+
+/// How tonic begins its words on an answer that is HTTP and no gRPC.
+const NO_GRPC: &str = "grpc-status header missing";
+
+fn no_core(url: &str) -> CliError {
+    CliError::new(ErrorKind::Unreachable, format!("what answers at {url} is no core")).hint(
+        "name the address of `skerry-controller --listen`; that of `--webhook-listen` is for push notifications",
+    )
+}
+
+/// Says whether an error of the connection is, at its root, this one.
+fn caused_by(status: &Status, words: &str) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.to_string().contains(words) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn to_error(status: &Status, url: &str) -> CliError {
@@ -138,6 +201,19 @@ fn to_error(status: &Status, url: &str) -> CliError {
     // What the core itself has said comes of no other error.
     let is_said = std::error::Error::source(status).is_none() && !message.is_empty();
     match status.code() {
+        _ if message.starts_with(NO_GRPC) || caused_by(status, "does not speak TLS") => no_core(url),
+        Code::Unavailable | Code::Unknown if caused_by(status, "is not the core that is known here") => {
+            CliError::new(
+                ErrorKind::Unreachable,
+                format!("what answers at {url} is not the core of your credentials"),
+            )
+            .hint("take `operator.json` of the data folder of the core that you mean")
+        }
+        Code::Unavailable | Code::Unknown if caused_by(status, "received fatal alert") => CliError::new(
+            ErrorKind::Refused,
+            format!("the core at {url} does not take your credentials"),
+        )
+        .hint("they last 30 days: take `operator.json` of its data folder anew, it is written at each start"),
         Code::Unavailable | Code::DeadlineExceeded if is_said => {
             CliError::new(ErrorKind::Unreachable, format!("the core cannot answer now: {message}"))
                 .hint("try again in a while; its log says more")
@@ -154,6 +230,8 @@ fn to_error(status: &Status, url: &str) -> CliError {
             CliError::new(ErrorKind::Refused, format!("the core at {url} does not know this request"))
                 .hint("`skerry` and the core are of different versions: use those of one release")
         }
+        Code::Unknown | Code::Internal if std::error::Error::source(status).is_some() => no_core(url),
+        Code::InvalidArgument => CliError::new(ErrorKind::Usage, message),
         code => {
             let message = if message.is_empty() { code.description() } else { message };
             CliError::new(ErrorKind::Refused, format!("the core refused: {message}"))
@@ -169,8 +247,11 @@ mod tests {
     #[test]
     fn a_confirmation_without_an_answer_may_still_be_carried_out() {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", silent.local_addr().unwrap());
-        let error = Fleet::at(&url).unwrap().confirm_within(Duration::ZERO, "1a2b3c4d").unwrap_err();
+        let url = format!("https://{}", silent.local_addr().unwrap());
+        let error = Fleet::at(&url, &crate::args::core::some())
+            .unwrap()
+            .confirm_within(Duration::ZERO, "1a2b3c4d")
+            .unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unreachable);
         assert!(error.message.contains("did not answer within 0 s"), "{error:?}");
         assert!(error.hints[1].contains("may still be carried out"), "{error:?}");

@@ -27,7 +27,10 @@ pub use outcome::Outcome;
 
 /// Parses the process's arguments, runs the verb and returns the exit code.
 pub fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(said) => return ExitCode::from(output::parser(&said)),
+    };
     let mut output = output::Output::new(&args.global);
     let code = match catch_unwind(AssertUnwindSafe(|| verb::run(&args.verb, &mut output))) {
         Ok(Ok(outcome)) => outcome.exit_code(),

@@ -28,6 +28,20 @@ use paint::Paint;
 use printable::on_one_line;
 use progress::Progress;
 
+/// Writes what the parser of arguments has to say, help or an error, and returns the exit code.
+pub fn parser(said: &clap::Error) -> u8 {
+    let written = said.print().and_then(|()| io::stdout().flush());
+    match written {
+        // What went to standard error is all that there is to say.
+        _ if said.use_stderr() => ErrorKind::Usage.exit_code(),
+        Ok(()) => 0,
+        Err(error) => {
+            let global = GlobalArgs { color: ColorWhen::Auto, quiet: false };
+            Output::new(&global).error(&CliError::write(&error))
+        }
+    }
+}
+
 /// Where a verb's words go.
 #[derive(Debug)]
 pub struct Output {

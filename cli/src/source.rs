@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use skerry_core::diagnostic::{Diagnostics, Severity};
-use skerry_core::id::Revision;
+use skerry_core::id::{ObjectKey, Revision};
 use skerry_core::world::World;
 use skerry_gitops::history::History;
 use skerry_gitops::read_error::ReadError;
 use skerry_gitops::remote::Remote;
+use skerry_gitops::snapshot::hold::Hold;
 use skerry_gitops::snapshot::{Aging, load};
 
 use crate::args::source::{RevisionArgs, SourceArgs};
@@ -58,8 +59,17 @@ pub struct Loaded {
     pub files: usize,
     /// Documents of other systems, by kind.
     pub foreign: BTreeMap<String, usize>,
+    /// Objects that are held, and where from; only of a [`Reading`] that knows what was before.
+    pub holds: BTreeMap<ObjectKey, Hold>,
     /// Where lines and commits are looked up.
     pub origin: Origin,
+}
+
+/// What was read, before it is known whether something was there before it.
+#[derive(Debug)]
+pub struct Reading {
+    files: load::Loaded,
+    origin: Origin,
 }
 
 /// Where the text of a location is found.
@@ -71,8 +81,10 @@ pub enum Origin {
         root: PathBuf,
         /// The same for people: as it was typed.
         shown: String,
-        /// The repository that it is the work tree of, if it is one, and where the folder is in it.
-        work_tree: Option<(PathBuf, String)>,
+        /// The folder below it that was read, for people.
+        read: String,
+        /// What it is to a repository.
+        stand: Stand,
     },
     /// In a commit; locations are relative to the top.
     Commit {
@@ -81,6 +93,17 @@ pub enum Origin {
         /// The revision, as it was typed.
         revision: String,
     },
+}
+
+/// What a folder is to a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// It has none.
+    Alone,
+    /// It is the work tree of one, with the policy files of HEAD.
+    AsHead,
+    /// It is the work tree of one, with other policy files than HEAD.
+    Changed,
 }
 
 impl Source {
@@ -105,11 +128,34 @@ impl Source {
 
     /// Reads it: a revision if one is named, else the files as they are; of a bare repository HEAD.
     pub fn load(&self, revision: Option<&str>) -> Result<Loaded, CliError> {
+        self.read(revision).map(Loaded::from)
+    }
+
+    /// Reads it as [`Source::load`] does, with what a core holds that followed the history up to this.
+    pub fn load_followed(&self, revision: Option<&str>) -> Result<Loaded, CliError> {
+        Ok(self.followed(self.read(revision)?)?.into())
+    }
+
+    fn read(&self, revision: Option<&str>) -> Result<Reading, CliError> {
         match (revision, self.kind) {
-            (Some(revision), _) => self.load_commit(revision),
-            (None, SourceKind::Bare) => self.load_commit("HEAD"),
-            (None, SourceKind::WorkTree | SourceKind::Folder) => self.load_files(),
+            (Some(revision), _) => Ok(self.read_commit(revision)?),
+            (None, SourceKind::Bare) => Ok(self.read_commit("HEAD")?),
+            (None, SourceKind::WorkTree | SourceKind::Folder) => self.read_files(),
         }
+    }
+
+    /// Puts to a state what the history before it makes a core hold.
+    pub fn followed(&self, reading: Reading) -> Result<Reading, CliError> {
+        let past = match self.kind {
+            SourceKind::Folder => None,
+            SourceKind::WorkTree | SourceKind::Bare => {
+                load::load_past(&self.typed, &self.path, &reading.files)?
+            }
+        };
+        Ok(match past {
+            Some(past) => Reading { files: reading.files.after(&past), ..reading },
+            None => reading,
+        })
     }
 
     /// Says whether it is a folder without a history of its own.
@@ -119,27 +165,29 @@ impl Source {
 
     /// Reads it as [`Source::load`] does; where the folder inside it is missing, as nothing at all. A comparison tells
     /// so what a change does that brings or takes the folder.
-    pub fn load_or_nothing(&self, revision: Option<&str>) -> Result<Loaded, CliError> {
+    pub fn read_or_nothing(&self, revision: Option<&str>) -> Result<Reading, CliError> {
         if self.path.is_empty() {
-            return self.load(revision);
+            return self.read(revision);
         }
         match (revision, self.kind) {
             (Some(revision), _) => self.commit_or_nothing(revision),
             (None, SourceKind::Bare) => self.commit_or_nothing("HEAD"),
-            (None, SourceKind::WorkTree | SourceKind::Folder) if self.root().is_dir() => self.load_files(),
+            (None, SourceKind::WorkTree | SourceKind::Folder) if self.typed.join(&self.path).is_dir() => {
+                self.read_files()
+            }
             (None, SourceKind::WorkTree | SourceKind::Folder) => {
-                let (root, shown) = (self.root(), shown(&self.root()));
-                let origin = Origin::Folder { root, shown, work_tree: None };
-                Ok(Loaded::nothing(Revision::folder(), origin))
+                let files = load::Loaded::nothing(Revision::folder(), None);
+                Ok(Reading { files, origin: self.as_they_are(Stand::Alone) })
             }
         }
     }
 
-    fn commit_or_nothing(&self, revision: &str) -> Result<Loaded, CliError> {
+    fn commit_or_nothing(&self, revision: &str) -> Result<Reading, CliError> {
         match self.read_commit(revision) {
             Err(ReadError::PathNotFound { .. }) => {
                 let resolved = History::open(&self.typed)?.resolve(revision)?;
-                Ok(Loaded::nothing(resolved.revision, self.origin(revision)))
+                let files = load::Loaded::nothing(resolved.revision, Some(resolved.commit));
+                Ok(Reading { files, origin: self.origin(revision) })
             }
             read => Ok(read?),
         }
@@ -149,35 +197,43 @@ impl Source {
         Origin::Commit { repository: self.typed.clone(), revision: revision.to_owned() }
     }
 
-    /// The folder that files are read from.
-    fn root(&self) -> PathBuf {
-        self.typed.join(&self.path)
+    fn as_they_are(&self, stand: Stand) -> Origin {
+        let (root, read) = (self.typed.clone(), shown(&self.typed.join(&self.path)));
+        Origin::Folder { shown: shown(&root), read, root, stand }
     }
 
-    fn load_commit(&self, revision: &str) -> Result<Loaded, CliError> {
-        Ok(self.read_commit(revision)?)
-    }
-
-    fn read_commit(&self, revision: &str) -> Result<Loaded, ReadError> {
+    fn read_commit(&self, revision: &str) -> Result<Reading, ReadError> {
         let files = load::load_revision(&self.typed, revision, &self.path, Aging::FromHistory)?;
-        Ok(Loaded::new(files, self.origin(revision)))
+        Ok(Reading { files, origin: self.origin(revision) })
     }
 
-    fn load_files(&self) -> Result<Loaded, CliError> {
-        let root = self.root();
-        let mut files = load::load_folder(&root)?;
-        let work_tree = (self.kind == SourceKind::WorkTree).then(|| (self.typed.clone(), self.path.clone()));
-        if work_tree.is_some() {
-            work_tree::age(&mut files.objects, &self.typed, &self.path)?;
-        }
-        let shown = shown(&root);
-        Ok(Loaded::new(files, Origin::Folder { root, shown, work_tree }))
+    fn read_files(&self) -> Result<Reading, CliError> {
+        let mut files = load::load_folder(&self.typed, &self.path)?;
+        let stand = match self.kind {
+            SourceKind::WorkTree => work_tree::age(&mut files, &self.typed, &self.path)?,
+            SourceKind::Bare | SourceKind::Folder => Stand::Alone,
+        };
+        Ok(Reading { files, origin: self.as_they_are(stand) })
     }
 }
 
-impl Loaded {
-    fn new(files: load::Loaded, origin: Origin) -> Self {
+impl Reading {
+    /// Counts the policy files.
+    pub fn files(&self) -> usize {
+        self.files.files
+    }
+
+    /// Says what a core makes of this that has `base` in force.
+    #[must_use]
+    pub fn after(self, base: &Self) -> Self {
+        Self { files: self.files.after(&base.files), ..self }
+    }
+}
+
+impl From<Reading> for Loaded {
+    fn from(Reading { files, origin }: Reading) -> Self {
         Self {
+            holds: files.holds().clone(),
             revision: files.revision,
             world: World::new(files.objects),
             diagnostics: files.diagnostics,
@@ -186,16 +242,21 @@ impl Loaded {
             origin,
         }
     }
+}
 
-    fn nothing(revision: Revision, origin: Origin) -> Self {
-        let (world, diagnostics, foreign) = (World::default(), Diagnostics::new(), BTreeMap::new());
-        Self { revision, world, diagnostics, files: 0, foreign, origin }
-    }
-
+impl Loaded {
     /// Finds and reads a source that must hold something.
     pub fn read(args: &RevisionArgs) -> Result<Self, CliError> {
-        let loaded = Source::find(&args.source)?.load(args.rev.as_deref())?;
-        if loaded.files == 0 { Err(loaded.no_policy(&args.source)) } else { Ok(loaded) }
+        Source::find(&args.source)?.load(args.rev.as_deref())?.not_empty(args)
+    }
+
+    /// Does the same, with what a core holds that followed the history up to this.
+    pub fn read_followed(args: &RevisionArgs) -> Result<Self, CliError> {
+        Source::find(&args.source)?.load_followed(args.rev.as_deref())?.not_empty(args)
+    }
+
+    fn not_empty(self, args: &RevisionArgs) -> Result<Self, CliError> {
+        if self.files == 0 { Err(self.no_policy(&args.source)) } else { Ok(self) }
     }
 
     /// Says that there is nothing to work on, and what was passed over.
@@ -215,8 +276,8 @@ impl Loaded {
     pub fn name(&self) -> String {
         match &self.origin {
             Origin::Commit { .. } => self.revision.to_string(),
-            Origin::Folder { shown, .. } if shown.is_empty() => "the files as they are".to_owned(),
-            Origin::Folder { shown, .. } => format!("the files in {shown}"),
+            Origin::Folder { read, .. } if read.is_empty() => "the files as they are".to_owned(),
+            Origin::Folder { read, .. } => format!("the files in {read}"),
         }
     }
 

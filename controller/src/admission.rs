@@ -22,22 +22,40 @@ pub struct Limits {
     pub handshake_deadline: Duration,
 }
 
+/// For how many sites there is room where nobody says: a core with them fits into 1 GB.
+pub const SITES: u32 = 20_000;
+
 impl Default for Limits {
-    /// 20,000 streams × 40 KiB = 800 MB. 1,000 whole bundles of 200 services are 1,000 × (13 KiB list +
-    /// 16 KiB fragments) = 29 MiB of offers. 256 MiB of chunks: each of 16,384 streams may have a whole chunk of
-    /// 16 KiB in its send buffer, and each of 20,000 a chunk of 13 KiB, however slowly it is read. One who pulls has a
-    /// stream's place, and up to 64 KiB as long as no more than 4,096 are there.
+    /// Room for [`SITES`].
+    fn default() -> Self {
+        Self::for_sites(SITES)
+    }
+}
+
+impl Limits {
+    /// Makes room for so many sites at once, that all have a stream or pull: 40 KiB each, 20,000 are 800 MB. 1,000 whole
+    /// bundles of 200 services are 1,000 × (13 KiB list + 16 KiB fragments) = 29 MiB of offers; with more sites they take
+    /// turns. 256 MiB of chunks: each of 16,384 streams may have a whole chunk of 16 KiB in its send buffer, and each of
+    /// 20,000 a chunk of 13 KiB, however slowly it is read; beyond 32,768 sites the shortest chunk for each. One who
+    /// pulls has a stream's place, and up to 64 KiB as long as no more than 4,096 are there.
     ///
     /// With mutual TLS each handshake costs about 1 ms of CPU and 50 KiB: 512 are a quarter of a second of two cores
     /// and 25 MiB, well below the 10 s that an agent waits. A satellite link needs 5 round trips of 0.7 s for one.
-    fn default() -> Self {
+    pub fn for_sites(sites: u32) -> Self {
+        let streams = usize::try_from(sites).unwrap_or(usize::MAX);
         Self {
-            streams: 20_000,
+            streams,
             bundles: 1_000,
-            pending_bytes: 256 << 20,
+            pending_bytes: (256 << 20).max(streams.saturating_mul(SHORTEST_CHUNK)),
             handshakes: 512,
             handshake_deadline: Duration::from_secs(10),
         }
+    }
+
+    /// The most connections at once: one of each site, a tenth more that only report or are told to come back, and
+    /// people. Beyond that they wait in the kernel's queue.
+    pub fn connections(&self) -> usize {
+        self.streams.saturating_add(self.streams / 10 + 48)
     }
 }
 

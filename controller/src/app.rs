@@ -4,12 +4,12 @@
 //! token ends all of them.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use skerry_core::id::Epoch;
+use skerry_core::id::{Epoch, Timestamp};
 use skerry_core::index::Index;
 use skerry_core::ledger::Ledger;
 use skerry_gitops::mirror::Mirror;
@@ -23,6 +23,10 @@ use crate::config::Config;
 use crate::epoch::Place;
 use crate::files;
 use crate::grpc::{self, BACKLOG, Core, Room};
+use crate::identity::authority::Authority;
+use crate::identity::credentials::{self, CredentialsFile};
+use crate::identity::desk::{Desk, IdentityStore};
+use crate::identity::seal;
 use crate::planner::{Planner, Surroundings};
 use crate::presence::Presence;
 use crate::publish::Published;
@@ -31,7 +35,7 @@ use crate::source::event::SourceEvent;
 use crate::source::follower::Follower;
 use crate::source::status::{SourceBoard, SourceView};
 use crate::source::{self, Inbox};
-use crate::store::redb::RedbStore;
+use crate::store::redb::{RedbStore, SeldomOpen};
 use crate::store::{Restored, StateStore as _, StoreError};
 use crate::tasks::Tasks;
 use crate::webhook::{self, Webhook};
@@ -56,6 +60,8 @@ pub struct App {
     webhook: Webhook,
     listener: TcpListener,
     webhook_listener: TcpListener,
+    /// And when they are due.
+    credentials: Option<(CredentialsFile, Timestamp)>,
 }
 
 impl App {
@@ -73,12 +79,26 @@ impl App {
             RedbStore::open(&data_dir.join("state.redb"), first_epoch).map_err(|error| to_error(&error))?;
         let mirror = Mirror::open_or_create(&data_dir.join("mirror"), &config.source.remote)
             .map_err(|error| with_help(&error, &error.help()))?;
-        let listener = bind(config.listen, &data_dir.join("listen"))?;
-        let webhook_listener = bind(config.webhook_listen, &data_dir.join("webhook"))?;
+        let listener = bind(config.listen)?;
+        let webhook_listener = bind(config.webhook_listen)?;
         let store = Arc::new(store);
+        // A file of its own: a state store that was lost is made anew from the source and from the sites; this one is not.
         let restored = store.restore().map_err(|error| to_error(&error))?;
+        let identity =
+            SeldomOpen::new(&data_dir.join("identity.redb")).map_err(|error| to_identity_error(&error))?;
+        let desk = open_desk(&config, identity, &clock, !restored.rows.is_empty())?;
+        let core = format!("https://{}", reachable(listener.local_addr()?));
+        let desk = Arc::new(desk);
+        let path = data_dir.join(credentials::FILE);
+        let credentials = CredentialsFile { desk: Arc::clone(&desk), path, core };
+        let due = credentials.write()?;
+        // Last: who finds an address finds the rest.
+        announce(&listener, &data_dir.join("listen"))?;
+        announce(&webhook_listener, &data_dir.join("webhook"))?;
         info!(epoch = restored.epoch.0, generation = %restored.generation, sites = restored.rows.len(), "restored");
-        Ok(wire(config, (store, restored), mirror, (listener, webhook_listener), clock, cancel))
+        let listeners = (listener, webhook_listener);
+        let credentials = Some((credentials, due));
+        Ok(Self { credentials, ..wire(config, (store, restored), desk, mirror, listeners, clock, cancel) })
     }
 
     /// Returns the address for agents and the CLI.
@@ -96,7 +116,8 @@ impl App {
     /// # Errors
     /// A task ended by itself.
     pub async fn run(self) -> Result<()> {
-        let Self { follower, inbox, planner, core, queue, webhook, listener, webhook_listener } = self;
+        let Self { follower, inbox, planner, core, queue, webhook, listener, webhook_listener, credentials } =
+            self;
         let (send, receive) = mpsc::channel::<SourceEvent>(EVENTS);
         let (cancel, store) = (core.cancel.clone(), Arc::clone(&core.store));
         let mut tasks = Tasks::new(cancel.clone());
@@ -105,6 +126,9 @@ impl App {
         let board = Arc::clone(&core.board);
         tasks.spawn_thread("reports", move |cancel| writer::run(&*store, &board, queue, cancel));
         tasks.spawn("seen", seen::run(Arc::clone(&core.presence), Arc::clone(&core.store), cancel.clone()));
+        if let Some((credentials, due)) = credentials {
+            tasks.spawn("credentials", credentials.keep(due, cancel.clone()));
+        }
         tasks.spawn("webhook", webhook::serve(webhook, webhook_listener, cancel));
         tasks.spawn("grpc", grpc::serve(core, listener));
         tasks.run().await
@@ -114,6 +138,7 @@ impl App {
 fn wire(
     config: Config,
     (store, mut restored): (Arc<RedbStore>, Restored),
+    desk: Arc<Desk>,
     mirror: Mirror,
     (listener, webhook_listener): (TcpListener, TcpListener),
     clock: Clock,
@@ -122,7 +147,9 @@ fn wire(
     let (rows, limits) = (std::mem::take(&mut restored.rows), config.limits);
     let given = Place { epoch: restored.epoch, generation: restored.generation };
     let ledger = Ledger::restore(restored.generation, rows);
-    let published = Arc::new(Published::restore(given, ledger.rows().clone()));
+    let signer = Arc::clone(&desk);
+    let published = Published::restore(given, ledger.rows().clone());
+    let published = Arc::new(published.signed_by(move |manifest| signer.sign_manifest(manifest)));
     let index = Index::new(skerry_crds::decode, std::mem::take(&mut restored.indexes));
     let presence = Arc::new(Presence::default());
     let board = Arc::new(SourceBoard::new(to_view(&config)));
@@ -149,9 +176,64 @@ fn wire(
         Arc::clone(&board),
         clock.clone(),
     );
-    let room = Room::new(limits, files::raise(grpc::FILES));
-    let core = Arc::new(Core { published, presence, store, reports, source, board, clock, room, cancel });
-    App { follower, inbox, planner, core, queue, webhook, listener, webhook_listener }
+    let room = Room::new(limits, files::raise(grpc::files(limits)));
+    let core =
+        Arc::new(Core { published, presence, store, desk, reports, source, board, clock, room, cancel });
+    let credentials = None;
+    App { follower, inbox, planner, core, queue, webhook, listener, webhook_listener, credentials }
+}
+
+/// Where people on this machine reach an address that is listened on.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    let host = match bound.ip() {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    SocketAddr::new(host, bound.port())
+}
+
+/// Opens the authorities that were kept, or makes them at the first start.
+fn open_desk(config: &Config, store: SeldomOpen, clock: &Clock, has_sites: bool) -> Result<Desk> {
+    let store: Arc<dyn IdentityStore> = Arc::new(store);
+    let kept = store.authority().map_err(|error| to_identity_error(&error))?;
+    if kept.is_none() && has_sites && !config.new_mesh {
+        return Err(anyhow::Error::new(WrongUsage(LOST.to_owned())));
+    }
+    let variable = std::env::var_os(seal::VARIABLE);
+    let file = config.seal_key_file.as_deref();
+    let seal = seal::find(file, variable.as_deref(), &config.data_dir, kept.is_none());
+    let seal = seal.map_err(|error| anyhow::Error::new(WrongUsage(error.to_string())))?;
+    let authority = match kept {
+        Some(record) => Authority::open(&record, &config.mesh, &seal).map_err(|error| {
+            let help = "give the key and the trust domain of the first start";
+            anyhow::Error::new(WrongUsage(format!("{error} (help: {help})")))
+        })?,
+        None => {
+            let authority = Authority::create(&config.mesh, clock.now())?;
+            store.keep_authority(&authority.to_record(&seal)?).map_err(|error| to_error(&error))?;
+            info!(mesh = config.mesh.as_str(), "the authorities of the mesh are made");
+            authority
+        }
+    };
+    Desk::open(store, authority, clock.now()).map_err(|error| to_error(&error))
+}
+
+/// What a core says whose identities are gone although it has sites: a wrong mount is enough for that.
+const LOST: &str = "identity.redb is not there, and this core has sites that know it by the keys in it (help: bring the file back from \
+                    a backup, or see what is mounted; to begin a new mesh, in which every site is enrolled anew, start once with \
+                    --new-mesh)";
+
+/// The file of identities is not made anew from anything.
+fn to_identity_error(error: &StoreError) -> anyhow::Error {
+    match error {
+        StoreError::Open { .. } | StoreError::Damaged { .. } => {
+            let help =
+                "bring identity.redb back from a backup: without it every site has to be enrolled anew";
+            with_help(error, help)
+        }
+        error => to_error(error),
+    }
 }
 
 /// Two cores on one folder are a wrong usage, which the program's exit code tells from other failures.
@@ -185,13 +267,16 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Binds an address and writes it where others look for it.
-fn bind(address: SocketAddr, file: &Path) -> Result<TcpListener> {
-    let listener = listen(address).with_context(|| format!("cannot listen on {address}"))?;
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    listen(address).with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Writes an address where others look for it.
+fn announce(listener: &TcpListener, file: &Path) -> Result<()> {
     let bound = listener.local_addr()?;
     let unfinished = file.with_extension("new");
     fs_err::write(&unfinished, format!("{bound}\n"))?;
     fs_err::rename(&unfinished, file)?;
     info!(%bound, file = %file.display(), "listening");
-    Ok(listener)
+    Ok(())
 }

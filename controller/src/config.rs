@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use skerry_core::diagnostic::Diagnostic;
+use skerry_core::id::InvalidId;
+use skerry_identity::spiffe_id::MeshDomain;
 use tracing_subscriber::EnvFilter;
 
 use crate::admission::Limits;
@@ -27,9 +29,15 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where push notifications and probes come.
     pub webhook_listen: SocketAddr,
+    /// The mesh.
+    pub mesh: MeshDomain,
+    /// Whether a new mesh begins although there are sites.
+    pub new_mesh: bool,
+    /// Where the sealing key is.
+    pub seal_key_file: Option<PathBuf>,
     /// What is logged.
     pub log: String,
-    /// What is taken on at once. Not on the command line: it follows from the memory that a site may cost.
+    /// What is taken on at once: follows from the number of sites.
     pub limits: Limits,
 }
 
@@ -52,6 +60,8 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A trust domain that is none.
+    TrustDomain(InvalidId),
     /// An address that others can reach.
     NotLoopback {
         /// The option.
@@ -76,10 +86,13 @@ impl fmt::Display for ConfigError {
             Self::LogFilter { filter, reason } => {
                 write!(f, "--log {filter}: {reason} (help: write error, warn, info, debug or trace)")
             }
+            Self::TrustDomain(error) => {
+                write!(f, "--trust-domain: {error} (help: name it as `Mesh.spec.trustDomain`)")
+            }
             Self::NotLoopback { option, address } => write!(
                 f,
-                "{option} {address}: only loopback addresses are served as long as there is no mutual TLS \
-                 (help: listen on 127.0.0.1 or [::1])"
+                "{option} {address}: only loopback addresses are served, for it speaks no TLS \
+                 (help: listen on 127.0.0.1 or [::1], behind what ends TLS for your Git server)"
             ),
         }
     }
@@ -93,7 +106,6 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn resolve(args: Args, read: impl Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Self, ConfigError> {
-        check_loopback("--listen", args.listen)?;
         check_loopback("--webhook-listen", args.webhook_listen)?;
         EnvFilter::try_new(&args.log).map_err(|error| ConfigError::LogFilter {
             filter: args.log.clone(),
@@ -108,8 +120,11 @@ impl Config {
             data_dir: args.data_dir,
             listen: args.listen,
             webhook_listen: args.webhook_listen,
+            mesh: MeshDomain::new(&args.trust_domain).map_err(ConfigError::TrustDomain)?,
+            new_mesh: args.new_mesh,
+            seal_key_file: args.seal_key_file,
             log: args.log,
-            limits: Limits::default(),
+            limits: Limits::for_sites(args.max_sites),
         })
     }
 }

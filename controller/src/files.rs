@@ -20,7 +20,7 @@ pub fn raise(wanted: u64) -> u64 {
             limit = raised,
             wanted,
             "there is room for fewer sites than this core could serve: the limit of open files is low \
-             (help: `LimitNOFILE=` in its systemd unit, or `ulimit -n`)"
+             (help: `LimitNOFILE=` in its systemd unit or `ulimit -Hn`, or a lower `--max-sites`)"
         );
     }
     raised

@@ -13,6 +13,7 @@ pub mod config;
 pub mod epoch;
 pub mod files;
 pub mod grpc;
+pub mod identity;
 pub mod planner;
 pub mod presence;
 pub mod publish;

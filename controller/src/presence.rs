@@ -18,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Moment;
 
 pub mod claim;
+mod strangers;
 
 use claim::{Claim, Claimant, Claims, Fenced, Place};
+use strangers::Strangers;
 
 /// Sites that connect at once wait for each other only within one of these.
 const SHARDS: usize = 64;
@@ -103,11 +105,11 @@ pub struct Seen {
 
 /// All sites that were heard from since the core started.
 #[derive(Debug)]
-pub struct Presence(Vec<Mutex<BTreeMap<SiteId, Contact>>>);
+pub struct Presence(Vec<Mutex<BTreeMap<SiteId, Contact>>>, Strangers);
 
 impl Default for Presence {
     fn default() -> Self {
-        Self((0..SHARDS).map(|_| Mutex::default()).collect())
+        Self((0..SHARDS).map(|_| Mutex::default()).collect(), Strangers::default())
     }
 }
 
@@ -176,6 +178,16 @@ impl Presence {
     /// Notes that an agent of a site cannot be talked to. It changes no figure of the site.
     pub fn turn_away(&self, site: &SiteId, turned_away: TurnedAway) {
         self.shard(site).lock().entry(site.clone()).or_default().turned_away = Some(Box::new(turned_away));
+    }
+
+    /// Notes that an agent came for a site that is not in the policy repository.
+    pub fn note_stranger(&self, site: SiteId, peer: Option<SocketAddr>, now: Moment) {
+        self.1.note(site, peer, now);
+    }
+
+    /// Lists agents that came lately for sites which are still not known.
+    pub fn strangers(&self, now: Moment, is_known: impl Fn(&SiteId) -> bool) -> Vec<v1::Stranger> {
+        self.1.list(now, is_known)
     }
 
     /// Wakes the streams of these sites. Wakes that come before one looks are one. Costs the sites that were heard

@@ -4,8 +4,10 @@
 //! step, and what sites share is not copied. Must not decide who is told, and must not know of streams.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use prost::Message as _;
@@ -15,6 +17,7 @@ use skerry_core::id::{Digest, DigestPrefix, Epoch, Generation, Revision, SiteId,
 use skerry_core::index::Compiled;
 use skerry_core::ledger::{self, Row, Rows, Terms};
 use skerry_core::pace::Pace;
+use skerry_identity::lifetimes::DEFAULT_BUDGET;
 use skerry_proto::codec::compress_fragment;
 use skerry_proto::codec::list::Step;
 use tokio::sync::watch;
@@ -74,8 +77,10 @@ pub enum Lookup {
     Known(Target),
 }
 
+/// Signs a manifest: the bytes of its signatures.
+type Signer = Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+
 /// Everything that is published.
-#[derive(Debug)]
 pub struct Published {
     epoch: AtomicU64,
     /// Whether there is a world: for those who wait for the first one.
@@ -84,6 +89,13 @@ pub struct Published {
     history: History,
     deltas: Deltas,
     encoded: Cache<Digest, Arc<[u8]>>,
+    signer: Signer,
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
 }
 
 /// What a site shall run.
@@ -130,7 +142,20 @@ impl Published {
             history: History::default(),
             deltas: Deltas::default(),
             encoded: Cache::with_room(MAX_ENCODED_BYTES),
+            signer: Box::new(|_| Vec::new()),
         }
+    }
+
+    /// Names who signs manifests: the bytes of the signatures come back.
+    #[must_use]
+    pub fn signed_by(self, signer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self { signer: Box::new(signer), ..self }
+    }
+
+    /// Signs a manifest. When it is offered and not when it is made: of 100,000 that a commit makes only those are signed
+    /// that somebody fetches.
+    pub fn sign(&self, manifest: &[u8]) -> Vec<u8> {
+        (self.signer)(manifest)
     }
 
     /// Shows a publication. What is not run any more goes to the history.
@@ -192,6 +217,14 @@ impl Published {
     pub fn pace(&self, site: &SiteId) -> Pace {
         let settings = self.entry(site).and_then(|entry| entry.settings());
         settings.map_or_else(Pace::default, |settings| Pace::of_settings(&settings))
+    }
+
+    /// Returns how long a site shall go on with no link; the default as long as nothing was compiled.
+    pub fn offline_budget(&self, site: &SiteId) -> Duration {
+        match self.entry(site).and_then(|entry| entry.settings()).map(|settings| settings.offline_seconds) {
+            None | Some(0) => DEFAULT_BUDGET,
+            Some(seconds) => Duration::from_secs(seconds.into()),
+        }
     }
 
     /// Lists the sites that are shown, in order.

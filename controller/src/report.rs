@@ -8,8 +8,8 @@ use std::ops::Range;
 use prost::Message as _;
 use skerry_core::id::Timestamp;
 use skerry_proto::limits::{
-    BOOT_STORE_BYTES, MAX_DETAIL_BYTES, MAX_EVENTS, MAX_OPEN, MAX_PROXIES, MAX_REPORT_BYTES, MAX_REPORTS,
-    MAX_WORKLOAD_PROBLEMS,
+    BOOT_STORE_BYTES, MAX_AUDITS, MAX_DETAIL_BYTES, MAX_EVENTS, MAX_OPEN, MAX_PROXIES, MAX_REPORT_BYTES,
+    MAX_REPORTS, MAX_WORKLOAD_PROBLEMS,
 };
 use skerry_proto::v1::{Report, SiteEvent, SiteState, report::Body, site_event::Kind};
 
@@ -235,6 +235,10 @@ fn trim(mut state: SiteState) -> SiteState {
     state.proxies.iter_mut().for_each(|proxy| cut(&mut proxy.detail));
     state.workload_problems.truncate(MAX_WORKLOAD_PROBLEMS);
     state.workload_problems.iter_mut().for_each(cut);
+    if let Some(counted) = &mut state.counted {
+        counted.audits.truncate(MAX_AUDITS);
+        counted.audits.iter_mut().for_each(|audit| cut(&mut audit.policy));
+    }
     state
 }
 

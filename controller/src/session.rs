@@ -273,7 +273,8 @@ impl Session {
         let base = published.base(self.has.list, &target.contents);
         let step = published.delta(base, &target.contents, self.inline);
         self.offers = self.offers.wrapping_add(1);
-        let mut offer = Offer { manifest: target.manifest.clone(), number: self.offers, ..Offer::default() };
+        let (manifest, signatures) = (target.manifest.clone(), published.sign(&target.manifest));
+        let mut offer = Offer { manifest, signatures, number: self.offers, ..Offer::default() };
         let is_short = step.list.encoded_len() <= MAX_INLINE_BYTES;
         let is_known = self.has.pending.take() == prefix;
         if is_short && !is_known {

@@ -13,8 +13,11 @@ use skerry_core::pace::Pace;
 use skerry_core::selector::Labels;
 use skerry_proto::diagnostic::to_wire;
 use skerry_proto::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_BYTES, REPORT_SLACK_SECONDS};
-use skerry_proto::v1::{Diagnostic as WireDiagnostic, EventRow, FragmentRow, SiteSummary, SourceStatus};
+use skerry_proto::v1::{
+    self, Diagnostic as WireDiagnostic, EventRow, FragmentRow, SiteSummary, SourceStatus,
+};
 
+use crate::identity::roll::{Enrolled, Refused};
 use crate::presence::claim::Claim;
 use crate::presence::{Seen, TurnedAway};
 use crate::publish::{Entry, Published, World};
@@ -50,6 +53,10 @@ pub struct SiteFacts {
     pub report: Option<ReportRow>,
     /// Why that cannot be read.
     pub unreadable: Option<Event>,
+    /// The box that is the site's.
+    pub enrolled: Option<Enrolled>,
+    /// Who was refused that wanted to be.
+    pub refused: Vec<Refused>,
 }
 
 /// Describes a site in one row.
@@ -67,6 +74,8 @@ pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> Sit
         agent: facts.seen.agent.map(Claim::to_wire),
         rival: facts.seen.rival.map(Claim::to_wire),
         turned_away: facts.seen.turned_away.map(TurnedAway::to_wire),
+        enrolled: facts.enrolled.map(|enrolled| to_enrolled(&enrolled)),
+        enrolment_refused: facts.refused.into_iter().map(to_refused).collect(),
         ..SiteSummary::default()
     };
     if let Some(entry) = facts.entry {
@@ -88,6 +97,26 @@ pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> Sit
         summary.state = Some(observed.state);
     }
     summary
+}
+
+fn to_enrolled(enrolled: &Enrolled) -> v1::Enrolled {
+    v1::Enrolled {
+        key: enrolled.key.as_bytes().to_vec(),
+        enrolled_at_ms: enrolled.at.0,
+        revoked_at_ms: enrolled.revoked.unwrap_or_default().0,
+        authority_until_ms: enrolled.authority_until.0,
+        agent_until_ms: enrolled.agent_until.0,
+    }
+}
+
+fn to_refused(refused: Refused) -> v1::EnrolmentRefused {
+    v1::EnrolmentRefused {
+        peer: refused.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        key: refused.key.as_bytes().to_vec(),
+        reason: refused.reason,
+        at_ms: refused.at.0,
+        times: refused.times,
+    }
 }
 
 /// What the site's settings say, and never less than its uplink lets it be silent; 0 as long as nothing was
@@ -122,12 +151,15 @@ pub fn to_source_status(view: SourceView, world: Option<&World>) -> SourceStatus
         status.revision = world.revision.to_string();
         status.compiled_at_ms = world.compiled_at.0;
         status.foreign = most_frequent(&world.foreign);
-        status.signature = world.signature.provenance.check().into();
-        status.signer = world.signature.provenance.signer().to_owned();
-        status.signature_detail.clone_from(&world.signature.reason);
+        let found = view.in_force.as_ref().filter(|(revision, _)| *revision == world.revision);
+        let signature = found.map_or(&world.signature, |(_, signature)| signature);
+        status.signature = signature.provenance.check().into();
+        status.signer = signature.provenance.signer().to_owned();
+        status.signature_detail.clone_from(&signature.reason);
     }
     // Those of the signers come first: there are few, and as long as there are, nothing new may come into force.
-    let all = view.signers.iter().chain(world.iter().flat_map(|world| &world.diagnostics));
+    let all =
+        view.signers.iter().chain(&view.webhook).chain(world.iter().flat_map(|world| &world.diagnostics));
     let count = |severity| all.clone().filter(|one| one.severity == severity).count();
     status.errors = u32::try_from(count(Severity::Error)).unwrap_or(u32::MAX);
     status.warnings = u32::try_from(count(Severity::Warning)).unwrap_or(u32::MAX);

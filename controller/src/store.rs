@@ -16,6 +16,7 @@ use skerry_gitops::age::{Ages, FirstSeen};
 use skerry_gitops::oid::CommitId;
 use skerry_gitops::removal::Recent;
 use skerry_gitops::snapshot::hold::Hold;
+use skerry_gitops::snapshot::kept::KeptFiles;
 use skerry_proto::v1::Report;
 
 use crate::report::{Arrival, Event, ReportRow};
@@ -56,6 +57,9 @@ pub struct Accepted {
     pub path: String,
     /// Objects that are kept although the commit does not have them in good order.
     pub holds: Vec<(ObjectKey, Hold)>,
+    /// The files that they are of. Kept one by one, since they may be large and seldom change.
+    #[serde(skip)]
+    pub kept: KeptFiles,
     /// What went unconfirmed a short time ago: it counts with what the next head removes.
     #[serde(default)]
     pub recent: Recent,

@@ -26,6 +26,10 @@ where
         let is_mesh = key.kind == Kind::Mesh && is_policy;
         let found = match is_mesh {
             true if key.name == mesh => None,
+            true if find(&ObjectKey::mesh(mesh)).next().is_none() => Some((
+                format!("{key} is not in the policy"),
+                format!("the policy has no Mesh: name `{mesh}`, or add it"),
+            )),
             true => Some((format!("{key} is not the Mesh of this fleet"), format!("its name is `{mesh}`"))),
             false => missing(&key, section.as_deref(), find(&key))
                 .map(|message| (message, "add what is missing, or correct the name or namespace".to_owned())),

@@ -45,7 +45,7 @@ pub struct ServiceInputs<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Backend<'a> {
     /// It is at these sites.
-    Here(&'a Service),
+    Here(Input<'a, Service>),
     /// It is at other sites only: those of its selector.
     Elsewhere(&'a Selector),
 }
@@ -63,7 +63,8 @@ pub struct CompiledService {
 pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
     let mut diagnostics = Vec::new();
     let (ports, tables) = routes::compile_ports(inputs, &mut diagnostics);
-    let cluster = traffic::cluster_policy(inputs, &mut diagnostics);
+    let settings = traffic::for_service(inputs, &mut diagnostics).settings;
+    let cluster = traffic::cluster_policy(&settings);
     let authorization = authorization::compile(inputs, &ports, &mut diagnostics);
     let service = v1::Service {
         namespace: inputs.service.key().namespace.clone(),
@@ -75,6 +76,7 @@ pub fn compile_service(inputs: &ServiceInputs<'_>) -> CompiledService {
         tables,
         cluster,
         authorization,
+        mtls: settings.mtls.unwrap_or_default().into(),
     };
     let fragment = Arc::new(encode_bounded(service, inputs.service, &mut diagnostics));
     CompiledService { fragment, diagnostics }
@@ -124,7 +126,12 @@ fn encode_bounded(
 }
 
 /// Compiles what holds for a whole site.
-pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane, pace: Pace) -> EncodedFragment {
+pub fn compile_settings(
+    mesh: &Mesh,
+    data_plane: &DataPlane,
+    pace: Pace,
+    offline_seconds: u32,
+) -> EncodedFragment {
     EncodedFragment::settings(v1::Settings {
         trust_domain: mesh.trust_domain.clone(),
         supervision: data_plane.supervision.into(),
@@ -136,6 +143,8 @@ pub fn compile_settings(mesh: &Mesh, data_plane: &DataPlane, pace: Pace) -> Enco
             percent => percent.into(),
         },
         deny_by_default: mesh.default_access == Access::Deny,
+        mtls: mesh.mtls.into(),
         link: pace.to_settings(),
+        offline_seconds,
     })
 }

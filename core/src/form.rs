@@ -56,6 +56,13 @@ impl Form {
         Origin { object, pointer: source.pointer, location }
     }
 
+    /// Says in words at which sites an override has a say in a field; `None` where none has.
+    pub fn patched_at(&self, pointer: &str) -> Option<String> {
+        let over = self.applied.get(self.trace.blamed(pointer)?.layer?)?;
+        let selected = |sites| format!("at sites with `{sites}`");
+        Some(over.sites.as_ref().map_or_else(|| "at every site".to_owned(), selected))
+    }
+
     /// Starts an error about a field; `pointer` is empty when it is about the whole object.
     pub fn error(&self, code: Code, pointer: &str, message: impl Into<String>) -> Diagnostic {
         self.diagnostic(Diagnostic::error, code, pointer, message.into())

@@ -15,6 +15,7 @@ use crate::policy::{Decode, Object, OfSpec as _, SiteOverride, Spec};
 use crate::selector::Labels;
 use crate::world::{Age, Aged, ServiceIndexes, World};
 
+mod apart;
 mod board;
 mod classes;
 mod compile;

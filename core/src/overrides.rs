@@ -16,6 +16,7 @@ use crate::trace::{Source, Trace};
 use crate::world::Aged;
 
 mod conflict;
+mod misfit;
 mod patch;
 
 use patch::Patched;
@@ -89,12 +90,15 @@ struct Applied {
 fn apply(form: &Form, layer: &Layer<'_>, decode: Decode) -> Result<Applied, Box<Diagnostic>> {
     let base = form.object();
     let document = base.document.unpack();
-    let mut patched = Patched { document, trace: form.trace.clone(), layer: form.applied.len() };
+    let mut patched = Patched { document, trace: form.trace.clone(), applied: &form.applied };
     for patch in layer.patches() {
         patched.apply(patch).map_err(|misfit| invalid(layer, &misfit.pointer, &misfit.reason))?;
     }
     match decode(&patched.document) {
         Decoded::Object(object, found) if object.key == base.key => {
+            if let Some(misplaced) = misplaced(layer, &patched, base, &object) {
+                return Err(misplaced);
+            }
             let new = new_findings(found, base, decode);
             if has_errors(&new) {
                 let errors: Vec<_> =
@@ -109,6 +113,24 @@ fn apply(form: &Form, layer: &Layer<'_>, decode: Decode) -> Result<Applied, Box<
         }
         Decoded::Refused { diagnostics, .. } => Err(refused(layer, &patched, &diagnostics)),
     }
+}
+
+/// For which sites an object is, and how old, is known before overrides are looked at: they cannot change it.
+fn misplaced(
+    layer: &Layer<'_>,
+    patched: &Patched<'_>,
+    base: &Object,
+    object: &Object,
+) -> Option<Box<Diagnostic>> {
+    let (field, what) = match () {
+        () if object.sites != base.sites => (base.sites_pointer(), "for which sites the object is"),
+        () if object.created != base.created => ("/metadata/creationTimestamp", "how old the object is"),
+        () => return None,
+    };
+    let pointer = blame(patched, &field_path(field)).unwrap_or("/spec/patches");
+    let mut diagnostic = invalid(layer, pointer, &format!("it changes {what}, which an override cannot"));
+    diagnostic.help = format!("set `{}` in the object itself", field_path(field));
+    Some(diagnostic)
 }
 
 /// What is found in the patched object and was not in the base. A field of the base that was moved is where it was in the
@@ -128,8 +150,8 @@ fn new_findings(found: Vec<Diagnostic>, base: &Object, decode: Decode) -> Vec<Di
 }
 
 /// Points what was found in the patched object at the field of the override that brought it.
-fn remark(layer: &Layer<'_>, patched: &Patched, found: Diagnostic) -> Diagnostic {
-    let pointer = blame(patched, &found).unwrap_or("/spec/patches");
+fn remark(layer: &Layer<'_>, patched: &Patched<'_>, found: Diagnostic) -> Diagnostic {
+    let pointer = blame(patched, &found.field).unwrap_or("/spec/patches");
     let message = format!("{} {} (patched): {}", layer.target, found.field, found.message);
     Diagnostic {
         location: layer.object.document.locate(pointer),
@@ -140,19 +162,16 @@ fn remark(layer: &Layer<'_>, patched: &Patched, found: Diagnostic) -> Diagnostic
     }
 }
 
-/// Finds the field of the override that brought what was found in the patched object: that set the field or a part of it,
+/// Finds the field of the override that brought what was found at a field of the patched object: that set it or a part of it,
 /// or else moved the items of a list that it is in.
-fn blame<'p>(patched: &'p Patched, found: &Diagnostic) -> Option<&'p str> {
+fn blame<'p>(patched: &'p Patched<'_>, found: &str) -> Option<&'p str> {
     let paths = |(pointer, source): (&str, &'p Source)| (field_path(pointer), source.pointer.as_str());
-    let set: Vec<_> = patched.trace.set_by(patched.layer).map(paths).collect();
-    let leads =
-        || set.iter().filter(|(field, _)| is_part(&found.field, field)).max_by_key(|(field, _)| field.len());
-    let part = || set.iter().find(|(field, _)| is_part(field, &found.field));
+    let set: Vec<_> = patched.trace.set_by(patched.layer()).map(paths).collect();
+    let leads = || set.iter().filter(|(field, _)| is_part(found, field)).max_by_key(|(field, _)| field.len());
+    let part = || set.iter().find(|(field, _)| is_part(field, found));
     let own = leads().or_else(part).map(|(_, own)| *own);
-    let mut moved = patched.trace.moved_by(patched.layer).map(paths);
-    own.or_else(|| {
-        moved.find(|(list, _)| is_part(&found.field, list) || is_part(list, &found.field)).map(|(_, own)| own)
-    })
+    let mut moved = patched.trace.moved_by(patched.layer()).map(paths);
+    own.or_else(|| moved.find(|(list, _)| is_part(found, list) || is_part(list, found)).map(|(_, own)| own))
 }
 
 /// Says whether a field path is another, or below it; all are below the empty one.
@@ -162,13 +181,14 @@ fn is_part(field: &str, whole: &str) -> bool {
 }
 
 /// Blames the field of the override that made the object invalid, as far as it can be told.
-fn refused(layer: &Layer<'_>, patched: &Patched, diagnostics: &[Diagnostic]) -> Box<Diagnostic> {
-    let worst = diagnostics.iter().max_by_key(|found| (blame(patched, found).is_some(), found.field.len()));
+fn refused(layer: &Layer<'_>, patched: &Patched<'_>, diagnostics: &[Diagnostic]) -> Box<Diagnostic> {
+    let worst =
+        diagnostics.iter().max_by_key(|found| (blame(patched, &found.field).is_some(), found.field.len()));
     let Some(found) = worst else {
         return invalid(layer, "/spec/patches", "the result is not a valid object");
     };
     let reason = format!("the result is not valid: {}: {}", found.field, found.message);
-    let pointer = blame(patched, found).unwrap_or("/spec/patches");
+    let pointer = blame(patched, &found.field).unwrap_or("/spec/patches");
     let mut diagnostic = invalid(layer, pointer, &reason);
     if !found.help.is_empty() {
         diagnostic.help.clone_from(&found.help);

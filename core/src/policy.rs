@@ -64,6 +64,16 @@ pub enum Spec {
     SiteOverride(SiteOverride),
 }
 
+impl Object {
+    /// Returns the field that says for which sites the object is, as a JSON pointer.
+    pub fn sites_pointer(&self) -> &'static str {
+        match self.spec {
+            Spec::Service(_) | Spec::HttpRoute(_) => "/metadata/annotations/skerry.dev~1sites",
+            _ => "/spec/sites",
+        }
+    }
+}
+
 /// Kinds whose typed form `compile` asks for.
 pub trait OfSpec: Sized {
     /// Takes what an object asks for as this kind.

@@ -90,7 +90,11 @@ fn parse_requirement(part: &str) -> Result<Requirement, String> {
     }
     let key = |text: &str| -> Result<String, String> {
         let text = text.trim();
-        if is_key(text) { Ok(text.to_owned()) } else { Err(format!("`{part}` is not a label requirement")) }
+        if is_label_key(text) {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("`{part}` is not a label requirement"))
+        }
     };
     let one = |text: &str| Ok::<_, String>(BTreeSet::from([value(part, text)?]));
     if let Some((name, value)) = part.split_once("!=") {
@@ -122,7 +126,8 @@ fn is_label_text(text: &str) -> bool {
     text.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character))
 }
 
-fn is_key(text: &str) -> bool {
+/// Says whether a text can be the key of a label: a name, with a prefix and `/` before it or without.
+pub fn is_label_key(text: &str) -> bool {
     let name = text.split_once('/').map_or(text, |(_, name)| name);
     !name.is_empty() && text.matches('/').count() <= 1 && is_label_text(&text.replacen('/', "", 1))
 }

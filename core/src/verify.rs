@@ -121,7 +121,10 @@ pub fn verify_content(key: &str, bytes: &[u8]) -> Result<Part, Refusal> {
     }
     let kind = v1::Fragment::decode(bytes).map_err(|error| bad(&error.to_string()))?.kind;
     let (held, part) = match kind.ok_or_else(|| bad("is of a kind that this agent does not know"))? {
-        v1::fragment::Kind::Settings(settings) => (FragmentKey::Settings, Part::Settings(Box::new(settings))),
+        v1::fragment::Kind::Settings(settings) => {
+            verify_mtls(settings.mtls).map_err(|reason| bad(&reason))?;
+            (FragmentKey::Settings, Part::Settings(Box::new(settings)))
+        }
         v1::fragment::Kind::Service(service) => {
             let name = NamespacedName::new(service.namespace.clone(), service.name.clone());
             verify_service(&service).map_err(|reason| inconsistent(&name, &reason))?;
@@ -181,7 +184,14 @@ fn verify_service(service: &v1::Service) -> Result<(), String> {
         }
         table.routes.iter().try_for_each(verify_route)?;
     }
+    verify_mtls(service.mtls)?;
     service.authorization.iter().try_for_each(authorization::verify)
+}
+
+/// A mode that is not known must not be lowered to a weaker one.
+fn verify_mtls(mode: i32) -> Result<(), String> {
+    let known = v1::MtlsMode::try_from(mode);
+    known.map(drop).map_err(|_| format!("mode {mode} of mutual TLS is not known to this agent"))
 }
 
 fn verify_route(route: &v1::Route) -> Result<(), String> {

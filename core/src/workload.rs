@@ -24,6 +24,8 @@ pub struct Workload {
     pub address: IpAddr,
     /// The ports that it listens on.
     pub ports: Vec<WorkloadPort>,
+    /// The Unix user whose processes are this workload, if they may ask who they are.
+    pub uid: Option<u32>,
     /// Its own Envoy, if it has one.
     pub proxy: Option<Proxy>,
 }

@@ -7,6 +7,7 @@
 pub mod authorization_policy;
 pub mod duration;
 pub mod mesh;
+pub mod mtls;
 pub mod policy_source;
 pub mod site;
 pub mod site_override;

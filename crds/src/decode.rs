@@ -19,6 +19,7 @@ pub(crate) mod duration;
 mod http_route;
 mod mesh;
 pub(crate) mod metadata;
+mod mtls;
 pub(crate) mod network;
 mod path;
 pub(crate) mod ports;
@@ -75,7 +76,7 @@ fn object(document: &Document, kind: Kind, mut findings: Findings<'_>) -> Decode
     let answers_for_rules = matches!(kind, Kind::HttpRoute | Kind::AuthorizationPolicy);
     let is_sound = if answers_for_rules { errors_around == 0 } else { findings.errors() == 0 };
     match body {
-        Some(body) if is_sound => Decoded::Object(
+        Some(body) if is_sound && !findings.is_refused() => Decoded::Object(
             Box::new(Object {
                 key: metadata.key,
                 labels: Arc::new(metadata.labels),

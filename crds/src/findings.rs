@@ -8,6 +8,7 @@ use skerry_core::document::{Document, field_path};
 
 pub(crate) use skerry_core::document::below;
 use skerry_core::id::ObjectKey;
+use skerry_core::trace::is_within;
 
 /// Gathers diagnostics about one document. Pointers are JSON pointers (RFC 6901) into it.
 pub(crate) struct Findings<'d> {
@@ -15,12 +16,17 @@ pub(crate) struct Findings<'d> {
     object: Option<ObjectKey>,
     found: Diagnostics,
     errors: usize,
+    /// Where the errors are, in their order.
+    pointers: Vec<String>,
+    /// What was taken out, once the document is read on for further mistakes alone.
+    taken_out: Option<Vec<String>>,
 }
 
 impl<'d> Findings<'d> {
     /// Starts with nothing found.
     pub(crate) fn new(document: &'d Document) -> Self {
-        Self { document, object: None, found: Diagnostics::new(), errors: 0 }
+        let (found, pointers) = (Diagnostics::new(), Vec::new());
+        Self { document, object: None, found, errors: 0, pointers, taken_out: None }
     }
 
     /// Names the object that further findings are about.
@@ -39,6 +45,7 @@ impl<'d> Findings<'d> {
         help: impl Into<String>,
     ) {
         self.errors += 1;
+        self.pointers.push(pointer.to_owned());
         match self.value(pointer).and_then(Value::as_str).and_then(placeholder) {
             Some(name) => self.add(
                 Severity::Error,
@@ -67,6 +74,29 @@ impl<'d> Findings<'d> {
         self.errors
     }
 
+    /// Lists where the errors are that were noted after the first `before` ones.
+    pub(crate) fn error_pointers(&self, before: usize) -> impl Iterator<Item = &str> {
+        self.pointers.iter().skip(before).map(String::as_str)
+    }
+
+    /// From now on the document is read without what was taken out, for further errors alone: it is refused. What is
+    /// found at a place that something was taken out of may only be for its absence, and is not noted.
+    pub(crate) fn look_on(&mut self, taken_out: Vec<String>) {
+        self.taken_out.get_or_insert_default().extend(taken_out);
+    }
+
+    /// Says whether the document is refused, whatever is made of the rest of it.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.taken_out.is_some()
+    }
+
+    fn is_for_an_absence(&self, severity: Severity, pointer: &str) -> bool {
+        self.taken_out.as_ref().is_some_and(|taken_out| {
+            severity == Severity::Warning
+                || taken_out.iter().any(|taken| is_within(taken, pointer) || is_within(pointer, taken))
+        })
+    }
+
     /// Ends the gathering: sorted by place, each finding once.
     pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.found.into_iter().collect()
@@ -90,6 +120,9 @@ impl<'d> Findings<'d> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
+        if self.is_for_an_absence(severity, pointer) {
+            return;
+        }
         let location = self.document.locate(pointer);
         let diagnostic = match severity {
             Severity::Error => Diagnostic::error(code, location, message),

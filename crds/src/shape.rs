@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::api::duration;
+use crate::findings::below;
 
 mod check;
 mod suggest;
@@ -118,6 +119,36 @@ impl Shape {
             most: bound("maximum").map_or(most, |bound| bound.min(most)),
         }
     }
+}
+
+/// Takes out of a value what stands at a pointer; where the shape asks for it, or where it is an item of a list, what it
+/// is in. Returns what was taken out; `None` when that is all of it.
+pub(crate) fn take_out(shape: &Shape, value: &mut Value, pointer: &str) -> Option<String> {
+    let (mut shape, mut here) = (Some(shape), String::new());
+    let mut spare: Option<String> = None;
+    for token in pointer.split('/').skip(1) {
+        let name = token.replace("~1", "/").replace("~0", "~");
+        let parent = here.clone();
+        here = below(&parent, &name);
+        (shape, spare) = match shape {
+            Some(Shape::Object(fields)) => match fields.get(&name) {
+                Some(field) if field.required => (Some(&field.shape), spare),
+                Some(field) => (Some(&field.shape), Some(here.clone())),
+                None => (None, Some(here.clone())),
+            },
+            Some(Shape::Map(values)) => (Some(&**values), Some(here.clone())),
+            Some(Shape::List { items, .. }) => (Some(&**items), spare),
+            _ => (None, spare),
+        };
+    }
+    let spare = spare?;
+    let (parent, name) = spare.rsplit_once('/')?;
+    let name = name.replace("~1", "/").replace("~0", "~");
+    // It may be gone with what it is in already.
+    if let Some(Value::Object(fields)) = value.pointer_mut(parent) {
+        fields.remove(&name);
+    }
+    Some(spare)
 }
 
 fn size(schema: &Value, name: &str) -> Option<usize> {

@@ -114,7 +114,9 @@ fn convert(document: &Document, findings: &mut Findings<'_>) -> Option<Workload>
         findings.error(Code::InvalidValue, "/spec/serviceAccount", message, help);
     }
     let name = NamespacedName::new(namespace, name);
-    Some(Workload { name, labels, service_account, address: address?, ports, proxy })
+    // The shape has checked the bounds.
+    let uid = spec.uid.and_then(|uid| u32::try_from(uid).ok());
+    Some(Workload { name, labels, service_account, address: address?, ports, uid, proxy })
 }
 
 /// The address of one host: neither "every address" nor a group of hosts.
@@ -177,7 +179,11 @@ fn check_inbound(inbound: NonZeroU16, ports: &[WorkloadPort], findings: &mut Fin
     }
     for port in ports.iter().filter(|port| taken.contains(&u32::from(port.port.get()))) {
         let message = format!("the proxy would take port {}, which is the workload's own", port.port);
-        let help = format!("the proxy takes {} ports, one after the other: start elsewhere", ports.len());
+        let help = format!(
+            "the proxy takes {} port{}, one after the other: start elsewhere",
+            ports.len(),
+            if ports.len() == 1 { "" } else { "s" }
+        );
         findings.error(Code::InvalidValue, pointer, message, help);
     }
 }

@@ -49,6 +49,25 @@ pub fn line_commit(
     }))
 }
 
+/// Finds the line (from 1) that a line of a changed text was before; `None` when it is new, or changed itself.
+pub fn line_before(before: &[u8], now: &[u8], line: u32) -> Option<u32> {
+    let patch = git2::Patch::from_buffers(before, None, now, None, None).ok()?;
+    let mut offset = 0;
+    for at in 0..patch.num_hunks() {
+        let (hunk, lines) = patch.hunk(at).ok()?;
+        if line < hunk.new_start() {
+            break;
+        }
+        if line < hunk.new_start() + hunk.new_lines() {
+            let mut lines = (0..lines).filter_map(|inside| patch.line_in_hunk(at, inside).ok());
+            return lines.find(|one| one.new_lineno() == Some(line))?.old_lineno();
+        }
+        offset =
+            i64::from(hunk.old_start() + hunk.old_lines()) - i64::from(hunk.new_start() + hunk.new_lines());
+    }
+    u32::try_from(i64::from(line) + offset).ok()
+}
+
 /// Counts the lines of a file; 0 when it is not there. libgit2 itself answers for lines past the end.
 fn lines_of(history: &History, revision: CommitId, path: &str) -> Result<usize, git2::Error> {
     let tree = history.repo.find_commit(revision.to_git())?.tree()?;

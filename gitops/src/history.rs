@@ -81,6 +81,13 @@ impl History {
         }
     }
 
+    /// Returns the first parent of a commit; `None` for the first commit, and where a shallow clone was cut.
+    pub(crate) fn first_parent(&self, commit: CommitId) -> Result<Option<CommitId>, ReadError> {
+        let commit = self.repo.find_commit(commit.to_git()).map_err(|error| ReadError::corrupt(&error))?;
+        let parent = commit.parent_id(0).ok().filter(|parent| self.repo.find_commit(*parent).is_ok());
+        Ok(parent.map(CommitId::from_git))
+    }
+
     /// Says whether a commit is there.
     pub fn contains(&self, commit: CommitId) -> bool {
         self.repo.find_commit(commit.to_git()).is_ok()
@@ -91,11 +98,12 @@ impl History {
         if ancestor == commit {
             return Ok(true);
         }
-        match self.repo.graph_descendant_of(commit.to_git(), ancestor.to_git()) {
-            Ok(answer) => Ok(answer),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
-            Err(error) => Err(ReadError::corrupt(&error)),
+        // libgit2 says it in other words where the commit is gone and not the ancestor.
+        if !self.contains(ancestor) || !self.contains(commit) {
+            return Ok(false);
         }
+        let answer = self.repo.graph_descendant_of(commit.to_git(), ancestor.to_git());
+        answer.map_err(|error| ReadError::corrupt(&error))
     }
 
     /// Loads a file, unless it is over [`FILE_BYTES`].

@@ -27,3 +27,6 @@ pub const COMMIT_BYTES: usize = 1 << 20;
 
 /// Bytes of a file with signers: 1 MiB, some 10,000 lines of `allowed_signers`.
 pub const SIGNERS_BYTES: usize = 1 << 20;
+
+/// Commits that an offline command walks back to find what a core would hold: 1,000, a few milliseconds each.
+pub const PAST_COMMITS: usize = 1_000;

@@ -79,6 +79,19 @@ object_id!(
     "blob id"
 );
 
+impl CommitId {
+    /// Stands for what is in no commit, as Git itself writes it: all zeros.
+    pub const NONE: Self = Self([0; 20]);
+}
+
+impl BlobId {
+    /// Tells the id that Git gives this content.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let id = git2::Oid::hash_object(git2::ObjectType::Blob, bytes);
+        Self::from_git(id.expect("bytes in memory can be hashed"))
+    }
+}
+
 /// Decodes hex digits of either case; `None` when the text is anything else.
 pub(crate) fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

@@ -20,11 +20,14 @@ pub mod catalog;
 pub mod file;
 pub mod folder;
 pub mod hold;
+pub mod kept;
 pub mod load;
+mod past;
 
 use catalog::{Batch, Catalog, Changed};
 use file::SourceFile;
 use hold::{Held, Hold};
+use kept::KeptFiles;
 
 /// Whether ages are worked out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +71,6 @@ pub struct Advance {
     pub ignored: usize,
     /// What was learned of ages.
     pub ages: AgeReport,
-    /// Holds that could not be restored, since the version that was kept cannot be read any more. Only after
-    /// [`SourceTree::restore`].
-    pub lost: Vec<ObjectKey>,
 }
 
 impl SourceTree {
@@ -85,7 +85,8 @@ impl SourceTree {
     }
 
     /// Builds the state at `commit` anew, after a restart. With the holds and ages that were saved at that commit the
-    /// result equals that of the advances that led there (invariant 3).
+    /// result equals that of the advances that led there (invariant 3), if the versions that holds keep can be read:
+    /// `kept` is asked for their files first, then the history. Those that cannot are [`SourceTree::lost`].
     ///
     /// # Errors
     /// As [`SourceTree::advance`].
@@ -93,28 +94,34 @@ impl SourceTree {
         history: &History,
         path: &str,
         commit: CommitId,
-        holds: &BTreeMap<ObjectKey, Hold>,
+        (holds, kept): (&BTreeMap<ObjectKey, Hold>, &KeptFiles),
         ages: Ages,
     ) -> Result<(Self, Advance), ReadError> {
         let mut tree = Self { ages: Some(ages), ..Self::new(path, Aging::Skip) };
-        let mut lost = Vec::new();
         for (key, hold) in holds {
-            let kept = match history.read_blob(hold.blob) {
-                Ok(Blob::Bytes(bytes)) => {
-                    SourceFile::read(&hold.path, Some(hold.blob), &bytes).find(key, hold.line)
-                }
-                _ => None,
-            };
-            match kept {
+            let file = kept.read(hold.blob, history);
+            let file = file.map(|bytes| SourceFile::read(&hold.path, Some(hold.blob), &bytes));
+            match file.and_then(|file| file.find(key, hold.line)) {
                 Some(version) => tree.catalog.seed(Held { version, hold: hold.clone() }),
-                None => lost.push(key.clone()),
+                None => tree.catalog.seed_lost(key.clone(), hold.clone()),
             }
         }
         let mut advance = tree.advance(history, commit)?;
-        advance.upserts = tree.objects().collect();
         advance.deletes.clear();
-        advance.lost = lost;
+        tree.tell_all(&mut advance);
         Ok((tree, advance))
+    }
+
+    /// Makes an advance name every object, for somebody who does not know what there was before it.
+    pub fn tell_all(&self, advance: &mut Advance) {
+        advance.upserts = self.objects().collect();
+        advance.diagnostics = self.catalog.diagnostics();
+    }
+
+    /// Gives up what is [`SourceTree::lost`]: documents count as they are, and objects without one are gone. Returns
+    /// those.
+    pub fn give_up_lost(&mut self) -> BTreeSet<ObjectKey> {
+        self.catalog.give_up_lost()
     }
 
     /// Goes to another commit, forwards or anywhere else, reading only the files that differ.
@@ -158,7 +165,6 @@ impl SourceTree {
             files: self.catalog.files() - self.ignored.len(),
             ignored: self.ignored.len(),
             ages,
-            lost: Vec::new(),
         }
     }
 
@@ -177,6 +183,12 @@ impl SourceTree {
         self.catalog.holds()
     }
 
+    /// Lists objects that are in force in a version that cannot be read any more, and that are held as far as documents
+    /// tell. They are not among the objects. Empty but for what [`SourceTree::restore`] began with.
+    pub fn lost(&self) -> &BTreeMap<ObjectKey, Hold> {
+        self.catalog.lost()
+    }
+
     /// Lists the commits that this state needs, for [`crate::mirror::Mirror::retain`]: its own and those of its holds.
     pub fn needed_commits(&self) -> BTreeSet<CommitId> {
         self.commit.into_iter().chain(self.holds().values().map(|hold| hold.commit)).collect()
@@ -187,9 +199,13 @@ impl SourceTree {
         self.catalog.objects().map(|object| self.aged(object))
     }
 
-    /// Counts objects by kind; kinds without any are left out.
-    pub fn counts(&self) -> &BTreeMap<Kind, usize> {
-        self.catalog.counts()
+    /// Counts what is in force by kind, lost objects among it; kinds without any are left out.
+    pub fn counts(&self) -> BTreeMap<Kind, usize> {
+        let mut counts = self.catalog.counts().clone();
+        for key in self.lost().keys() {
+            *counts.entry(key.kind).or_default() += 1;
+        }
+        counts
     }
 
     /// Returns the share that may go unasked: that of the `Mesh` in force, in percent.

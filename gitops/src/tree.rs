@@ -44,6 +44,10 @@ pub enum Ignored {
     Submodule,
     /// A name that is not UTF-8, which no message could print.
     UnreadableName,
+    /// The ending of a policy file in other letters: `.YAML`.
+    Capitals,
+    /// A pipe, socket or device with the name of a policy file.
+    NoFile,
 }
 
 /// What an entry of a folder is, as far as it matters for whether passing it over hides policies.
@@ -53,11 +57,14 @@ pub(crate) enum EntryKind {
     File,
     SymbolicLink,
     Submodule,
+    /// A pipe, a socket, a device.
+    Special,
 }
 
 impl Ignored {
     /// Says whether an entry is passed over although policies may be behind it: a policy file or folder with a name
-    /// that is not UTF-8, a submodule, and a link that is named as a policy file or may be a folder (no `.` in its name).
+    /// that is not UTF-8, a submodule, a link that is named as a policy file or may be a folder (no `.` in its name), a
+    /// file with the ending in capitals, and what is no file.
     pub(crate) fn of(name: &[u8], kind: EntryKind) -> Option<Self> {
         let is_policy = ENDINGS.iter().any(|ending| name.ends_with(ending.as_bytes()));
         let is_utf8 = std::str::from_utf8(name).is_ok();
@@ -66,7 +73,9 @@ impl Ignored {
             EntryKind::SymbolicLink if is_policy || !name.contains(&b'.') => Some(Self::SymbolicLink),
             EntryKind::Folder if !is_utf8 => Some(Self::UnreadableName),
             EntryKind::File if !is_utf8 && is_policy => Some(Self::UnreadableName),
-            EntryKind::SymbolicLink | EntryKind::Folder | EntryKind::File => None,
+            EntryKind::File if !is_policy && is_policy_in_capitals(name) => Some(Self::Capitals),
+            EntryKind::Special if is_policy => Some(Self::NoFile),
+            EntryKind::SymbolicLink | EntryKind::Folder | EntryKind::File | EntryKind::Special => None,
         }
     }
 
@@ -85,8 +94,21 @@ impl Ignored {
                 "the name is not UTF-8, so nothing is read from here",
                 "rename it; bytes that are not ASCII are shown as \\xNN",
             ),
+            Self::Capitals => (
+                "the ending is not in lower case, so nothing is read from here",
+                "rename it: policy files end in `.yaml`, `.yml` or `.json`",
+            ),
+            Self::NoFile => (
+                "it is no file but a pipe, a socket or a device; nothing of it is read",
+                "put a file in its place, or keep it out of the policy path",
+            ),
         }
     }
+}
+
+fn is_policy_in_capitals(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    ENDINGS.iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 
 /// Writes a name for people: as it is, or with its bytes escaped where it is not UTF-8. Two names are never written alike.
@@ -228,7 +250,7 @@ fn entries_of(tree: &Tree<'_>) -> BTreeMap<String, Entry> {
             match kind {
                 EntryKind::Folder => Some((name, Entry::Folder(entry.id()))),
                 EntryKind::File => Some((name, Entry::File(entry.id()))),
-                EntryKind::SymbolicLink | EntryKind::Submodule => None,
+                EntryKind::SymbolicLink | EntryKind::Submodule | EntryKind::Special => None,
             }
         })
         .collect()

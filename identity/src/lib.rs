@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod key;
 pub mod lifetimes;
 pub mod malformed;
+pub mod operator;
 mod pem;
 pub mod sealed;
 mod signed;

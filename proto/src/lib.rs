@@ -8,6 +8,7 @@ pub mod buffers;
 pub mod codec;
 pub mod diagnostic;
 pub mod limits;
+pub mod tls;
 
 #[allow(
     missing_docs,
@@ -18,13 +19,14 @@ pub mod limits;
     clippy::pedantic,
     clippy::too_many_lines,
     clippy::disallowed_methods,
-    reason = "generated from sync.proto and fleet.proto, which are documented"
+    reason = "generated from sync.proto, fleet.proto, enrolment.proto and workload.proto, which are documented"
 )]
 #[rustfmt::skip]
 pub mod r#gen {
-    //! Messages, clients and servers of `skerry.sync.v1`.
+    //! Messages, clients and servers of `skerry.sync.v1`, and those of the SPIFFE Workload API.
     #[path = "skerry.sync.v1.rs"]
     pub mod v1;
+    pub mod spiffe;
 }
 
 /// How the core says beside an error when to try again: metadata of the answer, milliseconds (gRFC A6, server
@@ -34,6 +36,9 @@ pub const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// How the core says beside an error that it is about a report, and about no other thing: metadata of the answer, the
 /// number of the first report that it refuses (`Report.seq`), decimal.
 pub const REFUSED_REPORT: &str = "skerry-refused-report";
+
+/// The SPIFFE Workload API.
+pub use r#gen::spiffe;
 
 /// The messages of `skerry.sync.v1`.
 pub use r#gen::v1;

@@ -54,6 +54,9 @@ pub const MAX_REPORT_BYTES: usize = 60 << 10;
 /// when every one of them complains; those that are ready take 150 B.
 pub const MAX_PROXIES: usize = 256;
 
+/// The most policies of one `Counted`: 64 × (2 × 64 name + 20) B = 9 KiB.
+pub const MAX_AUDITS: usize = 64;
+
 /// The most `SiteState.workload_problems`.
 pub const MAX_WORKLOAD_PROBLEMS: usize = 20;
 

@@ -15,7 +15,7 @@ use skerry_core::id::NamespacedName;
 use skerry_proto::limits::BOOT_BYTES;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -24,17 +24,21 @@ use tracing_subscriber::prelude::*;
 
 use crate::ads;
 use crate::args::RunArgs;
-use crate::clock::{Clock, boot_id};
+use crate::clock::{Clock, SharedTime, boot_id};
 use crate::config::{Config, Launcher};
-use crate::link::{self, Link};
+use crate::enrolment::Enrolment;
+use crate::identity::Issued;
+use crate::link::secure::LinkTime;
+use crate::link::{self, Link, Renewal};
 use crate::machine::Machine;
 use crate::mailbox::{self, Mail};
 use crate::site::{Desired, Feed, Outlets, Parts, Publisher, Site};
 use crate::snapshot::Snapshots;
 use crate::store::Store;
 use crate::supervise::Supervisor;
-use crate::workloads;
+use crate::{counts, workload_api, workloads};
 
+type Enrolled = Option<Arc<Enrolment>>;
 type Feeds = BTreeMap<NamespacedName, Feed>;
 type Task = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
@@ -43,6 +47,7 @@ pub struct App {
     cancel: CancellationToken,
     /// Ends this agent and not the process: another one begins.
     life: CancellationToken,
+    enrolment: watch::Sender<Enrolled>,
     tasks: Vec<(&'static str, Task)>,
 }
 
@@ -53,13 +58,14 @@ const WRONG_USAGE: u8 = 2;
 #[expect(clippy::print_stderr, reason = "this is the program's own voice")]
 pub(crate) fn main(args: RunArgs) -> ExitCode {
     let agent = std::env::current_exe().unwrap_or_else(|_| "skerry-agent".into());
-    let config = match Config::resolve(args, Launcher::beside(agent, Path::is_file)) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("{error}");
-            return WRONG_USAGE.into();
-        }
-    };
+    let config =
+        match Config::resolve(args, Launcher::beside(agent, Path::is_file), crate::config::Enrolled::read) {
+            Ok(config) => config,
+            Err(error) => {
+                eprintln!("{error}");
+                return WRONG_USAGE.into();
+            }
+        };
     match start(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -114,27 +120,44 @@ impl App {
         config.layout.prepare()?;
         let (store, damaged) = open_store(&config)?;
         let clock = Clock::start();
-        let lines = Lines::new();
+        let time = SharedTime::new(store.floors()?.trusted_ms, clock);
+        let lines = Lines::new(load_enrolment(&config)?);
         let (files, mut doubt) = (store.workload_files()?, workloads::Doubt::default());
         let seen = doubt.judge(clock.now(), workloads::scan(&config.workloads), &files);
         let loaded = workloads::fold(seen.clone(), &files);
         let start = workloads::Start { kept: loaded.files.clone(), seen, doubt, clock };
-        let site = Site::boot(Parts { damaged, ..lines.site_parts(&config, &store, clock) }, loaded)?;
+        let parts = lines.site_parts(&config, &store, clock, (time.clone(), lines.enrolment.1.clone()));
+        let site = Site::boot(Parts { damaged, ..parts }, loaded)?;
         let watch = workloads::run(config.workloads.clone(), start, lines.mailbox.clone(), life.clone());
         let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), life.clone());
+        let enrolment = watch_enrolment(lines.enrolment.1.clone(), lines.mailbox.clone(), life.clone());
+        let counts = counts::run(lines.feeds.1.clone(), lines.mailbox.clone(), life.clone());
+        let enrolled = lines.enrolment.0.clone();
         let supervisor = lines.supervisor(&config, &cancel).run(life.clone());
+        let api = workload_api::run(config.workload_socket.clone(), lines.issued.subscribe(), life.clone());
         let disk = await_disk(Arc::clone(&store), life.clone());
         let boot = boot_id(config.layout.folder_id(), store.id()?);
-        let (link, mail) = lines.link(config, store, boot);
+        let not_known = Arc::new(Notify::new());
+        let renewal = lines.renewal(&config, (time.clone(), Arc::clone(&not_known))).run(life.clone());
+        let (link, mail) = lines.link(config, store, boot, (Arc::new(time), not_known));
         let tasks: Vec<(&'static str, Task)> = vec![
             ("site", Box::pin(on_own_thread(move |cancel| own(site, mail, clock, cancel), life.clone()))),
             ("link", Box::pin(link.run(life.clone()))),
+            ("renewal", Box::pin(renewal)),
             ("workloads", Box::pin(watch)),
             ("ads", Box::pin(ads)),
+            ("counts", Box::pin(counts)),
+            ("enrolment", Box::pin(enrolment)),
+            ("workload-api", Box::pin(api)),
             ("supervise", Box::pin(supervisor)),
             ("disk", Box::pin(disk)),
         ];
-        Ok(Self { cancel, life, tasks })
+        Ok(Self { cancel, life, enrolment: enrolled, tasks })
+    }
+
+    /// Returns where what the site has is put when it was renewed; the file is written by who renews it.
+    pub fn enrolment(&self) -> watch::Sender<Option<Arc<Enrolment>>> {
+        self.enrolment.clone()
     }
 
     /// Runs until it is cancelled, until a task ends that should not, or until the disk can be written that could not be
@@ -169,10 +192,13 @@ struct Lines {
     outbox: (watch::Sender<u64>, watch::Receiver<u64>),
     feeds: (watch::Sender<Feeds>, watch::Receiver<Feeds>),
     desired: (watch::Sender<Desired>, watch::Receiver<Desired>),
+    /// What the site has; the sender is that of its renewal.
+    enrolment: (watch::Sender<Enrolled>, watch::Receiver<Enrolled>),
+    issued: watch::Sender<Arc<Issued>>,
 }
 
 impl Lines {
-    fn new() -> Self {
+    fn new(enrolment: Enrolled) -> Self {
         let (mailbox, mail) = mpsc::channel(mailbox::CAPACITY);
         Self {
             mailbox,
@@ -182,16 +208,29 @@ impl Lines {
             outbox: watch::channel(0),
             feeds: watch::channel(Feeds::new()),
             desired: watch::channel(Desired::default()),
+            enrolment: watch::channel(enrolment),
+            issued: watch::Sender::default(),
         }
     }
 
-    fn site_parts(&self, config: &Config, store: &Arc<Store>, clock: Clock) -> Parts {
+    fn site_parts(
+        &self,
+        config: &Config,
+        store: &Arc<Store>,
+        clock: Clock,
+        (time, enrolment): (SharedTime, watch::Receiver<Option<Arc<Enrolment>>>),
+    ) -> Parts {
         let snapshots = Snapshots::new(config.site.clone(), config.xds);
         let (feeds, desired) = (self.feeds.0.clone(), self.desired.0.clone());
         Parts {
             id: config.site.clone(),
             store: Arc::clone(store),
             clock,
+            time,
+            vouch: Box::new(move |offer, now| match &*enrolment.borrow() {
+                Some(enrolment) => enrolment.vouch(offer, now),
+                None => Err("this site is not enrolled".to_owned()),
+            }),
             machine: Machine::new(config.confirm_deadline),
             returning: config.confirm_deadline,
             publisher: Publisher::new(config.layout.clone(), snapshots, feeds, desired),
@@ -199,9 +238,11 @@ impl Lines {
                 link: self.commands.0.clone(),
                 identity: self.identity.0.clone(),
                 outbox: self.outbox.0.clone(),
+                issued: self.issued.clone(),
             },
             status_file: config.layout.status(),
             envoy: config.envoy.clone(),
+            enrolment: self.enrolment.1.borrow().clone(),
             damaged: None,
         }
     }
@@ -218,10 +259,30 @@ impl Lines {
         }
     }
 
-    fn link(self, config: Config, store: Arc<Store>, boot: [u8; BOOT_BYTES]) -> (Link, mpsc::Receiver<Mail>) {
+    fn renewal(&self, config: &Config, (time, not_known): (SharedTime, Arc<Notify>)) -> Renewal {
+        Renewal {
+            core: config.core.clone(),
+            layout: config.layout.clone(),
+            time: Arc::new(time),
+            not_known,
+            enrolment: self.enrolment.0.clone(),
+        }
+    }
+
+    fn link(
+        self,
+        config: Config,
+        store: Arc<Store>,
+        boot: [u8; BOOT_BYTES],
+        (time, not_known): (Arc<dyn LinkTime>, Arc<Notify>),
+    ) -> (Link, mpsc::Receiver<Mail>) {
         let link = Link {
             site: config.site,
             core: config.core,
+            enrolment: self.enrolment.1,
+            time,
+            not_known,
+            tls: None,
             mode: config.link,
             pull_interval: config.pull_interval,
             boot,
@@ -254,6 +315,30 @@ fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, Option<PathBuf>)> 
     let boot = store.count_boot()?;
     info!(site = %config.site, boot, "the agent starts");
     Ok((Arc::new(store), aside))
+}
+
+/// Reads what the site has. An agent that cannot read it must not serve without.
+fn load_enrolment(config: &Config) -> anyhow::Result<Enrolled> {
+    let Some(enrolment) = Enrolment::load(&config.layout.enrolment())? else { return Ok(None) };
+    if *enrolment.site() != config.site {
+        anyhow::bail!("the data folder is enrolled as site {}, not {}", enrolment.site(), config.site);
+    }
+    Ok(Some(Arc::new(enrolment)))
+}
+
+/// Tells the site when what it has was renewed.
+async fn watch_enrolment(
+    mut enrolment: watch::Receiver<Enrolled>,
+    mailbox: mailbox::Sender,
+    life: CancellationToken,
+) -> anyhow::Result<()> {
+    // Nobody renews it any more: what the site has is what it keeps.
+    while let Some(Ok(())) = life.run_until_cancelled(enrolment.changed()).await {
+        let newest = enrolment.borrow_and_update().clone();
+        mailbox.send(Mail::Enrolment(newest)).await?;
+    }
+    life.cancelled().await;
+    Ok(())
 }
 
 /// How often a disk that takes nothing is tried: a file of 64 KiB, written and removed.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{app, launcher, show};
+use crate::{app, enrol, launcher, show};
 
 /// The agent of one site of a Skerry mesh.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Becomes the agent of a site, with a join token.
+    Enroll(EnrollArgs),
     /// Runs the agent of a site.
     Run(RunArgs),
     /// Runs the Envoy of one proxy: starts it, restarts it, hands it over to the agent, drains it.
@@ -26,21 +28,42 @@ enum Verb {
     Show(ShowArgs),
 }
 
+/// Options of `enroll`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EnrollArgs {
+    /// File with the token that `skerry site enroll` printed; `-` is standard input.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub token_file: PathBuf,
+    /// The core, `https://HOST:PORT`, where the token names none or another address.
+    #[arg(long, value_name = "URL")]
+    pub core: Option<String>,
+    /// Where the agent keeps its state, keys among it.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Put the new identity in the place of the one that the folder has.
+    #[arg(long)]
+    pub replace: bool,
+}
+
 /// Options of `run`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
-    /// The site that this agent speaks for.
+    /// The site that this agent speaks for: that of its enrolment, which it is checked against.
     #[arg(long)]
-    pub site: String,
-    /// The core; loopback only for now: `http://127.0.0.1:PORT`.
+    pub site: Option<String>,
+    /// The core, `https://HOST:PORT`, if not that of the enrolment.
     #[arg(long, value_name = "URL")]
-    pub core: String,
+    pub core: Option<String>,
     /// Where the agent keeps its state; at most about 65 characters, since sockets lie below it.
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,
     /// The folder of the site's Workload files; read again whenever it changes.
     #[arg(long, value_name = "DIR")]
     pub workloads: PathBuf,
+    /// Where processes of the site ask who they are (SPIFFE Workload API); `workload.sock` in the data folder if left out,
+    /// which only the agent's own user can reach.
+    #[arg(long, value_name = "SOCKET")]
+    pub workload_socket: Option<PathBuf>,
     /// The Envoy to run when the site asks the agent to supervise its proxies.
     #[arg(long, env = "ENVOY", value_name = "PATH")]
     pub envoy: Option<PathBuf>,
@@ -150,6 +173,7 @@ impl Args {
     /// Runs the verb and returns the process's exit code.
     pub fn run(self) -> ExitCode {
         match self.verb {
+            Verb::Enroll(args) => enrol::main(&args),
             Verb::Run(args) => app::main(args),
             Verb::Launch(args) => launcher::main(args),
             Verb::Show(args) => show::main(&args),

@@ -1,11 +1,14 @@
 //! Clock and randomness: the only places of this crate that read either. Everything else takes
 //! time and chance as arguments.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use skerry_core::id::Digest;
+use parking_lot::Mutex;
+use skerry_core::id::{Digest, Timestamp};
 use skerry_proto::limits::{BOOT_BYTES, BOOT_FOLDER_BYTES, BOOT_STORE_BYTES};
+
+use crate::link::secure::LinkTime;
 
 /// The time since the process began to count: what every state machine takes as `now`.
 pub(crate) type Now = Duration;
@@ -40,7 +43,8 @@ impl Clock {
     }
 }
 
-/// Reads the wall clock: milliseconds since the epoch. Only ever shown, never decided by.
+/// Reads the wall clock: milliseconds since the epoch. Shown, and decided by in [`crate::identity`] alone: proxies check
+/// the dates of certificates by it.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub(crate) fn wall_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -137,9 +141,80 @@ impl TrustedTime {
     }
 }
 
+const DAY_MS: u64 = 86_400_000;
+
+/// The longest leap of trusted time that is taken on a core's word: a site that was stored away for a year.
+const LONGEST_LEAP_MS: u64 = 400 * DAY_MS;
+
+/// Trusted time for all parts of the agent: what one learns of it, all know.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedTime {
+    clock: Clock,
+    time: Arc<Mutex<TrustedTime>>,
+}
+
+impl SharedTime {
+    /// Starts at the persisted floor.
+    pub(crate) fn new(floor_ms: u64, clock: Clock) -> Self {
+        Self { clock, time: Arc::new(Mutex::new(TrustedTime::new(floor_ms, clock.now()))) }
+    }
+
+    /// Returns it: milliseconds since the epoch.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.at(self.clock.now())
+    }
+
+    /// Returns it at a moment.
+    pub(crate) fn at(&self, now: Now) -> u64 {
+        self.time.lock().at(now)
+    }
+
+    /// Takes note, at a moment, of a time that the core vouches for. An older one changes nothing.
+    pub(crate) fn observe(&self, ms: u64, now: Now) {
+        self.time.lock().observe(ms, now);
+    }
+
+    /// Takes note of a time that a core says it was, by a clock that may be wrong for a moment: a leap that is longer than any
+    /// machine is switched off is believed only if the wall clock, `wall_ms`, has it too. What was believed once is not
+    /// taken back, and certificates would be over that are not.
+    pub(crate) fn observe_claim(&self, ms: u64, wall_ms: u64) {
+        if ms <= self.now_ms().saturating_add(LONGEST_LEAP_MS) || ms <= wall_ms.saturating_add(DAY_MS) {
+            self.observe_ms(ms);
+        }
+    }
+
+    /// Takes note of a time that the core vouches for. An older one changes nothing.
+    pub(crate) fn observe_ms(&self, ms: u64) {
+        self.observe(ms, self.clock.now());
+    }
+}
+
+impl LinkTime for SharedTime {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now_ms())
+    }
+
+    fn observe(&self, at: Timestamp) {
+        self.observe_ms(at.0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The table of leaps: on time, a year of storage, a core whose clock is ten years ahead, and a machine that agrees with it.
+    #[test]
+    fn a_leap_of_years_is_believed_only_with_the_wall_clock() {
+        let start = 1_800_000_000_000;
+        for (days, wall_days, is_believed) in
+            [(1, 0, true), (390, 0, true), (3_650, 0, false), (3_650, 3_650, true), (3_650, 3_640, false)]
+        {
+            let time = SharedTime::new(start, Clock::start());
+            time.observe_claim(start + days * DAY_MS, start + wall_days * DAY_MS);
+            assert_eq!(time.now_ms() >= start + days * DAY_MS, is_believed, "{days} {wall_days}");
+        }
+    }
 
     #[test]
     fn shares_lie_between_nothing_and_one_and_differ() {

@@ -1,14 +1,15 @@
 //! The resolved configuration of `run`: every rule about options is here, pure and tested.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use skerry_core::id::SiteId;
+use skerry_proto::tls::is_core_url;
 use tracing_subscriber::filter::Targets;
 
 use crate::args::{LinkMode, RunArgs, XdsVariant};
+use crate::enrolment::{Enrolment, EnrolmentError};
 use crate::layout::Layout;
 
 /// What the agent runs with.
@@ -16,12 +17,14 @@ use crate::layout::Layout;
 pub struct Config {
     /// The site that it speaks for.
     pub site: SiteId,
-    /// The core's address, loopback.
+    /// The core's address.
     pub core: String,
     /// The data folder.
     pub layout: Layout,
     /// The folder of Workload files.
     pub workloads: PathBuf,
+    /// Where the Workload API is served.
+    pub workload_socket: PathBuf,
     /// The Envoy for supervised proxies.
     pub envoy: Option<PathBuf>,
     /// The xDS variant of bootstraps.
@@ -77,15 +80,29 @@ pub enum ConfigError {
     /// `--site`.
     #[error("--site: {0} (help: name it as the Site in the policy repository)")]
     Site(#[from] skerry_core::id::InvalidId),
-    /// `--core` is not an address.
-    #[error("--core {0}: not an address (help: write http://127.0.0.1:PORT)")]
-    NotAnAddress(String),
-    /// `--core` is elsewhere.
+    /// `--site` is not that of the enrolment.
     #[error(
-        "--core {0}: only a loopback address is accepted as long as there is no mutual TLS (help: use http://127.0.0.1:PORT, \
-         by a tunnel if the core is elsewhere)"
+        "--site {given}: {path} is the identity of site `{enrolled}` (help: leave --site out, or name another --data-dir)"
     )]
-    NotLoopback(String),
+    OtherSite {
+        /// What was given.
+        given: SiteId,
+        /// Whose identity it is.
+        enrolled: SiteId,
+        /// Where that is.
+        path: String,
+    },
+    /// There is no identity.
+    #[error(
+        "{0}: this agent is not enrolled (help: `skerry site enroll SITE` prints a token; hand it to `skerry-agent enroll --data-dir DIR`)"
+    )]
+    NotEnrolled(String),
+    /// The identity cannot be read.
+    #[error("{0}")]
+    Identity(#[from] EnrolmentError),
+    /// `--core` is not an address.
+    #[error("--core {0}: not an address (help: write https://HOST:PORT)")]
+    NotAnAddress(String),
     /// A duration.
     #[error("--pull-interval {0}: not a time between 1ms and 24h (help: write 500ms, 30s, 5m or 1h)")]
     Duration(String),
@@ -102,18 +119,35 @@ pub enum ConfigError {
 pub const CONFIRM_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Config {
-    /// Resolves the options.
-    pub fn resolve(args: RunArgs, launcher: Launcher) -> Result<Self, ConfigError> {
-        require_loopback(&args.core)?;
+    /// Resolves the options; `enrolled` reads the identity in a data folder.
+    pub fn resolve(
+        args: RunArgs,
+        launcher: Launcher,
+        enrolled: impl FnOnce(&Path) -> Result<Option<Enrolled>, EnrolmentError>,
+    ) -> Result<Self, ConfigError> {
         if let Err(error) = Targets::from_str(&args.log) {
             return Err(ConfigError::Log(args.log, error.to_string()));
         }
         let absolute =
             |name, path: PathBuf| std::path::absolute(path).map_err(|error| ConfigError::Path(name, error));
+        let given = args.site.map(SiteId::new).transpose()?;
+        let layout = Layout::new(absolute("--data-dir", args.data_dir)?);
+        let path = layout.enrolment();
+        let shown = path.display().to_string();
+        let Enrolled { site, core } =
+            enrolled(&path)?.ok_or_else(|| ConfigError::NotEnrolled(shown.clone()))?;
+        if let Some(given) = given.filter(|given| *given != site) {
+            return Err(ConfigError::OtherSite { given, enrolled: site, path: shown });
+        }
+        let workload_socket = match args.workload_socket {
+            Some(path) => absolute("--workload-socket", path)?,
+            None => layout.workload_socket(),
+        };
         Ok(Self {
-            site: SiteId::new(args.site)?,
-            core: args.core,
-            layout: Layout::new(absolute("--data-dir", args.data_dir)?),
+            site,
+            core: check_core(args.core.unwrap_or(core))?,
+            layout,
+            workload_socket,
             workloads: absolute("--workloads", args.workloads)?,
             envoy: args.envoy.map(|path| absolute("--envoy", path)).transpose()?,
             xds: args.xds,
@@ -128,17 +162,25 @@ impl Config {
     }
 }
 
-fn require_loopback(core: &str) -> Result<(), ConfigError> {
-    let not_an_address = || ConfigError::NotAnAddress(core.to_owned());
-    let uri: tonic::transport::Uri = core.parse().map_err(|_| not_an_address())?;
-    let host = uri.host().filter(|_| uri.scheme_str().is_some()).ok_or_else(not_an_address)?;
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let is_loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    match uri.scheme_str() {
-        Some("http") if is_loopback => Ok(()),
-        Some("http") => Err(ConfigError::NotLoopback(core.to_owned())),
-        _ => Err(not_an_address()),
+/// What the configuration takes from an enrolment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The site.
+    pub site: SiteId,
+    /// Where the core is.
+    pub core: String,
+}
+
+impl Enrolled {
+    /// Reads the identity in a file.
+    pub fn read(path: &Path) -> Result<Option<Self>, EnrolmentError> {
+        let enrolment = Enrolment::load(path)?;
+        Ok(enrolment.map(|enrolment| Self { site: enrolment.site().clone(), core: enrolment.core }))
     }
+}
+
+pub(crate) fn check_core(core: String) -> Result<String, ConfigError> {
+    if is_core_url(&core) { Ok(core) } else { Err(ConfigError::NotAnAddress(core)) }
 }
 
 /// Parses `500ms`, `30s`, `5m`, `1h`; more than zero, at most a day.
@@ -160,12 +202,13 @@ fn parse_duration(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn args(core: &str) -> RunArgs {
+    fn args(site: Option<&str>, core: Option<&str>) -> RunArgs {
         RunArgs {
-            site: "store-1".into(),
-            core: core.into(),
+            site: site.map(Into::into),
+            core: core.map(Into::into),
             data_dir: "/var/lib/skerry".into(),
             workloads: "/etc/skerry/workloads".into(),
+            workload_socket: None,
             envoy: None,
             xds: XdsVariant::Delta,
             link: LinkMode::Stream,
@@ -175,24 +218,35 @@ mod tests {
         }
     }
 
+    fn resolve(args: RunArgs, enrolled: Option<Enrolled>) -> Result<Config, String> {
+        let launcher = Launcher::beside("/bin/skerry-agent".into(), |_| true);
+        Config::resolve(args, launcher, |_| Ok(enrolled)).map_err(|error| error.to_string())
+    }
+
+    fn store_1() -> Option<Enrolled> {
+        let (site, core) = (SiteId::new("store-1").unwrap(), "https://core.example:7443".to_owned());
+        Some(Enrolled { site, core })
+    }
+
     #[test]
-    fn only_a_loopback_core_is_accepted() {
-        for (core, expected) in [
-            ("http://127.0.0.1:7443", None),
-            ("http://127.9.9.9:1", None),
-            ("http://[::1]:7443", None),
-            ("http://localhost:7443", None),
-            ("http://10.0.0.1:7443", Some("only a loopback address")),
-            ("http://127.0.0.1.example.org:80", Some("only a loopback address")),
-            ("https://127.0.0.1:7443", Some("not an address")),
-            ("127.0.0.1:7443", Some("not an address")),
-            ("", Some("not an address")),
+    fn site_and_core_are_those_of_the_enrolment() {
+        let config = resolve(args(None, None), store_1()).unwrap();
+        assert_eq!((config.site.as_str(), &*config.core), ("store-1", "https://core.example:7443"));
+        let error = resolve(args(None, None), None).unwrap_err();
+        assert!(error.contains("/var/lib/skerry/identity.json: this agent is not enrolled"), "{error}");
+        let error = resolve(args(Some("store-2"), None), store_1()).unwrap_err();
+        assert!(error.contains("is the identity of site `store-1`"), "{error}");
+        for (core, is_good) in [
+            ("https://127.0.0.1:7443", true),
+            ("https://[::1]:7443/", true),
+            ("https://core.example", true),
+            ("http://127.0.0.1:7443", false),
+            ("https://127.0.0.1:7443/path", false),
+            ("127.0.0.1:7443", false),
+            ("", false),
         ] {
-            let result = Config::resolve(args(core), Launcher::beside("/bin/skerry-agent".into(), |_| true));
-            match expected {
-                None => assert!(result.is_ok(), "{core}: {result:?}"),
-                Some(words) => assert!(result.unwrap_err().to_string().contains(words), "{core}"),
-            }
+            let result = resolve(args(Some("store-1"), Some(core)), store_1());
+            assert_eq!(result.is_ok(), is_good, "{core}: {result:?}");
         }
     }
 

@@ -5,19 +5,24 @@
 //! decide whether a certificate is good, nor when to renew one.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use skerry_core::id::SiteId;
+use skerry_core::id::{SiteId, Timestamp};
 use skerry_identity::ca::{Authority as _, CaError, SiteCa};
 use skerry_identity::certificate::{Certificate, chain_to_pem};
+use skerry_identity::envelope::Signatures;
 use skerry_identity::key::{EcdsaKey, ProviderFailed};
 use skerry_identity::malformed::Malformed;
 use skerry_identity::spiffe_id::MeshDomain;
 use skerry_identity::thumbprint::Thumbprint;
-use skerry_identity::trust_root::{RootRefusal, SignedRoot, TrustedRoot};
+use skerry_identity::trust_root::{PolicyDemand, RootRefusal, SignedRoot, TrustedRoot};
+use skerry_proto::v1::Offer;
+use tracing::error;
 use zeroize::Zeroizing;
 
 use crate::layout::replace_file;
@@ -54,18 +59,10 @@ pub enum EnrolmentError {
     /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// Its mode lets others read the keys.
-    #[error(
-        "{path} may be read by others (mode {mode:03o}): it holds the site's keys; `chmod 600` it, and think of who has read it"
-    )]
-    Open {
-        /// The file.
-        path: String,
-        /// Its mode.
-        mode: u32,
-    },
     /// It is not what was written.
-    #[error("{0} is damaged ({1}): put back a copy of it, or enrol the site again with a new token")]
+    #[error(
+        "{0} is damaged ({1}): put back a copy of it, or enrol the site again with a new token and `--replace`"
+    )]
     Damaged(String, String),
     /// The provider failed.
     #[error(transparent)]
@@ -115,7 +112,8 @@ impl Clone for Secret {
 /// Why a file cannot be taken.
 #[derive(Debug, thiserror::Error)]
 enum Unfit {
-    #[error(transparent)]
+    /// Nothing of it is quoted: it holds keys.
+    #[error("line {}, column {}", .0.line(), .0.column())]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -130,7 +128,6 @@ enum Unfit {
 impl Enrolment {
     /// Reads the file; nothing if there is none.
     pub fn load(path: &Path) -> Result<Option<Self>, EnrolmentError> {
-        use std::os::unix::fs::PermissionsExt as _;
         let metadata = match fs_err::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -138,7 +135,13 @@ impl Enrolment {
         };
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(EnrolmentError::Open { path: path.display().to_string(), mode });
+            // Not to serve would harm the site more, and makes nobody forget what they have read.
+            error!(
+                path = %path.display(), mode = format!("{mode:03o}"),
+                "the site's keys could be read by others: the file is for its owner alone from now on; enrol the site anew \
+                 (`skerry site enroll SITE --replace`) if somebody may have read it"
+            );
+            fs_err::set_permissions(path, Permissions::from_mode(0o600))?;
         }
         let damaged = |reason: String| EnrolmentError::Damaged(path.display().to_string(), reason);
         if metadata.len() > MAX_FILE_BYTES {
@@ -164,8 +167,10 @@ impl Enrolment {
             revoked: self.revoked.clone(),
             offline_budget_seconds: self.offline_budget.as_secs(),
         };
-        let bytes = serde_json::to_vec_pretty(&written).map_err(io::Error::from)?;
-        Ok(replace_file(path, &Zeroizing::new(bytes))?)
+        // Room from the start: a vector that grows leaves copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(64 << 10));
+        serde_json::to_writer_pretty(&mut *bytes, &written).map_err(io::Error::from)?;
+        Ok(replace_file(path, &bytes)?)
     }
 
     fn read(bytes: &[u8]) -> Result<Self, Unfit> {
@@ -194,6 +199,20 @@ impl Enrolment {
         })
     }
 
+    /// Says whether an offer is signed by those who are believed; else why not.
+    pub fn vouch(&self, offer: &Offer, now: Timestamp) -> Result<(), String> {
+        let signatures = Signatures::from_bytes(&offer.signatures).map_err(|error| error.to_string())?;
+        let verified =
+            self.trust_root.verify_manifest(&offer.manifest, &signatures, PolicyDemand::AsRoot, now);
+        verified.map(drop).map_err(|refusal| refusal.to_string())
+    }
+
+    /// Returns the latest time that a certificate vouches for: it was signed then.
+    pub fn signed_at(&self) -> Timestamp {
+        let begins = |certificate: &Certificate| certificate.validity().issued;
+        begins(&self.agent).max(begins(self.authority.certificate()))
+    }
+
     /// Returns the site.
     pub fn site(&self) -> &SiteId {
         self.authority.site()
@@ -206,10 +225,7 @@ impl Enrolment {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use skerry_core::id::Timestamp;
+pub(crate) mod tests {
     use skerry_identity::ca::{MeshRoot, TransportCa};
     use skerry_identity::csr::ProvenKey;
     use skerry_identity::key::SigningKey;
@@ -218,7 +234,8 @@ mod tests {
 
     use super::*;
 
-    fn enrolment() -> Enrolment {
+    /// Certificates for 300 h and 600 h.
+    pub(crate) fn enrolment() -> Enrolment {
         let (mesh, site) = (MeshDomain::new("mesh.local").unwrap(), SiteId::new("oslo").unwrap());
         let now = Timestamp(1_800_000_000_000);
         let lasts = |hours: u64| Validity::starting(now, Duration::from_secs(hours * 3600));
@@ -263,9 +280,9 @@ mod tests {
         assert_eq!(read.agent_key.thumbprint(), kept.agent_key.thumbprint());
         assert_eq!(read.trust_root, kept.trust_root);
 
-        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let error = Enrolment::load(&path).unwrap_err().to_string();
-        assert!(error.contains("may be read by others (mode 640)"), "{error}");
+        fs_err::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        assert!(Enrolment::load(&path).unwrap().is_some(), "a slip takes no site down");
+        assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

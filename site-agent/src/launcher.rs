@@ -23,6 +23,7 @@ mod run;
 mod socket;
 mod state;
 
+pub(crate) use admin::ask;
 pub(crate) use lock::{LockError, holder, take};
 pub(crate) use machine::Mode;
 pub(crate) use state::{LauncherState, Process};

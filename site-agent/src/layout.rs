@@ -76,6 +76,16 @@ impl Layout {
         self.root.join("identity.json")
     }
 
+    /// Keys that the core was asked to sign for, until it has.
+    pub fn pending_keys(&self) -> PathBuf {
+        self.root.join("identity.pending")
+    }
+
+    /// The Workload API, unless it is served elsewhere.
+    pub fn workload_socket(&self) -> PathBuf {
+        self.root.join("workload.sock")
+    }
+
     /// The last state report, for people.
     pub fn status(&self) -> PathBuf {
         self.root.join("status.json")
@@ -174,6 +184,11 @@ impl ProxyDir {
     /// The same without the listeners whose address somebody else had when an Envoy was started from it.
     pub fn cut_bootstrap(&self) -> PathBuf {
         self.0.join("static.cut.pb")
+    }
+
+    /// A secret as the self-contained bootstrap reads it.
+    pub fn secret(&self, name: &str) -> PathBuf {
+        self.0.join(skerry_xds::secret::file_name(name))
     }
 
     /// The bootstrap that names the ADS socket.

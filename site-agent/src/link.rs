@@ -6,16 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use skerry_core::id::{Digest, SiteId};
 use skerry_core::pace::Pace;
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
 use skerry_proto::v1::{Chunk, Hello, Need, Offer};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::args::LinkMode;
 use crate::clock::share;
+use crate::enrolment::Enrolment;
 use crate::mailbox;
 use crate::store::Store;
 
@@ -26,7 +28,9 @@ mod early;
 mod events;
 mod failure;
 mod pull;
+mod renew;
 mod reports;
+pub mod secure;
 mod spool;
 mod stream;
 
@@ -34,6 +38,9 @@ use backoff::Backoff;
 pub(crate) use batch::Batch;
 use dial::{Client, dial};
 use events::Alarm;
+pub(crate) use failure::explain;
+pub(crate) use renew::Renewal;
+use secure::{LinkTime, Showing};
 
 /// How long the core may take to answer a call, or to say the first word on a stream.
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
@@ -97,6 +104,14 @@ pub(crate) struct Link {
     pub(crate) site: SiteId,
     /// The core's address.
     pub(crate) core: String,
+    /// What the agent shows, and whom it believes.
+    pub(crate) enrolment: watch::Receiver<Option<Arc<Enrolment>>>,
+    /// The time.
+    pub(crate) time: Arc<dyn LinkTime>,
+    /// Told when the core does not know the agent.
+    pub(crate) not_known: Arc<Notify>,
+    /// TLS as of an enrolment.
+    pub(crate) tls: Option<(Arc<Enrolment>, Arc<ClientConfig>)>,
     /// Stream or pull.
     pub(crate) mode: LinkMode,
     /// Time between two pulls.
@@ -124,6 +139,8 @@ pub(crate) struct Link {
 enum End {
     /// It failed, or the core hung up.
     Lost(String),
+    /// The core does not take the agent for who it says it is. It may be that its certificate is over.
+    NotKnown(Duration, String),
     /// The core, or `site`, wants a pause of this length: it is kept, whatever happens.
     Pause(Duration, String),
     /// All is said, and the next connection is due after this time, or when a link comes up that had gone.
@@ -161,6 +178,10 @@ impl Link {
                     (backoff.spread(pause, share()), Rest::Light, "waiting for the next pull".to_owned())
                 }
                 End::Lost(words) => (backoff.next_pause(share()), Rest::Light, words),
+                End::NotKnown(pause, words) => {
+                    self.not_known.notify_one();
+                    (backoff.next_pause(share()).max(backoff.spread(pause, share())), Rest::Light, words)
+                }
             };
             info!(core = self.core, pause_ms = pause.as_millis(), "no link: {words}");
             tokio::select! {
@@ -172,7 +193,11 @@ impl Link {
 
     async fn connect(&mut self, backoff: &mut Backoff, alarm: &mut Alarm) -> End {
         let pace = self.identity.borrow().pace;
-        let client = match self.open(pace, alarm).await {
+        let tls = match self.tls() {
+            Ok(tls) => tls,
+            Err(error) => return End::Lost(format!("no TLS: {error:#}")),
+        };
+        let client = match self.open(pace, &tls, alarm).await {
             Ok(client) => client,
             Err(words) => return End::Lost(words),
         };
@@ -187,13 +212,27 @@ impl Link {
         }
     }
 
+    /// TLS as the enrolment says: the same for as long as that is the same, so that sessions are resumed.
+    fn tls(&mut self) -> anyhow::Result<Arc<ClientConfig>> {
+        let enrolment = self.enrolment.borrow_and_update().clone();
+        let enrolment = enrolment.ok_or_else(|| anyhow::anyhow!("this site is not enrolled"))?;
+        if let Some((of, config)) = &self.tls
+            && Arc::ptr_eq(of, &enrolment)
+        {
+            return Ok(Arc::clone(config));
+        }
+        let config = secure::configure(&enrolment, Showing::Itself, Arc::clone(&self.time))?;
+        self.tls = Some((enrolment, Arc::clone(&config)));
+        Ok(config)
+    }
+
     /// Dials; begins anew when a link comes up meanwhile, since the kernel asks a far end that it could not
     /// reach at longer and longer intervals.
-    async fn open(&self, pace: Pace, alarm: &mut Alarm) -> Result<Client, String> {
+    async fn open(&self, pace: Pace, tls: &Arc<ClientConfig>, alarm: &mut Alarm) -> Result<Client, String> {
         loop {
             alarm.handle_try();
             tokio::select! {
-                opened = dial(&self.core, pace) => return opened,
+                opened = dial(&self.core, tls, pace) => return opened,
                 () = alarm.due() => info!("a link came up: dials anew"),
             }
         }

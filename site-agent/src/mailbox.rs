@@ -1,9 +1,12 @@
 //! What the loops send to `site`: one bounded queue, one owner.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use skerry_core::id::NamespacedName;
+use skerry_xds::audit::Counts;
 
+use crate::enrolment::Enrolment;
 use crate::launcher::LauncherState;
 use crate::layout::ProxyDir;
 use crate::{ads, link, workloads};
@@ -21,8 +24,12 @@ pub(crate) enum Mail {
     Proxy(ads::Event),
     /// The workload folder changed.
     Workloads(workloads::Loaded),
+    /// The site was enrolled, or what it has was renewed.
+    Enrolment(Option<Arc<Enrolment>>),
     /// What the launchers run; all of them, whenever one changed.
     Launchers(BTreeMap<NamespacedName, LauncherState>),
+    /// What the proxies' authorization counted.
+    Counted(Counts),
     /// Folders that belong to no published proxy and that no launcher runs; whenever there are others.
     Vacant(BTreeSet<ProxyDir>),
 }

@@ -67,7 +67,7 @@ impl Reporter {
         self.due = None;
         let state = bound(state());
         let is_old = |at: Now| self.connected && now >= self.beat_after(at);
-        if self.last.as_ref().is_some_and(|(at, last)| *last == state && !is_old(*at)) {
+        if self.last.as_ref().is_some_and(|(at, last)| is_same(last, &state) && !is_old(*at)) {
             return None;
         }
         self.last = Some((now, state.clone()));
@@ -78,6 +78,12 @@ impl Reporter {
     pub(crate) fn handle_reported(&mut self, now: Now, state: SiteState) {
         self.last = Some((now, state));
     }
+}
+
+/// Counts go on all the time: the first are told at once, and others with the rest.
+fn is_same(one: &SiteState, other: &SiteState) -> bool {
+    let counted = other.counted.clone();
+    one.counted.is_some() == counted.is_some() && SiteState { counted, ..one.clone() } == *other
 }
 
 /// Cuts a state to the caps of the protocol.
@@ -138,7 +144,7 @@ mod tests {
     use skerry_core::pace::REPORT_BYTES;
     use skerry_core::policy::site::{Uplink, UplinkClass};
     use skerry_proto::codec::reports::Context;
-    use skerry_proto::v1::{ProxyState, Reports};
+    use skerry_proto::v1::{Counted, ProxyState, Reports};
 
     use super::*;
 
@@ -205,6 +211,22 @@ mod tests {
         assert_eq!(reports_a_day(&uplink(UplinkClass::Metered, None)), 48);
         let budget = 1_000_000;
         assert!(reports_a_day(&uplink(UplinkClass::Satellite, Some(budget))) * REPORT_BYTES <= budget / 50);
+    }
+
+    #[test]
+    fn counts_are_told_once_and_then_with_the_rest() {
+        let mut reporter = Reporter::default();
+        let mut tell = |second: u32, denied: u64, generation: u32| {
+            let counted = Some(Counted { denied, ..Default::default() }).filter(|_| denied > 0);
+            reporter.handle_change(SECOND * second);
+            reporter
+                .poll_state(SECOND * (second + 1), || SiteState { counted, ..state(generation) })
+                .is_some()
+        };
+        assert!(tell(0, 0, 1));
+        assert!(tell(10, 1, 1), "the first");
+        assert!(!tell(20, 2, 1), "more of the same");
+        assert!(tell(30, 3, 2), "with the rest");
     }
 
     #[test]

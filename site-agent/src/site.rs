@@ -12,12 +12,15 @@ use skerry_core::pace::Pace;
 use skerry_core::workload::Workload;
 use skerry_proto::v1::Report;
 use skerry_proto::v1::site_event::Kind;
+use skerry_xds::audit::Counts;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use crate::bind::{self, Unbound};
-use crate::clock::{Clock, Now, Stamp, TrustedTime};
+use crate::clock::{Clock, Now, SharedTime, Stamp};
+use crate::enrolment::Enrolment;
 use crate::fetch::Fetch;
+use crate::identity::Issued;
 use crate::launcher::LauncherState;
 use crate::layout::ProxyDir;
 use crate::machine::Machine;
@@ -31,11 +34,14 @@ mod again;
 mod apply;
 mod boot;
 mod departed;
+mod identities;
+mod listening;
 mod offer;
 mod publish;
 mod status;
 
 use again::Again;
+use identities::Identities;
 pub(crate) use publish::{Desired, Feed, Publisher};
 use publish::{Lowered, Lowerings};
 
@@ -57,7 +63,13 @@ pub(crate) struct Outlets {
     pub(crate) identity: watch::Sender<link::Identity>,
     /// Raised when reports were added.
     pub(crate) outbox: watch::Sender<u64>,
+    /// What processes of the site can ask for.
+    pub(crate) issued: watch::Sender<Arc<Issued>>,
 }
+
+/// Says whether an offer is signed by those who are believed, at a time; else why not.
+pub(crate) type Vouch =
+    Box<dyn Fn(&skerry_proto::v1::Offer, skerry_core::id::Timestamp) -> Result<(), String> + Send>;
 
 /// What a site begins with.
 pub(crate) struct Parts {
@@ -67,6 +79,10 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<Store>,
     /// Counts the time.
     pub(crate) clock: Clock,
+    /// The time that is trusted.
+    pub(crate) time: SharedTime,
+    /// Says whether an offer is signed by those who are believed, at a time; else why not.
+    pub(crate) vouch: Vouch,
     /// The apply machine.
     pub(crate) machine: Machine,
     /// How long after the start proxies that run may take to come back.
@@ -79,6 +95,8 @@ pub(crate) struct Parts {
     pub(crate) status_file: PathBuf,
     /// The Envoy that the supervisor has.
     pub(crate) envoy: Option<PathBuf>,
+    /// What the site has, if it is enrolled.
+    pub(crate) enrolment: Option<Arc<Enrolment>>,
     /// Where the store is that was damaged, if this one is new in its place.
     pub(crate) damaged: Option<PathBuf>,
 }
@@ -88,7 +106,9 @@ pub(crate) struct Site {
     id: SiteId,
     store: Arc<Store>,
     clock: Clock,
-    trusted: TrustedTime,
+    trusted: SharedTime,
+    /// Who is believed.
+    vouch: Vouch,
     machine: Machine,
     returning: Now,
     publisher: Publisher,
@@ -121,9 +141,12 @@ pub(crate) struct Site {
     workload_problems: Vec<String>,
     /// What proxies could not bind.
     unbound: Unbound,
+    identities: Identities,
     launchers: BTreeMap<NamespacedName, LauncherState>,
     /// The folders of proxies that no launcher runs in, and since when.
     vacant: BTreeMap<ProxyDir, Now>,
+    /// What the proxies' authorization counted.
+    counts: Counts,
     reporter: Reporter,
     /// When the reports that wait in memory are to be written.
     flush_due: Option<Now>,
@@ -137,11 +160,14 @@ impl Site {
             Mail::Link(event) => self.handle_link(now, event),
             Mail::Proxy(event) => self.handle_proxy(now, &event),
             Mail::Workloads(loaded) => self.handle_workloads(loaded),
+            Mail::Enrolment(enrolment) => self.handle_enrolment(now, enrolment),
             Mail::Launchers(launchers) => self.handle_launchers(launchers),
+            Mail::Counted(counts) => self.counts = counts,
             Mail::Vacant(folders) => self.handle_vacant(now, folders),
         }
         self.reporter.handle_change(now);
         self.settle();
+        self.settle_identities(now);
     }
 
     /// Returns when `handle_timeout` is due.
@@ -151,6 +177,7 @@ impl Site {
         let timers = [machine, reporter, self.unbound.poll_timeout(), snapshots];
         let fetch = self.fetch.as_ref().and_then(Fetch::poll_timeout);
         let more = [self.again.poll_timeout(), self.flush_due, fetch, self.poll_departed()];
+        let more = more.into_iter().chain([self.identities.poll_timeout()]);
         timers.into_iter().chain(more).flatten().min()
     }
 
@@ -165,7 +192,9 @@ impl Site {
         if self.unbound.handle_timeout(now, bind::probe) {
             self.publish_again();
         }
+        self.look_at_identities(now);
         self.settle();
+        self.settle_identities(now);
         if self.snapshots_due.is_some_and(|due| due <= now) {
             self.write_snapshots();
         }
@@ -243,6 +272,8 @@ impl Site {
         let names: BTreeSet<&NamespacedName> = proxied.map(|workload| &workload.name).collect();
         self.unbound.retain(|name| names.contains(name));
         self.publisher.set_proxied(names.into_iter());
+        self.identities.minter.handle_workloads(&self.workloads);
+        self.mint(self.clock.now());
         self.publish_again();
         if let Err(error) = self.store.put_workload_files(&loaded.files) {
             warn!("workload files are not kept: {error}");

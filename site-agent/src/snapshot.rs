@@ -6,7 +6,9 @@ use skerry_core::id::{Digest, NamespacedName, SiteId};
 use skerry_xds::bootstrap::{
     AdsMode, BootstrapOptions, NodeId, Part, Parts, ads_bootstrap, static_bootstrap, to_parts, to_pb,
 };
-use skerry_xds::resource::ResourceSet;
+use skerry_xds::resource::{ResourceKind, ResourceSet};
+use skerry_xds::secret::to_file;
+use zeroize::Zeroizing;
 
 use crate::args::XdsVariant;
 use crate::layout::{ProxyDir, private_folder, replace_file};
@@ -59,7 +61,12 @@ impl Snapshots {
         if self.written.get(name) == Some(&hash) {
             return Ok(());
         }
-        let bootstrap = static_bootstrap(set, &NodeId::of(&self.site, name), &BootstrapOptions::default());
+        // Before what names them.
+        for (secret, resource) in set.of(ResourceKind::Secret) {
+            replace_if_new(&folder.secret(secret), &Zeroizing::new(to_file(resource)))?;
+        }
+        let options = BootstrapOptions { secrets: folder.path().to_owned(), ..BootstrapOptions::default() };
+        let bootstrap = static_bootstrap(set, &NodeId::of(&self.site, name), &options);
         let Parts { bytes, listeners } = to_parts(bootstrap);
         // The index first: a launcher that finds it with another file goes without.
         replace_if_new(&folder.static_index(), index_of(&bytes, listeners).to_text().as_bytes())?;

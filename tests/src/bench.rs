@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::fleet::Binaries;
 
@@ -42,6 +42,9 @@ struct Places {
 pub struct Args {
     #[command(flatten)]
     places: Places,
+    /// How many agents are connected in `storm`, one size after the other, as `1000,10000,100000`.
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
+    agents: Vec<usize>,
     /// Only the measurements of these names; all if left out. `growth` draws what the others measured.
     names: Vec<String>,
 }
@@ -51,6 +54,13 @@ impl Args {
     pub(crate) fn binaries(&self) -> Binaries {
         let Places { envoy, bin_dir, small_dir, .. } = &self.places;
         Binaries::new(bin_dir.clone(), envoy.clone()).with_small(small_dir.clone())
+    }
+
+    fn check_agents(&self) -> Result<()> {
+        let is_storm = self.names.is_empty() || self.names.iter().any(|name| name == "storm");
+        ensure!(self.agents.is_empty() || is_storm, "`--agents` is for `storm`, and that is not measured");
+        ensure!(!self.agents.contains(&0), "`--agents 0`: a storm needs an agent");
+        Ok(())
     }
 
     /// The folder of the agent and its launcher as they are shipped.
@@ -112,6 +122,7 @@ const MEASUREMENTS: &[(&str, Measurement)] = &[
     ("latency", latency::measure),
     ("identity", identity::measure),
     ("storm", storm::measure),
+    ("start", storm::start::measure),
 ];
 
 /// The name of the plot of all that grows.
@@ -124,6 +135,7 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(name) = args.names.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no measurement `{name}`; they are: {}", known.join(", "));
     }
+    args.check_agents()?;
     let wanted = |name: &str| args.names.is_empty() || args.names.iter().any(|only| only == name);
     println!("{}", machine::line()?);
     let mut points = Vec::new();

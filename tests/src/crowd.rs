@@ -4,7 +4,7 @@
 //! What they learn they check as an agent does, once for all of them where the result would be the same: that work
 //! is done by other machines in a real fleet. They expect nothing; whoever starts them does.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use skerry_core::id::SiteId;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::fleet::Papers;
 use crate::wait::eventually;
 
 mod agent;
@@ -26,6 +27,10 @@ use member::{Ground, Member};
 
 pub use files::raise_files;
 pub use tally::{Counts, Goal, Times};
+
+/// Agents that come from one address. A connection needs a port of it, of which Linux gives out 28,232 by itself
+/// (`net.ipv4.ip_local_port_range`), and those that have hung up have theirs for another minute.
+pub const AGENTS_OF_ADDRESS: usize = 10_000;
 
 /// When agents start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,14 +52,23 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Prepares an agent for each site. None has started yet, and none has a bundle.
-    pub fn new(core: SocketAddr, sites: impl IntoIterator<Item = SiteId>) -> Self {
+    /// Prepares an agent for each site. None has started yet, and none has a bundle. They come from these addresses,
+    /// [`AGENTS_OF_ADDRESS`] from each; the last one takes those that remain, and without any the kernel chooses.
+    pub fn new(
+        core: SocketAddr,
+        addresses: Vec<IpAddr>,
+        papers: &Papers,
+        sites: impl IntoIterator<Item = SiteId>,
+    ) -> Result<Self> {
         let agents: Vec<Agent> =
             sites.into_iter().enumerate().map(|(at, site)| Agent::new(site, at)).collect();
-        let ground = Arc::new(Ground::new(core, agents.len()));
-        let member = |(at, agent)| Member::new(agent, at, Arc::clone(&ground));
-        let at_rest = agents.into_iter().enumerate().map(member).collect();
-        Self { ground, at_rest, running: JoinSet::new(), leave: CancellationToken::new() }
+        let ground = Arc::new(Ground::new(core, addresses, agents.len()));
+        let member = |(at, agent): (usize, Agent)| {
+            let tls = papers.tls(agent.site())?;
+            Ok(Member::new(agent, at, tls, Arc::clone(&ground)))
+        };
+        let at_rest = agents.into_iter().enumerate().map(member).collect::<Result<_>>()?;
+        Ok(Self { ground, at_rest, running: JoinSet::new(), leave: CancellationToken::new() })
     }
 
     /// Starts all agents that do not run.
@@ -83,12 +97,13 @@ impl Crowd {
     /// was later, from its own start.
     pub async fn reach(&self, goal: &Goal, start: Instant, deadline: Duration) -> Result<Times> {
         eventually(&format!("all agents {goal}"), deadline, async || {
-            let (times, late) = self.ground.tally.times(goal, start);
-            let counts = self.ground.tally.counts();
-            anyhow::ensure!(late == 0, "{late} of {} are not; {counts}", late + times.len());
-            Ok(times)
+            let (tally, all) = (&self.ground.tally, self.running.len());
+            let late = tally.late(goal, start);
+            anyhow::ensure!(late == 0, "{late} of {all} are not; {}", tally.counts());
+            Ok(())
         })
-        .await
+        .await?;
+        Ok(self.ground.tally.times(goal, start))
     }
 
     /// What has happened to all agents since they were made.

@@ -9,6 +9,7 @@ mod core;
 mod doom;
 mod envoy;
 mod status;
+mod trust;
 mod workload;
 
 pub use agent::{Agent, XdsMode};
@@ -17,4 +18,5 @@ pub use core::Core;
 pub use doom::Doom;
 pub use envoy::StaticEnvoy;
 pub use status::FleetView;
+pub use trust::{Papers, agent_tls, credentials_file, skerry};
 pub use workload::{Sidecar, Workload};

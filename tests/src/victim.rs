@@ -63,7 +63,7 @@ fn run_core(args: skerry_controller::args::Args) -> Result<()> {
 
 fn run_agent(args: skerry_agent::args::RunArgs) -> Result<()> {
     let launcher = skerry_agent::config::Launcher::beside(std::env::current_exe()?, Path::is_file);
-    let config = skerry_agent::config::Config::resolve(args, launcher)?;
+    let config = skerry_agent::config::Config::resolve(args, launcher, skerry_agent::config::Enrolled::read)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { skerry_agent::app::App::build(config, CancellationToken::new())?.run().await })
 }

@@ -27,6 +27,19 @@ pub struct Audited {
     pub unmatched: u64,
 }
 
+impl Counts {
+    /// Adds what another proxy counted.
+    pub fn add(&mut self, other: Self) {
+        for (policy, audited) in other.audits {
+            let sum = self.audits.entry(policy).or_default();
+            sum.matched += audited.matched;
+            sum.unmatched += audited.unmatched;
+        }
+        self.denied += other.denied;
+        self.not_allowed += other.not_allowed;
+    }
+}
+
 /// Reads the lines `name: value` of an answer to [`QUERY`], of all listeners together. What it does not know is
 /// passed over.
 pub fn read(statistics: &str) -> Counts {

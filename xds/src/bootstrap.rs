@@ -13,6 +13,7 @@ use crate::envoy::{core, pipe};
 mod ads;
 mod parts;
 mod runtime;
+mod secrets;
 mod snapshot;
 
 pub(crate) use snapshot::to_manager;
@@ -50,6 +51,9 @@ pub struct BootstrapOptions {
     /// A Unix socket for Envoy's admin interface, mode 0600; none: no admin interface. UTF-8, at most
     /// 107 bytes (`sockaddr_un`). Each Envoy of a hot restart needs its own.
     pub admin_socket: Option<PathBuf>,
+    /// The folder with the secrets that a start file without an agent names ([`crate::secret::file_name`]): Envoy reads
+    /// them from there, and again whenever one is replaced. They are not in the start file itself.
+    pub secrets: PathBuf,
 }
 
 impl BootstrapOptions {

@@ -50,7 +50,8 @@ fn listeners(set: &ResourceSet) -> Vec<String> {
     let mut named = BTreeSet::new();
     for listener in set.listeners() {
         let subject = format!("listener `{}`", listener.name);
-        for filter in listener.filter_chains.iter().flat_map(|chain| &chain.filters) {
+        let chains = listener.filter_chains.iter().chain(&listener.default_filter_chain);
+        for filter in chains.flat_map(|chain| &chain.filters) {
             match to_target(filter) {
                 Target::Routes(name) => {
                     if !set.of(ResourceKind::Route).contains_key(name.as_str()) {

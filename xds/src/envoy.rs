@@ -15,18 +15,23 @@ pub(crate) use envoy_types::pb::envoy::config::route::v3 as route;
 pub(crate) use envoy_types::pb::envoy::data::dns::v3 as dns_table;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::rbac::v3 as http_rbac;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::router::v3 as router;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3 as tls_inspector;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::rbac::v3 as network_rbac;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::udp::dns_filter::v3 as dns_filter;
+pub(crate) use envoy_types::pb::envoy::extensions::matching::common_inputs::ssl::v3 as ssl_inputs;
 pub(crate) use envoy_types::pb::envoy::extensions::rbac::principals::mtls_authenticated::v3 as mtls_authenticated;
 pub(crate) use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3 as previous_hosts;
 pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
 pub(crate) use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream_http;
+pub(crate) use envoy_types::pb::envoy::service::discovery::v3 as discovery;
 pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
 pub(crate) use envoy_types::pb::envoy::r#type::v3 as value;
-pub(crate) use envoy_types::pb::google::protobuf::value::Kind::NumberValue as Number;
+pub(crate) use envoy_types::pb::google::protobuf::value::Kind::{NumberValue as Number, StringValue as Text};
 pub(crate) use envoy_types::pb::google::protobuf::{Any, BoolValue, Duration, Struct, UInt32Value, Value};
+pub(crate) use envoy_types::pb::xds::core::v3 as xds_core;
+pub(crate) use envoy_types::pb::xds::r#type::matcher::v3 as xds_matcher;
 
 /// Packs a message with its type URL.
 pub(crate) fn pack<M: Message + Name>(message: &M) -> Any {
@@ -74,6 +79,11 @@ pub(crate) fn from_ads() -> core::ConfigSource {
         )),
         ..Default::default()
     }
+}
+
+/// Makes a structure of one text. With one field alone: the order of several would not be fixed.
+pub(crate) fn of_text(key: &str, text: &str) -> Struct {
+    Struct { fields: [(key.to_owned(), Value { kind: Some(Text(text.to_owned())) })].into() }
 }
 
 /// Makes a matcher for one exact text.

@@ -36,10 +36,10 @@ pub fn to_json(bootstrap: &Bootstrap) -> Result<String, JsonError> {
     Ok(print(&to_value(&Bootstrap::full_name(), &bootstrap.encode_to_vec())?))
 }
 
-/// Prints a set as one object: `clusters`, `endpoints`, `listeners`, `routes`, each by name.
+/// Prints a set as one object: `clusters`, `endpoints`, `listeners`, `routes`, each by name. Secrets are left out.
 pub fn resources_to_json(set: &ResourceSet) -> Result<String, JsonError> {
     let mut object = Map::new();
-    for kind in ResourceKind::ALL {
+    for kind in ResourceKind::ALL.into_iter().filter(|kind| *kind != ResourceKind::Secret) {
         let values: Result<Map<_, _>, JsonError> = set
             .of(kind)
             .iter()

@@ -5,6 +5,7 @@
 //! the bundle, writes the bootstrap and moves the bytes.
 //!
 //! * [`lower`](lower::lower) makes the [`ResourceSet`](resource::ResourceSet) of one proxy.
+//! * [`secret`] makes the secrets that such a set may name.
 //! * [`check`](check::check) looks at such a set from the outside: do all references hold?
 //! * [`bootstrap`] renders one self-contained start file, or one that subscribes to the agent.
 //! * [`session`] is delta and SotW ADS as a state machine.
@@ -18,4 +19,5 @@ mod envoy;
 pub mod json;
 pub mod lower;
 pub mod resource;
+pub mod secret;
 pub mod session;

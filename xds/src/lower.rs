@@ -18,13 +18,17 @@ pub mod address;
 pub(crate) mod authorization;
 pub(crate) mod cluster;
 pub(crate) mod endpoint;
+mod identity;
 pub(crate) mod listener;
 pub mod name;
 mod piece;
 mod port;
 mod route;
+mod tls;
 
 pub(crate) use authorization::filter::AUDIT as AUDIT_PREFIX;
+pub use authorization::unenforced;
+pub use identity::{Domain, Identity};
 pub use listener::dns::DNS_PORT;
 pub use route::timeout::DEFAULT_REQUEST_TIMEOUT_MS;
 
@@ -37,6 +41,13 @@ pub struct LowerOptions {
     pub unbound: BTreeMap<SocketAddr, String>,
     /// Inbound addresses at which no proxy listens yet: their workloads are reached directly.
     pub silent: BTreeSet<SocketAddr>,
+    /// What the proxy's workload can prove who it is with.
+    pub identity: Identity,
+    /// Inbound addresses at which no proxy takes mutual TLS yet: they are called in plain text.
+    pub plain: BTreeSet<SocketAddr>,
+    /// Inbound addresses that take plain text for now, whatever the policy says: not all who call them know that they can
+    /// do otherwise.
+    pub lenient: BTreeSet<SocketAddr>,
 }
 
 /// Whether a proxy answers the names of services over DNS.
@@ -93,6 +104,8 @@ struct Facts {
     proxy: NamespacedName,
     cidr: Option<Ipv4Net>,
     silent: BTreeSet<SocketAddr>,
+    identity: Identity,
+    plain: BTreeSet<SocketAddr>,
 }
 
 impl Lowering {
@@ -104,16 +117,24 @@ impl Lowering {
         proxy: &NamespacedName,
         options: &LowerOptions,
     ) -> Result<ResourceSet, LowerError> {
-        let scope = Scope::resolve(bundle, workloads, proxy, &options.silent)?;
+        let scope = Scope::resolve(bundle, workloads, proxy, options)?;
         let knows = |facts: &Facts| {
             facts.workloads == workloads
                 && facts.proxy == *proxy
                 && facts.cidr == scope.cidr
                 && facts.silent == options.silent
+                && facts.identity == options.identity
+                && facts.plain == options.plain
         };
         if !self.facts.as_ref().is_some_and(knows) {
-            let (proxy, silent) = (proxy.clone(), options.silent.clone());
-            let facts = Facts { workloads: workloads.to_vec(), proxy, cidr: scope.cidr, silent };
+            let facts = Facts {
+                workloads: workloads.to_vec(),
+                proxy: proxy.clone(),
+                cidr: scope.cidr,
+                silent: options.silent.clone(),
+                identity: options.identity.clone(),
+                plain: options.plain.clone(),
+            };
             *self = Self { facts: Some(facts), ..Self::default() };
         }
         self.refresh(&scope);
@@ -158,6 +179,12 @@ pub(crate) struct Scope<'a> {
     pub(crate) cidr: Option<Ipv4Net>,
     /// Inbound addresses at which no proxy listens yet.
     pub(crate) silent: &'a BTreeSet<SocketAddr>,
+    /// What the owner can prove who it is with.
+    pub(crate) identity: &'a Identity,
+    /// Inbound addresses that are called in plain text.
+    pub(crate) plain: &'a BTreeSet<SocketAddr>,
+    /// Inbound addresses that take plain text for now.
+    pub(crate) lenient: &'a BTreeSet<SocketAddr>,
 }
 
 impl<'a> Scope<'a> {
@@ -165,13 +192,14 @@ impl<'a> Scope<'a> {
         bundle: &'a Bundle,
         workloads: &'a [Workload],
         name: &NamespacedName,
-        silent: &'a BTreeSet<SocketAddr>,
+        options: &'a LowerOptions,
     ) -> Result<Self, LowerError> {
         let workloads: BTreeMap<_, _> = workloads.iter().map(|workload| (&workload.name, workload)).collect();
         let owner = workloads.get(name).copied().ok_or_else(|| LowerError::UnknownWorkload(name.clone()))?;
         let proxy = owner.proxy.as_ref().ok_or_else(|| LowerError::NoProxy(name.clone()))?;
         let cidr = address::outbound_cidr(&bundle.settings, proxy)?;
-        Ok(Self { bundle, workloads, owner, cidr, silent })
+        let LowerOptions { silent, identity, plain, lenient, .. } = options;
+        Ok(Self { bundle, workloads, owner, cidr, silent, identity, plain, lenient })
     }
 
     /// Two proxies of one host that bind the same addresses would share them without an error, since

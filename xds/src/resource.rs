@@ -1,4 +1,4 @@
-//! What a proxy is given: named, versioned Envoy resources of four kinds. Must not know where they
+//! What a proxy is given: named, versioned Envoy resources of five kinds. Must not know where they
 //! come from or how they travel.
 
 use std::collections::BTreeMap;
@@ -7,13 +7,17 @@ use std::sync::{Arc, OnceLock};
 
 use prost::{Message, Name};
 use skerry_core::id::Digest;
+use zeroize::Zeroize as _;
 
 use crate::envoy::{self, Any, pack};
+use crate::secret::Secret;
 
 /// The kinds of resources. The order is the order in which they are sent, so that nothing is named
 /// before it is there (make before break).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceKind {
+    /// `Secret`, by SDS.
+    Secret,
     /// `Cluster`, by CDS.
     Cluster,
     /// `ClusterLoadAssignment`, by EDS.
@@ -26,11 +30,12 @@ pub enum ResourceKind {
 
 impl ResourceKind {
     /// Every kind, in order.
-    pub const ALL: [Self; 4] = [Self::Cluster, Self::Endpoint, Self::Listener, Self::Route];
+    pub const ALL: [Self; 5] = [Self::Secret, Self::Cluster, Self::Endpoint, Self::Listener, Self::Route];
 
     /// Returns the type URL of its resources.
     pub const fn type_url(self) -> &'static str {
         match self {
+            Self::Secret => "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
             Self::Cluster => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
             Self::Endpoint => "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
             Self::Listener => "type.googleapis.com/envoy.config.listener.v3.Listener",
@@ -41,6 +46,7 @@ impl ResourceKind {
     /// Returns the word that people read.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Secret => "secret",
             Self::Cluster => "cluster",
             Self::Endpoint => "endpoint",
             Self::Listener => "listener",
@@ -65,10 +71,27 @@ impl fmt::Display for ResourceKind {
 ///
 /// The encoding is canonical as long as no map field of the message has more than one entry
 /// (Envoy's types hold maps without order).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Resource {
     version: String,
     any: Any,
+}
+
+/// A key is wiped; what was encoded from it on its way to a proxy is not.
+impl Drop for Resource {
+    fn drop(&mut self) {
+        if self.any.type_url == ResourceKind::Secret.type_url() {
+            self.any.value.zeroize();
+        }
+    }
+}
+
+/// Names the content and does not show it: it may be a key.
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = ResourceKind::from_type_url(&self.any.type_url).map_or("", ResourceKind::as_str);
+        write!(f, "{kind} {} of {} bytes", self.version, self.any.value.len())
+    }
 }
 
 impl Resource {
@@ -106,6 +129,11 @@ pub(crate) struct Named {
 }
 
 impl Named {
+    /// Encodes a secret.
+    pub(crate) fn secret(secret: &envoy::tls::Secret) -> Self {
+        Self::of(ResourceKind::Secret, &secret.name, secret)
+    }
+
     /// Encodes a cluster.
     pub(crate) fn cluster(cluster: &envoy::cluster::Cluster) -> Self {
         Self::of(ResourceKind::Cluster, &cluster.name, cluster)
@@ -154,12 +182,15 @@ impl fmt::Display for Problem {
 /// Everything that one proxy is given.
 #[derive(Debug, Clone, Default)]
 pub struct ResourceSet {
+    secrets: Resources,
     clusters: Resources,
     endpoints: Resources,
     listeners: Resources,
     routes: Resources,
     /// What could not be lowered, in the order in which it was found.
     pub problems: Vec<Problem>,
+    /// Whether any of the resources names the secrets of [`crate::secret`].
+    pub(crate) names_secrets: bool,
     /// Of names and versions, once somebody asked.
     digest: OnceLock<Digest>,
 }
@@ -168,6 +199,7 @@ impl PartialEq for ResourceSet {
     fn eq(&self, other: &Self) -> bool {
         ResourceKind::ALL.into_iter().all(|kind| self.of(kind) == other.of(kind))
             && self.problems == other.problems
+            && self.names_secrets == other.names_secrets
     }
 }
 
@@ -175,6 +207,7 @@ impl ResourceSet {
     /// Returns the resources of one kind.
     pub fn of(&self, kind: ResourceKind) -> &Resources {
         match kind {
+            ResourceKind::Secret => &self.secrets,
             ResourceKind::Cluster => &self.clusters,
             ResourceKind::Endpoint => &self.endpoints,
             ResourceKind::Listener => &self.listeners,
@@ -186,12 +219,23 @@ impl ResourceSet {
     pub(crate) fn insert(&mut self, named: &Named) {
         self.digest.take();
         let resources = match named.kind {
+            ResourceKind::Secret => &mut self.secrets,
             ResourceKind::Cluster => &mut self.clusters,
             ResourceKind::Endpoint => &mut self.endpoints,
             ResourceKind::Listener => &mut self.listeners,
             ResourceKind::Route => &mut self.routes,
         };
         resources.insert(Arc::clone(&named.name), Arc::clone(&named.resource));
+    }
+
+    /// Says whether the proxy asks for secrets: none of them is sent to one that does not.
+    pub fn names_secrets(&self) -> bool {
+        self.names_secrets
+    }
+
+    /// Adds a secret under its name; one of the same name is replaced.
+    pub fn add_secret(&mut self, secret: &Secret) {
+        self.insert(secret.named());
     }
 
     /// Adds a cluster under its name; one of the same name is replaced.
@@ -236,16 +280,23 @@ impl ResourceSet {
 
     /// Returns the hash of all names and versions: equal sets have equal hashes, whoever lowered them.
     /// Worked out once.
+    ///
+    /// Its prefix is that of everything but secrets: what is shown is the same as long as the configuration is, though
+    /// certificates are renewed.
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| {
-            let mut text = String::new();
+            let (mut configuration, mut secrets) = (String::new(), String::new());
             for kind in ResourceKind::ALL {
+                let text = if kind == ResourceKind::Secret { &mut secrets } else { &mut configuration };
                 for (name, resource) in self.of(kind) {
                     let parts = [kind.as_str(), "\0", name, "\0", &resource.version, "\n"];
                     parts.into_iter().for_each(|part| text.push_str(part));
                 }
             }
-            Digest::of(text.as_bytes())
+            let shown = Digest::of(configuration.as_bytes()).prefix();
+            let whole = Digest::of([configuration, secrets].concat().as_bytes());
+            let rest = &whole.as_bytes()[shown.as_bytes().len()..];
+            Digest::from_slice(&[shown.as_bytes(), rest].concat()).unwrap_or(whole)
         })
     }
 }

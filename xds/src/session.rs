@@ -2,7 +2,7 @@
 //! and events out. It owns no socket, task or clock; a task around it moves messages.
 //!
 //! The client is told what it asked for, once, in an order in which nothing is named before it is
-//! there: clusters, endpoints, listeners, routes, then removals. At most one response of a kind is
+//! there: secrets, clusters, endpoints, listeners, routes, then removals. At most one response of a kind is
 //! under way, and what is sent next is worked out when it is asked for: a client that is slow, or
 //! never acknowledges, makes nothing pile up and gets the newest state when it is ready.
 //!
@@ -78,7 +78,8 @@ enum Phase {
 
 /// Make before break: what is named comes first, and goes last. Listeners, which nothing names, go
 /// when others come, since those may need their addresses.
-const PHASES: [Phase; 7] = [
+const PHASES: [Phase; 9] = [
+    Phase::Update(ResourceKind::Secret),
     Phase::Update(ResourceKind::Cluster),
     Phase::Update(ResourceKind::Endpoint),
     Phase::Update(ResourceKind::Listener),
@@ -86,6 +87,7 @@ const PHASES: [Phase; 7] = [
     Phase::Remove(ResourceKind::Route),
     Phase::Remove(ResourceKind::Cluster),
     Phase::Remove(ResourceKind::Endpoint),
+    Phase::Remove(ResourceKind::Secret),
 ];
 
 /// The state of one stream of one proxy. A new stream takes a new session.
@@ -95,7 +97,7 @@ pub struct Session<V> {
     set: Arc<ResourceSet>,
     digest: Digest,
     /// What it asked for, has and refused, in the order of [`ResourceKind::ALL`].
-    feeds: [Feed; 4],
+    feeds: [Feed; 5],
     strangers: Strangers,
     node: Option<NodeId>,
     events: VecDeque<Event>,
@@ -208,10 +210,10 @@ impl<V: Variant> Session<V> {
     }
 
     /// Clusters and endpoints may always be sent, and endpoints must not wait for clusters: Envoy
-    /// acknowledges a cluster only when it has its endpoints (trap).
+    /// acknowledges a cluster only when it has its endpoints (trap). Secrets are waited for by both clusters and listeners.
     fn may_enter(&self, phase: Phase) -> bool {
         match phase {
-            Phase::Update(ResourceKind::Cluster | ResourceKind::Endpoint) => true,
+            Phase::Update(ResourceKind::Secret | ResourceKind::Cluster | ResourceKind::Endpoint) => true,
             Phase::Update(ResourceKind::Listener | ResourceKind::Route) => self.has_clusters(),
             Phase::Remove(kind) => {
                 self.has_updates() && self.knows_listeners() && self.has_removed_before(kind)
@@ -240,8 +242,13 @@ impl<V: Variant> Session<V> {
     }
 
     fn has_removed_before(&self, kind: ResourceKind) -> bool {
-        let order =
-            [ResourceKind::Listener, ResourceKind::Route, ResourceKind::Cluster, ResourceKind::Endpoint];
+        let order = [
+            ResourceKind::Listener,
+            ResourceKind::Route,
+            ResourceKind::Cluster,
+            ResourceKind::Endpoint,
+            ResourceKind::Secret,
+        ];
         order
             .into_iter()
             .take_while(|other| *other != kind)
@@ -288,8 +295,10 @@ impl<V: Variant> Session<V> {
         };
         let takes_lists =
             [ResourceKind::Cluster, ResourceKind::Listener].iter().all(|kind| self.feed(*kind).is_open());
+        // Who has asked for secrets alone so far has yet to say what for.
+        let has_said = |kind: &ResourceKind| *kind != ResourceKind::Secret && self.feed(*kind).is_open();
         (takes_lists || !is_proxy)
-            && self.feeds.iter().any(Feed::is_open)
+            && ResourceKind::ALL.iter().any(has_said)
             && ResourceKind::ALL.into_iter().all(is_current)
     }
 

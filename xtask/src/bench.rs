@@ -14,6 +14,10 @@ use crate::workspace::{self, Profile, Workspace};
 pub(crate) struct Args {
     #[command(flatten)]
     envoy: envoy::Source,
+    /// How many agents are connected in `storm`, one size after the other, as `1000,10000,100000`; 1,000 and 10,000 if left
+    /// out. Each needs an open file here and at the core, and some 100 KB of memory.
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
+    agents: Vec<u32>,
     /// Only the measurements of these names; all if left out.
     names: Vec<String>,
 }
@@ -29,6 +33,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let small = build_small_agent(&workspace)?;
     let mut bench = workspace.command(bins.join("skerry-bench"));
     bench.arg("--envoy").arg(envoy).arg("--bin-dir").arg(&bins).arg("--small-dir").arg(small);
+    if !args.agents.is_empty() {
+        let agents: Vec<String> = args.agents.iter().map(u32::to_string).collect();
+        bench.arg("--agents").arg(agents.join(","));
+    }
     bench.arg("--plot").arg(workspace.join(PLOT)).args(&args.names);
     match workspace::exec(&mut bench)? {}
 }

@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let envoy = args.envoy.ensure(&workspace, BUILD)?;
     let bins = workspace.build_bins(Profile::Dev)?;
     let mut cargo = workspace.command("cargo");
-    cargo.args(["test", "--workspace", "--locked"]).args(args.rest());
+    // All that fails is said at once: a run takes minutes.
+    cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(args.rest());
     cargo.env("ENVOY", envoy).env("SKERRY_BIN_DIR", bins);
     match workspace::exec(&mut cargo)? {}
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use skerry_proto::limits::BOOT_STORE_BYTES;
 use skerry_proto::v1::proxy_state::Phase;
-use skerry_proto::v1::{Claimant, EventRow, SiteSummary, TurnedAway};
+use skerry_proto::v1::{Claimant, EnrolmentRefused, EventRow, SiteSummary, TurnedAway};
 
 use super::state::{Evidence, State, is_ready, phase};
 use super::view::kind;
@@ -18,7 +18,7 @@ const CLOCK_MS: u64 = 30_000;
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// `BundleRefused`, `RolledBack`, `ReportDropped`, `ProxyRefused`, `WorkloadProblem`, `EventsDropped`, `ClockWrong`,
-    /// `TwoAgents` or `AgentTurnedAway`.
+    /// `TwoAgents`, `AgentTurnedAway`, `EnrolmentRefused`, `Revoked` or `IdentityOver`.
     pub kind: &'static str,
     /// When it was observed, as far as that can be told.
     pub observed: Option<Moment>,
@@ -39,7 +39,50 @@ pub(super) fn problems(site: &SiteSummary, now: u64) -> Vec<Problem> {
     let rival = site.rival.as_ref().map(|rival| two_agents(site.agent.as_ref(), rival, now));
     let refusals = site.open.iter().map(|row| refusal(row, now));
     let turned_away = site.turned_away.as_ref().map(|one| turned_away(one, now));
-    rival.into_iter().chain(turned_away).chain(refusals).chain(reported(site, now)).collect()
+    let strangers = site.enrolment_refused.iter().map(|refused| stranger(refused, now));
+    let first = rival.into_iter().chain(turned_away).chain(identity(site, now)).chain(strangers);
+    first.chain(refusals).chain(reported(site, now)).collect()
+}
+
+/// Somebody was refused that wanted to be the site: another box, or the one that was.
+fn stranger(refused: &EnrolmentRefused, now: u64) -> Problem {
+    let key: String = refused.key.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let times = if refused.times > 1 { format!(" {} times", refused.times) } else { String::new() };
+    Problem {
+        kind: "EnrolmentRefused",
+        observed: Moment::at(refused.at_ms, now),
+        received: Moment::at(refused.at_ms, now),
+        generation: None,
+        revision: String::new(),
+        detail: format!("a box with key {key} from {} was refused{times}: {}", refused.peer, refused.reason),
+    }
+}
+
+fn identity(site: &SiteSummary, now: u64) -> Option<Problem> {
+    let enrolled = site.enrolled.as_ref()?;
+    let (kind, at, detail) = match enrolled.revoked_at_ms {
+        0 if enrolled.authority_until_ms > now => return None,
+        0 => (
+            "IdentityOver",
+            enrolled.authority_until_ms,
+            "the site's authority is over: its workloads are not believed until it has renewed",
+        ),
+        at => (
+            "Revoked",
+            at,
+            "the site was revoked: it is spoken to again when it is enrolled with a new token",
+        ),
+    };
+    let moment = || Moment::at(at, now);
+    let detail = detail.to_owned();
+    Some(Problem {
+        kind,
+        observed: moment(),
+        received: moment(),
+        generation: None,
+        revision: String::new(),
+        detail,
+    })
 }
 
 fn turned_away(agent: &TurnedAway, now: u64) -> Problem {
@@ -125,7 +168,10 @@ pub(super) fn reason(site: &SiteSummary, now: u64) -> String {
         Evidence::NeverSeen => "no agent has come yet".to_owned(),
         Evidence::Dark => format!("dark: not connected, heard from {} ago", age(site.last_seen_ms)),
         Evidence::Silent => format!("dark: connected, but silent for {}", age(site.last_seen_ms)),
-        Evidence::NoReport => "it has not reported yet".to_owned(),
+        Evidence::NoReport => match site.open.first().map(|row| refusal(row, now)) {
+            Some(refusal) => format!("{}, and it has not reported what it runs yet", refusal.kind),
+            None => "it has not reported yet".to_owned(),
+        },
         Evidence::Old if site.received_at_ms > now.saturating_add(AHEAD_MS) => {
             "its last report is from the future: the core's clock was set back".to_owned()
         }

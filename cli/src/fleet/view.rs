@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use skerry_core::id::Revision;
-use skerry_proto::v1::{Claimant, EventRow, FleetStatus, SiteDetail, SiteSummary, SourceStatus, site_event};
+use skerry_proto::v1::{
+    Claimant, Enrolled, EventRow, FleetStatus, SiteDetail, SiteSummary, SourceStatus, site_event,
+};
 
+use super::counted::CountedView;
 use super::problem::{Problem, problems, reason};
 use super::state::{State, is_ready, phase, runs_from};
+use super::stranger::StrangerView;
 use crate::output::age::{Moment, rfc3339};
 use crate::signature::SignatureView;
 
@@ -24,6 +28,9 @@ pub struct FleetView {
     pub source: SourceView,
     /// All sites asked for, by name.
     pub sites: Vec<SiteView>,
+    /// Agents that came lately for no site of the policy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strangers: Vec<StrangerView>,
 }
 
 /// Where policies come from.
@@ -112,6 +119,27 @@ pub struct SiteView {
     pub agent: Option<AgentView>,
     /// Another one that claims the site.
     pub rival: Option<AgentView>,
+    /// The box that is the site's; `None` if none is enrolled.
+    pub enrolment: Option<EnrolmentView>,
+}
+
+/// The box of a site.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnrolmentView {
+    /// SHA-256 of its key, in hex.
+    pub key: String,
+    /// When it was enrolled.
+    pub enrolled: Option<Moment>,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<String>,
+    /// When the certificate of the site's authority ends: until then the site renews identity with no link.
+    pub authority_until: String,
+    /// When the agent's own certificate ends.
+    pub agent_until: String,
+    /// What is left of the first of them, by the core's clock: how long the site can do without the core. Seconds.
+    pub runway_seconds: u64,
 }
 
 /// An agent of a site.
@@ -162,6 +190,9 @@ pub struct RunningView {
     pub workload_problems: Vec<String>,
     /// Events that it dropped over the life of its store, since more waited than it keeps.
     pub events_dropped: u64,
+    /// What the authorization of its proxies counted since each was started; `None` if nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<CountedView>,
     /// The agent's version.
     pub agent_version: String,
 }
@@ -221,8 +252,10 @@ impl FleetView {
     /// Takes a core's answer.
     pub fn of(status: FleetStatus) -> Self {
         let now = status.now_ms;
+        let source = SourceView::of(status.source.unwrap_or_default(), now);
         let sites = status.sites.into_iter().map(|site| SiteView::of(site, now)).collect();
-        Self { now: rfc3339(now), source: SourceView::of(status.source.unwrap_or_default(), now), sites }
+        let strangers = status.strangers.into_iter().map(|one| StrangerView::of(one, now)).collect();
+        Self { now: rfc3339(now), source, sites, strangers }
     }
 }
 
@@ -270,6 +303,7 @@ impl SiteView {
     fn of(site: SiteSummary, now: u64) -> Self {
         let state = State::of(&site, now);
         let (reason, problems) = (reason(&site, now), problems(&site, now));
+        let enrolment = site.enrolled.as_ref().map(|enrolled| EnrolmentView::of(enrolled, now));
         let check = site.desired_signature();
         let desired = ManifestView {
             signature: SignatureView::of_wire(check, site.desired_signer, String::new()),
@@ -286,6 +320,7 @@ impl SiteView {
             workloads: state.workloads,
             workload_problems: state.workload_problems,
             events_dropped: state.events_dropped,
+            counted: state.counted.map(CountedView::of),
             agent_version: state.agent_version,
         });
         Self {
@@ -302,6 +337,20 @@ impl SiteView {
             clock_ahead_seconds: site.clock_ahead_ms / 1000,
             agent: site.agent.map(|agent| AgentView::of(agent, now)),
             rival: site.rival.map(|rival| AgentView::of(rival, now)),
+            enrolment,
+        }
+    }
+}
+
+impl EnrolmentView {
+    fn of(enrolled: &Enrolled, now: u64) -> Self {
+        Self {
+            key: hex(&enrolled.key),
+            enrolled: Moment::at(enrolled.enrolled_at_ms, now),
+            revoked_at: (enrolled.revoked_at_ms > 0).then(|| rfc3339(enrolled.revoked_at_ms)),
+            authority_until: rfc3339(enrolled.authority_until_ms),
+            agent_until: rfc3339(enrolled.agent_until_ms),
+            runway_seconds: enrolled.authority_until_ms.saturating_sub(now) / 1000,
         }
     }
 }

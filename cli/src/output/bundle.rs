@@ -14,8 +14,17 @@ pub fn settings(settings: &v1::Settings) -> Value {
         ("outboundCidr", text(&settings.outbound_cidr)),
         ("staleAfterSeconds", number(settings.stale_after_seconds)),
         ("denyByDefault", if settings.deny_by_default { json!(true) } else { Value::Null }),
+        ("mtls", mtls(settings.mtls())),
         ("link", settings.link.as_ref().map_or(Value::Null, link)),
     ])
+}
+
+fn mtls(mode: v1::MtlsMode) -> Value {
+    match mode {
+        v1::MtlsMode::Unspecified => Value::Null,
+        v1::MtlsMode::Permissive => json!("Permissive"),
+        v1::MtlsMode::Strict => json!("Strict"),
+    }
 }
 
 fn link(link: &v1::Link) -> Value {
@@ -37,6 +46,7 @@ pub fn service(service: &v1::Service) -> Value {
         ("ports", list(&service.ports, port)),
         ("tables", list(&service.tables, table)),
         ("cluster", service.cluster.as_ref().map_or(Value::Null, cluster)),
+        ("mtls", mtls(service.mtls())),
         ("authorization", service.authorization.as_ref().map_or(Value::Null, authorization::authorization)),
     ])
 }

@@ -21,11 +21,12 @@ pub fn render(comparison: &Comparison, paint: Paint) -> String {
             fragments(&group.fragments, paint)
         ));
     }
-    if !comparison.new_diagnostics.is_empty() {
-        text.push_str(&format!("\n{}\n", paint.bold("New diagnostics")));
-        let lines =
-            comparison.new_diagnostics.iter().map(|diagnostic| diagnostics::line(diagnostic, "", paint));
-        text.extend(lines.map(|line| format!("  {line}")));
+    for (title, list) in [("Held", &comparison.held), ("New diagnostics", &comparison.new_diagnostics)] {
+        if !list.is_empty() {
+            text.push_str(&format!("\n{}\n", paint.bold(title)));
+            let lines = list.iter().map(|diagnostic| diagnostics::line(diagnostic, "", paint));
+            text.extend(lines.map(|line| format!("  {line}")));
+        }
     }
     text
 }

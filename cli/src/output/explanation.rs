@@ -1,7 +1,7 @@
 //! An explanation as tables for people.
 
 use serde_json::Value;
-use skerry_core::id::Revision;
+use skerry_core::id::{Kind, Revision};
 
 use crate::explained::{Explained, Origin};
 
@@ -17,13 +17,27 @@ pub fn render(explained: &Explained, paint: Paint) -> String {
     let mut text = format!("{} at site {}\n", paint.bold(&explained.object.to_string()), explained.site);
     if let Some(revision) = &explained.revision {
         let name = Revision::from_text(&revision.name).short();
-        text.push_str(&format!("at commit {name}: {}\n", on_one_line(&revision.signature.words())));
+        let line = match (&revision.uncommitted, &revision.signature) {
+            (Some(files), _) => format!("the files in {files}, not committed, on top of {name}"),
+            (None, Some(signature)) => format!("at commit {name}: {}", signature.words()),
+            (None, None) => format!("at commit {name}"),
+        };
+        text.push_str(&format!("{}\n", on_one_line(&line)));
+    }
+    for held in &explained.held {
+        let (object, place, version) = (&held.object, &held.location, &held.last_good);
+        let line = format!(
+            "{object} is broken at {place}; a core that had it in good order keeps that version, shown here: {version}"
+        );
+        text.push_str(&format!("{}\n", paint.warning(&on_one_line(&line))));
     }
     if !explained.selected {
-        text.push_str(
-            &paint.warning("it is not for this site: `spec.sites` does not match the site's labels"),
-        );
-        text.push('\n');
+        let field = match explained.object.kind {
+            Kind::Service | Kind::HttpRoute => "its annotation `skerry.dev/sites`",
+            _ => "`spec.sites`",
+        };
+        let line = format!("it is not for this site: {field} does not match the site's labels");
+        text.push_str(&format!("{}\n", paint.warning(&line)));
     }
     if !explained.overrides.is_empty() {
         let overrides: Vec<String> = explained.overrides.iter().map(ToString::to_string).collect();

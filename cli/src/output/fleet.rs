@@ -1,6 +1,7 @@
 //! A core's answers as text for people. Every figure of a site stands beside its age.
 
 use crate::fleet::problem::Problem;
+use crate::fleet::stranger::StrangerView;
 use crate::fleet::view::{FleetView, SiteView};
 
 use super::age::age_or_never;
@@ -23,27 +24,32 @@ const DETAIL: usize = 200;
 /// Renders the fleet: the source, all sites, and what is wrong with them.
 pub fn status(view: &FleetView, paint: Paint) -> String {
     let source = source(&view.source, Extent::Glance, paint);
-    format!("{source}\n{}{}", sites(&view.sites, paint), problems(&view.sites, paint))
+    format!("{source}\n{}{}", sites(&view.sites, paint), problems(view, paint))
 }
 
-fn problems(sites: &[SiteView], paint: Paint) -> String {
+/// An agent that nobody knows comes first: nothing else tells why its site stays dark.
+fn stranger(stranger: &StrangerView) -> Vec<Cell> {
+    let detail = format!("an agent from {} asks for it, and it is not in the policy", stranger.peer);
+    let age = age_or_never(stranger.last_seen.as_ref());
+    let kind = Cell::toned("UnknownSite", Tone::Error);
+    vec![stranger.site.as_str().into(), age.into(), kind, "-".into(), on_one_line(&detail).into()]
+}
+
+fn problems(FleetView { sites, strangers, .. }: &FleetView, paint: Paint) -> String {
     let all = sites.iter().flat_map(|site| site.problems.iter().map(move |problem| (site, problem)));
-    let rows: Vec<Vec<Cell>> = all
-        .clone()
-        .take(PROBLEMS)
-        .map(|(site, problem)| {
-            let mut row = vec![site.site.as_str().into()];
-            row.extend(problem_cells(problem));
-            row
-        })
-        .collect();
+    let of_sites = all.clone().map(|(site, problem)| {
+        let mut row = vec![site.site.as_str().into()];
+        row.extend(problem_cells(problem));
+        row
+    });
+    let rows: Vec<Vec<Cell>> = strangers.iter().map(stranger).chain(of_sites).take(PROBLEMS).collect();
     if rows.is_empty() {
         return String::new();
     }
     let heading = ["SITE", "AGE", "PROBLEM", "GENERATION", "DETAIL"];
     let mut text = format!("\n{}\n{}", paint.bold("Problems"), table(paint, &heading, rows));
     let older: usize = sites.iter().map(|site| site.problems_older as usize).sum();
-    let more = all.count().saturating_sub(PROBLEMS) + older;
+    let more = (strangers.len() + all.count()).saturating_sub(PROBLEMS) + older;
     if more > 0 {
         text.push_str(&format!("  … and {more} more: skerry site describe SITE\n"));
     }

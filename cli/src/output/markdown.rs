@@ -15,9 +15,11 @@ pub fn render(comparison: &Comparison) -> String {
     for group in &comparison.fleet.groups {
         text.push_str(&section(group));
     }
-    if !comparison.new_diagnostics.is_empty() {
-        text.push_str("\n#### New diagnostics\n\n");
-        text.extend(comparison.new_diagnostics.iter().map(item));
+    for (title, list) in [("Held", &comparison.held), ("New diagnostics", &comparison.new_diagnostics)] {
+        if !list.is_empty() {
+            text.push_str(&format!("\n#### {title}\n\n"));
+            text.extend(list.iter().map(item));
+        }
     }
     text
 }

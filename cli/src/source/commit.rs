@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use skerry_core::diagnostic::Location;
-use skerry_gitops::blame::{LineCommit, line_commit};
+use skerry_gitops::blame::{LineCommit, line_before, line_commit};
 use skerry_gitops::history::{Blob, History};
 use skerry_gitops::limits::FILE_BYTES;
 use skerry_gitops::oid::{BlobId, CommitId};
 
-use super::Origin;
+use super::{Origin, Stand};
 
 /// Reads files of a source by location.
 pub struct Lookup {
@@ -17,7 +17,11 @@ pub struct Lookup {
 }
 
 enum Way {
-    Folder { root: PathBuf, head: Option<Head> },
+    /// The tree is that of the commit that a work tree was made from.
+    Folder {
+        root: PathBuf,
+        head: Option<Tree>,
+    },
     Commit(Tree),
     Nowhere,
 }
@@ -27,13 +31,6 @@ struct Tree {
     history: History,
     commit: CommitId,
     blobs: BTreeMap<String, BlobId>,
-}
-
-/// The commit that a work tree was made from.
-struct Head {
-    tree: Tree,
-    /// Where the folder is in the repository: empty, or ending in `/`.
-    prefix: String,
 }
 
 /// Where a line comes from.
@@ -70,19 +67,27 @@ impl Lookup {
     pub fn provenance(&self, location: &Location) -> Provenance {
         match &self.way {
             Way::Nowhere | Way::Folder { head: None, .. } => Provenance::Unknown,
-            Way::Commit(tree) => tree.provenance(&location.file, location.line),
+            Way::Commit(tree) => tree.provenance(tree.commit, location),
             Way::Folder { head: Some(head), .. } => self.in_head(head, location),
         }
     }
 
-    /// A line of a work tree is of a commit if the whole file is.
-    fn in_head(&self, head: &Head, location: &Location) -> Provenance {
-        let path = format!("{}{}", head.prefix, location.file);
-        let now = self.text(&location.file).map(String::into_bytes);
-        if now.is_none() || head.tree.bytes(&path) != now {
-            return Provenance::NotCommitted;
+    /// Finds the commit that last changed a line of what a file was at an earlier commit.
+    pub fn provenance_at(&self, commit: CommitId, location: &Location) -> Provenance {
+        match &self.way {
+            Way::Commit(tree) | Way::Folder { head: Some(tree), .. } => tree.provenance(commit, location),
+            Way::Nowhere | Way::Folder { head: None, .. } => Provenance::Unknown,
         }
-        head.tree.provenance(&path, location.line)
+    }
+
+    /// A line of a work tree is of a commit if HEAD has it, wherever in the file.
+    fn in_head(&self, head: &Tree, location: &Location) -> Provenance {
+        let texts = self.text(&location.file).zip(head.bytes(&location.file));
+        let line = texts.and_then(|(now, before)| line_before(&before, now.as_bytes(), location.line.max(1)));
+        match line {
+            Some(line) => head.provenance(head.commit, &Location { line, ..location.clone() }),
+            None => Provenance::NotCommitted,
+        }
     }
 }
 
@@ -102,20 +107,16 @@ impl Tree {
         }
     }
 
-    fn provenance(&self, path: &str, line: u32) -> Provenance {
-        let found = line_commit(&self.history, self.commit, path, line.max(1));
+    fn provenance(&self, commit: CommitId, location: &Location) -> Provenance {
+        let found = line_commit(&self.history, commit, &location.file, location.line.max(1));
         found.ok().flatten().map_or(Provenance::Unknown, Provenance::Commit)
     }
 }
 
 fn open(origin: &Origin) -> Option<Way> {
     match origin {
-        Origin::Folder { root, work_tree, .. } => {
-            let head = work_tree.as_ref().and_then(|(clone, path)| {
-                let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
-                let prefix = parts.map(|part| format!("{part}/")).collect();
-                Some(Head { tree: Tree::open(clone, "HEAD")?, prefix })
-            });
+        Origin::Folder { root, stand, .. } => {
+            let head = (*stand != Stand::Alone).then(|| Tree::open(root, "HEAD")).flatten();
             Some(Way::Folder { root: root.clone(), head })
         }
         Origin::Commit { repository, revision } => Some(Way::Commit(Tree::open(repository, revision)?)),

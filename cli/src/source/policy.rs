@@ -46,6 +46,12 @@ impl Policy {
         Ok(progress.during("compiling policies", || Self::compile(loaded, ServiceIndexes::default())))
     }
 
+    /// Reads a source as a core has it in force that followed its history, and compiles it.
+    pub fn read_followed(args: &RevisionArgs, progress: Progress) -> Result<Self, CliError> {
+        let loaded = progress.during("reading policies", || Loaded::read_followed(args))?;
+        Ok(progress.during("compiling policies", || Self::compile(loaded, ServiceIndexes::default())))
+    }
+
     /// Compiles what was read. `indexes` are those that services have already.
     pub fn compile(loaded: Loaded, indexes: ServiceIndexes) -> Self {
         let mut index = Index::new(skerry_crds::decode, indexes);

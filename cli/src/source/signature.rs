@@ -11,7 +11,7 @@ use skerry_gitops::history::History;
 use skerry_gitops::provenance::Verdict;
 use skerry_gitops::provenance::signers::{Loaded, Signers, read_file};
 
-use super::Origin;
+use super::{Origin, Stand};
 use crate::error::{CliError, ErrorKind};
 use crate::signature::{Check, SignatureView};
 
@@ -20,8 +20,12 @@ use crate::signature::{Check, SignatureView};
 pub struct Vouched {
     /// The revision; of a clone's files as they are, that of HEAD.
     pub name: String,
-    /// What was found about its signature.
-    pub signature: SignatureView,
+    /// What was found about its signature; `None` of what is not committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureView>,
+    /// The folder whose files were read, where they are not those of the revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncommitted: Option<String>,
 }
 
 /// Reads who may sign from a file with one `PolicySource`.
@@ -56,12 +60,18 @@ pub fn load(file: &Path) -> Result<Loaded, CliError> {
 pub fn vouched(origin: &Origin, signers: Option<&Signers>, now: i64) -> Result<Option<Vouched>, CliError> {
     let (repository, revision) = match origin {
         Origin::Commit { repository, revision } => (repository, revision.as_str()),
-        Origin::Folder { work_tree: Some((repository, _)), .. } => (repository, "HEAD"),
-        Origin::Folder { work_tree: None, .. } => return Ok(None),
+        Origin::Folder { stand: Stand::Alone, .. } => return Ok(None),
+        Origin::Folder { root, .. } => (root, "HEAD"),
     };
     let history = History::open(repository)?;
     // A clone without a commit has nothing that could be signed.
     let Ok(resolved) = history.resolve(revision) else { return Ok(None) };
+    let name = resolved.revision.to_string();
+    // Nobody vouches for what is not committed.
+    if let Origin::Folder { stand: Stand::Changed, read, .. } = origin {
+        let files = if read.is_empty() { "." } else { read };
+        return Ok(Some(Vouched { name, signature: None, uncommitted: Some(files.to_owned()) }));
+    }
     let nobody = Signers::default();
     let verdict = history.verify(resolved.commit, signers.unwrap_or(&nobody), now)?;
     let signature = match (&verdict, signers) {
@@ -69,7 +79,7 @@ pub fn vouched(origin: &Origin, signers: Option<&Signers>, now: i64) -> Result<O
         _ => SignatureView::of(&verdict.provenance(), verdict.reason()),
     };
     let signature = signature.unwrap_or_else(unchecked);
-    Ok(Some(Vouched { name: resolved.revision.to_string(), signature }))
+    Ok(Some(Vouched { name, signature: Some(signature), uncommitted: None }))
 }
 
 fn unchecked() -> SignatureView {

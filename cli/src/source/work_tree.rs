@@ -5,29 +5,31 @@
 
 use std::path::Path;
 
-use skerry_core::policy::Object;
-use skerry_core::world::Age;
 use skerry_gitops::age::Ages;
 use skerry_gitops::history::History;
 use skerry_gitops::read_error::ReadError;
+use skerry_gitops::snapshot::load::Loaded;
 
+use super::Stand;
 use crate::error::CliError;
 
-/// Puts ages to objects. A clone without any commit has none: all of it is as young.
-pub(super) fn age(objects: &mut [(Object, Age)], clone: &Path, path: &str) -> Result<(), CliError> {
+/// Puts ages to objects, and says what the files are to HEAD. A clone without any commit has none: all of it is as young.
+pub(super) fn age(files: &mut Loaded, clone: &Path, path: &str) -> Result<Stand, CliError> {
     let history = History::open(clone).map_err(to_error)?;
     let head = match history.resolve("HEAD") {
         Ok(head) => head.commit,
-        Err(ReadError::RevisionNotFound { branches, .. }) if branches.is_empty() => return Ok(()),
+        Err(ReadError::RevisionNotFound { branches, .. }) if branches.is_empty() => {
+            return Ok(Stand::Changed);
+        }
         Err(error) => return Err(error.into()),
     };
     let mut ages = Ages::new(path);
     let report = ages.advance(&history, head)?;
-    report.must_answer(objects.iter().map(|(object, _)| object))?;
-    for (object, age) in objects {
+    report.must_answer(files.objects.iter().map(|(object, _)| object))?;
+    for (object, age) in &mut files.objects {
         *age = ages.age_of(object);
     }
-    Ok(())
+    Ok(if files.is_of(&history, head, path)? { Stand::AsHead } else { Stand::Changed })
 }
 
 fn to_error(error: ReadError) -> CliError {

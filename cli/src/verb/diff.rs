@@ -1,6 +1,7 @@
 //! `skerry diff`: which sites a change of policy reaches, and what it costs on the link. Needs no server.
 
 use clap::ValueEnum;
+use skerry_core::diagnostic::{Code, Diagnostic, Diagnostics};
 use skerry_core::world::{Age, ServiceIndexes};
 
 use crate::args::range::RangeArgs;
@@ -11,7 +12,7 @@ use crate::outcome::Outcome;
 use crate::output::progress::Progress;
 use crate::output::{Output, difference, markdown, serialized};
 use crate::source::policy::Policy;
-use crate::source::{Loaded, Source};
+use crate::source::{Loaded, Reading, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +20,10 @@ Examples:
   skerry diff origin/main..HEAD -o markdown      # for a pull request
   skerry diff --base v1.2 --head v1.3 --source policies.git
   skerry diff --source new --against old --exit-code
+
+An object that is broken in the new state stays as it was at a core that has the old one in
+force (its last good version is held): it is listed under `Held`, and no site changes for it.
+A core that starts anew has nothing to hold.
 
 Exits with 0, or with 10 if `--exit-code` is given and a site changes.";
 
@@ -73,36 +78,40 @@ fn compare(args: &Args, progress: Progress) -> Result<Comparison, CliError> {
     progress.during("compiling policies", || {
         let base = Policy::compile(base, ServiceIndexes::default());
         let head = Policy::compile(head, base.index.indexes().clone());
+        let is_held = |diagnostic: &Diagnostic| diagnostic.code == Code::Held;
+        let (held, rest): (Diagnostics, Diagnostics) = head.diagnostics.iter().cloned().partition(is_held);
         Ok(Comparison {
             base: base.loaded.name(),
             head: head.loaded.name(),
             fleet: diff(&base.compiled, &head.compiled),
-            new_diagnostics: new_diagnostics(&base.diagnostics, &head.diagnostics),
+            held: held.into_iter().collect(),
+            new_diagnostics: new_diagnostics(&base.diagnostics, &rest),
         })
     })
 }
 
-/// Reads both states. One of them may be empty, so that a change can bring a policy or take it away.
+/// Reads both states. One of them may be empty, so that a change can bring a policy or take it away. What a core with
+/// the old one in force would hold of the new one is held.
 fn read(args: &Args) -> Result<(Loaded, Loaded), CliError> {
     let (base, head) = read_both(args)?;
-    if base.files == 0 && head.files == 0 {
-        return Err(head.no_policy(&args.source));
-    }
-    Ok((base, head))
+    let is_nothing = base.files() == 0 && head.files() == 0;
+    let (head, base): (Loaded, Loaded) = (head.after(&base).into(), base.into());
+    if is_nothing { Err(head.no_policy(&args.source)) } else { Ok((base, head)) }
 }
 
-fn read_both(args: &Args) -> Result<(Loaded, Loaded), CliError> {
+fn read_both(args: &Args) -> Result<(Reading, Reading), CliError> {
     let source = Source::find(&args.source)?;
     if let Some(against) = &args.range.against {
         let old = Source::find(&SourceArgs { source: against.clone(), path: args.source.path.clone() })?;
-        return Ok((old.load_or_nothing(None)?, source.load_or_nothing(None)?));
+        let base = old.followed(old.read_or_nothing(None)?)?;
+        return Ok((base, source.read_or_nothing(None)?));
     }
     let (base, head) = revisions(&args.range)?;
-    let base = source.load_or_nothing(Some(&base)).map_err(|error| match source.is_folder() {
+    let base = source.read_or_nothing(Some(&base)).map_err(|error| match source.is_folder() {
         true => error.hint("two plain folders are compared with `--source NEW --against OLD`"),
         false => error,
     })?;
-    Ok((base, source.load_or_nothing(head.as_deref())?))
+    Ok((source.followed(base)?, source.read_or_nothing(head.as_deref())?))
 }
 
 fn revisions(range: &RangeArgs) -> Result<(String, Option<String>), CliError> {

@@ -26,7 +26,10 @@ Examples:
   skerry explain httproute shop/reviews 'spec.rules[0].backendRefs' --site store-1 --rev HEAD~1
   skerry explain service shop/reviews --site store-1      # with effective timeouts and retries, and who may call it
   skerry explain mesh fleet --site store-1 -o json
-  skerry explain mesh fleet --site store-1 --policy-source source.yaml   # who signed it";
+  skerry explain mesh fleet --site store-1 --policy-source source.yaml   # who signed it
+
+An object whose document is broken is shown in its last good version, as a core holds it that
+followed the history; up to 1,000 commits are walked back for that.";
 
 /// Explain an object at a site: every field with the file, line, override and commit that it comes from
 #[derive(Debug, clap::Args)]
@@ -57,16 +60,16 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
-    let policy = Policy::read(&args.source, output.progress())?;
+    let policy = Policy::read_followed(&args.source, output.progress())?;
     let site = policy.choose(&args.site)?.site;
     let key = key(args)?;
     let found = policy.index.explain(&site, &key).ok_or_else(|| not_found(&policy, &key))?;
     check_field(&args.field, &found)?;
     let vouched = vouched(args, &policy, output)?;
     let lookup = Lookup::open(&policy.loaded.origin);
-    let found = output
-        .progress()
-        .during("looking for commits", || Explained::of(found, vouched, &site, &args.field, &lookup));
+    let found = output.progress().during("looking for commits", || {
+        Explained::of(found, &policy.loaded, vouched, &site, &args.field, &lookup)
+    });
     let text = match args.output {
         TableFormat::Table => explanation::render(&found, output.paint()),
         TableFormat::Json => serialized::json(&found)?,

@@ -20,7 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   skerry status
   skerry status -l tier=retail,region!=eu --watch
-  skerry status --core http://127.0.0.1:7443 -o json | jq '.sites[] | {site, state}'
+  skerry status --core https://core.example:7443 -o json | jq '.sites[] | {site, state}'
 
 A site that is not connected, or silent for too long, is `Unknown`, whatever it said last; its figures carry
 their age. What a site refused is listed until it has applied something after it.";
@@ -52,7 +52,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     Selector::parse(&args.selector).map_err(|message| {
         CliError::new(ErrorKind::Usage, message).hint("write it as `tier=retail,region in (eu,us),!lab`")
     })?;
-    let mut core = Fleet::at(&args.core.core)?;
+    let mut core = args.core.connect()?;
     if args.watch {
         return watch(args, &mut core, output);
     }

@@ -21,7 +21,9 @@ Examples:
 
 /// Check a policy: print every error and warning with file, line and field
 ///
-/// Exits with 1 if there are errors. Documents of other systems are counted and passed over.
+/// Exits with 1 if there are errors. Documents of other systems are counted and passed over. Files are read that end in
+/// `.yaml`, `.yml` or `.json`, in a clone also those that Git ignores; files and folders with a dot before their name are
+/// passed over. Links, pipes, submodules and endings in capitals are warned about.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -57,6 +59,8 @@ struct Report<'a> {
 #[derive(Debug, Serialize)]
 struct Summary {
     files: usize,
+    /// How many of the objects are sites.
+    sites: usize,
     objects: usize,
     foreign: usize,
     errors: usize,
@@ -83,6 +87,10 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
             diagnostics::render(&policy.diagnostics, folder, &read, output.paint()) + &line(&summary)
         }
     };
+    if policy.compiled.sites().next().is_none() {
+        let warning = output.paint_stderr().warning("warning:");
+        output.note(&format!("{warning} the policy declares no site, so no site runs any of it\n"));
+    }
     output.result(&text)?;
     Ok(policy.outcome())
 }
@@ -90,6 +98,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
 fn summarize(policy: &Policy) -> Summary {
     Summary {
         files: policy.loaded.files,
+        sites: policy.compiled.sites().count(),
         objects: policy.loaded.world.objects.len(),
         foreign: policy.loaded.foreign.values().sum(),
         errors: count(&policy.diagnostics, Severity::Error),
@@ -98,7 +107,7 @@ fn summarize(policy: &Policy) -> Summary {
 }
 
 fn line(summary: &Summary) -> String {
-    let Summary { files, objects, foreign, errors, warnings } = summary;
+    let Summary { files, objects, foreign, errors, warnings, sites: _ } = summary;
     let plural = |count: &usize, word: &str| format!("{count} {word}{}", if *count == 1 { "" } else { "s" });
     let (files, objects) = (plural(files, "file"), plural(objects, "object"));
     let (errors, warnings) = (plural(errors, "error"), plural(warnings, "warning"));

@@ -1,18 +1,26 @@
 //! A core in this process that answers what it was told to answer.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use skerry_identity::csr::ProvenKey;
+use skerry_identity::key::EcdsaKey;
+use skerry_identity::operator::OperatorCredentials;
 use skerry_proto::v1::fleet_server::{Fleet, FleetServer};
 use skerry_proto::v1::{
-    ConfirmSourceRequest, ConfirmSourceResponse, FleetStatus, GetFleetRequest, GetSiteRequest, SiteDetail,
-    SourceStatus,
+    ConfirmSourceRequest, ConfirmSourceResponse, CreateTokenRequest, CreateTokenResponse, FleetStatus,
+    GetFleetRequest, GetSiteRequest, RevokeSiteRequest, RevokeSiteResponse, SiteDetail, SourceStatus,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
+
+#[path = "../../../tests/shared/tls_core.rs"]
+mod tls_core;
 
 /// What the core knows.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +36,30 @@ pub(crate) struct Core {
     _runtime: Runtime,
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
+    papers: Papers,
+}
+
+/// Credentials of an operator in a file.
+pub(crate) struct Papers(tempfile::NamedTempFile);
+
+impl Papers {
+    /// For the core of a URL.
+    pub(crate) fn new(core: &str) -> Self {
+        let key = EcdsaKey::generate().unwrap();
+        let validity = tls_core::lasting(Duration::from_secs(3_600));
+        let certificate =
+            tls_core::AUTHORITY.sign_operator("ada", &ProvenKey::from(&key), &validity).unwrap();
+        let (core, mesh, roots) = (core.to_owned(), tls_core::mesh(), tls_core::anchors().roots);
+        let credentials = OperatorCredentials { core, mesh, certificate, key, roots };
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&credentials.to_json().unwrap()).unwrap();
+        Self(file)
+    }
+
+    /// The arguments with which `skerry` shows them.
+    pub(crate) fn arguments(&self) -> [&str; 2] {
+        ["--credentials", self.0.path().to_str().unwrap()]
+    }
 }
 
 impl Core {
@@ -38,14 +70,27 @@ impl Core {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let service = FleetServer::new(Answers { known, asked: Arc::clone(&asked) });
-        let server =
-            Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
-        runtime.spawn(server);
-        Self { _runtime: runtime, address, asked }
+        let incoming = {
+            let _entered = runtime.enter();
+            tls_core::accept(listener)
+        };
+        runtime.spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        Self { _runtime: runtime, address, asked, papers: Papers::new(&format!("https://{address}")) }
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    /// The arguments with which `skerry` asks it.
+    pub(crate) fn arguments(&self) -> [&str; 2] {
+        self.papers.arguments()
+    }
+
+    /// The file of an operator's credentials for it.
+    pub(crate) fn credentials(&self) -> &Path {
+        self.papers.0.path()
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Lists what it was asked.
@@ -94,6 +139,24 @@ impl Fleet for Answers {
     ) -> Result<Response<ConfirmSourceResponse>, Status> {
         self.note(format!("confirm `{}`", request.into_inner().revision))?;
         Ok(Response::new(ConfirmSourceResponse {}))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<CreateTokenRequest>,
+    ) -> Result<Response<CreateTokenResponse>, Status> {
+        let CreateTokenRequest { site, life_seconds, core, replace } = request.into_inner();
+        self.note(format!("token `{site}` for {life_seconds} s at `{core}` replace={replace}"))?;
+        let (token, expires_at_ms) = ("skerry-join.v1.abc".to_owned(), NOW + life_seconds * 1000);
+        Ok(Response::new(CreateTokenResponse { token, expires_at_ms, unknown_site: site == "nowhere" }))
+    }
+
+    async fn revoke_site(
+        &self,
+        request: Request<RevokeSiteRequest>,
+    ) -> Result<Response<RevokeSiteResponse>, Status> {
+        self.note(format!("revoke `{}`", request.into_inner().site))?;
+        Ok(Response::new(RevokeSiteResponse { key: vec![0xab; 32], authority_until_ms: NOW }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `skerry diff`: which sites a change reaches.
 
 use crate::folder::Folder;
-use crate::policy::{ROUTE, SERVICES, SHOP, SITES};
+use crate::policy::{DENY, ROUTE, SERVICES, SHOP, SITES};
 use crate::run::{Ran, skerry};
 
 /// A second commit: another split everywhere but at the harbour, whose override hides it; a longer timeout for all; a
@@ -166,4 +166,55 @@ fn what_cannot_be_compared() {
         diff(&plain, &[]),
     ];
     insta::assert_snapshot!(runs.map(|ran| ran.to_string()).join("\n"));
+}
+
+/// A shop with a denial, in a second commit broken in two ways: a value, and a file that is no YAML.
+fn broken() -> Folder {
+    let mut folder = Folder::committed(SHOP);
+    folder.write("shop/deny.yaml", DENY);
+    folder.commit("a denial");
+    folder.edit("shop/deny.yaml", "action: Deny", "action: deny");
+    folder.edit("shop/reviews.yaml", "kind: HTTPRoute", "kind: [HTTPRoute");
+    folder
+}
+
+/// ADR 0003, 0014: at a core what is broken stays as it was, so no site changes.
+#[test]
+fn what_a_core_holds_changes_nothing_and_is_listed() {
+    let mut folder = broken();
+    let mut shown = vec![diff(&folder, &["--exit-code"])];
+    folder.commit("broken");
+    shown.push(diff(&folder, &["HEAD~1..HEAD", "--exit-code"]));
+    shown.push(diff(&folder, &["HEAD~1..HEAD", "-o", "markdown"]));
+    // What the base holds already is no change either, and the rest of a change is.
+    folder.edit("shop/deny.yaml", "DELETE", "PUT");
+    folder.edit("shop/retries.yaml", "attempts: 2", "attempts: 3");
+    shown.push(diff(&folder, &[]));
+    insta::assert_snapshot!(shown.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+}
+
+/// Two folders have no commits, and the folder inside a clone is named from its top on both sides.
+#[test]
+fn folders_are_held_against_each_other_too() {
+    let folder = Folder::of(SHOP);
+    let mut clone = Folder::committed(&[("README.md", "words")]);
+    for (path, text) in SHOP {
+        folder.write(&format!("new/{path}"), text);
+        folder.write(&format!("old/{path}"), text);
+        clone.write(&format!("policies/{path}"), text);
+    }
+    clone.commit("policies");
+    folder.edit("new/shop/reviews.yaml", "weight: 90", "weight: many");
+    clone.edit("policies/shop/reviews.yaml", "weight: 90", "weight: many");
+    for (folder, args, place) in [
+        (&folder, &["--source", "new", "--against", "old"][..], " shop/reviews.yaml:1"),
+        (&clone, &["--path", "policies/"][..], ", policies/shop/reviews.yaml:1"),
+    ] {
+        let ran = diff(folder, args);
+        assert!(ran.stdout.contains("none of 3 sites changes") && ran.stdout.contains("\nHeld\n"), "{ran}");
+        assert!(
+            ran.stdout.contains(&format!("stays in force:{place}")) || ran.stdout.contains(place),
+            "{ran}"
+        );
+    }
 }

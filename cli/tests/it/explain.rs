@@ -1,7 +1,7 @@
 //! `skerry explain`: where values come from.
 
 use crate::folder::Folder;
-use crate::policy::{OVERRIDE, SHOP};
+use crate::policy::{DENY, OVERRIDE, SHOP};
 use crate::run::{Ran, skerry};
 
 /// The override came with a second commit, so its lines have another hash.
@@ -102,4 +102,23 @@ fn what_is_not_there() {
         explain(&folder, &["service", "shop/", "--site", "store-1"]),
     ];
     insta::assert_snapshot!(runs.map(|ran| ran.to_string()).join("\n"));
+}
+
+/// ADR 0003: what is in force at a core that followed the history, with the lines and commits of the version that it keeps.
+#[test]
+fn a_broken_object_is_shown_as_a_core_keeps_it() {
+    let mut folder = Folder::committed(SHOP);
+    folder.write("shop/deny.yaml", format!("# what is not allowed\n{DENY}"));
+    folder.commit("a denial");
+    folder.write("shop/deny.yaml", DENY.replace("action: Deny", "action: deny"));
+    let explain_both = |folder: &Folder, rev: &[&str]| {
+        let policy = ["authorizationpolicy", "shop/no-deletes", "--site", "store-1"];
+        let service = ["service", "shop/reviews", "--site", "store-1"];
+        [&policy[..], &service[..]].map(|args| explain(folder, &[args, rev].concat()).to_string()).join("\n")
+    };
+    let as_they_are = explain_both(&folder, &[]);
+    folder.commit("broken");
+    folder.edit("shop/reviews.yaml", "weight: 90", "weight: 80");
+    folder.commit("more");
+    insta::assert_snapshot!(format!("{as_they_are}\n{}", explain_both(&folder, &["--rev", "HEAD"])));
 }

@@ -59,3 +59,16 @@ fn wrong_usage() {
     let shown = cases.map(|args| format!("$ skerry {}\n{}", args.join(" "), skerry(folder.path(), args)));
     insta::assert_snapshot!(shown.join("\n"));
 }
+
+/// A full disk is none that help was written to.
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for args in [&["--help"][..], &["status", "-h"], &["--version"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = crate::run::command(std::path::Path::new("/"));
+        let output = command.args(args).stdout(full).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(74), "{args:?}: {stderr}");
+        assert!(stderr.starts_with("error: cannot write the output:"), "{stderr}");
+    }
+}

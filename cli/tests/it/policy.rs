@@ -84,6 +84,17 @@ spec:
         - {op: replace, path: /spec/rules/0/backendRefs/1/weight, value: 0}
 ";
 
+/// Nobody may delete a review.
+pub(crate) const DENY: &str = "\
+apiVersion: skerry.dev/v1alpha1
+kind: AuthorizationPolicy
+metadata: {name: no-deletes, namespace: shop}
+spec:
+  targetRefs: [{kind: Service, name: reviews}]
+  action: Deny
+  rules: [{to: [{methods: [DELETE]}]}]
+";
+
 /// A workload with a proxy, and one without.
 pub(crate) const WORKLOADS: &str = "\
 apiVersion: skerry.dev/v1alpha1

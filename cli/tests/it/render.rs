@@ -1,7 +1,7 @@
 //! `skerry render`: bundles and Envoy configuration.
 
 use crate::folder::Folder;
-use crate::policy::{SERVICES, SHOP, SITES, WORKLOADS};
+use crate::policy::{DENY, SERVICES, SHOP, SITES, WORKLOADS};
 use crate::run::{Ran, skerry};
 
 /// A shop with a site's workloads beside it.
@@ -54,6 +54,25 @@ fn a_bootstrap_that_needs_nothing_else() {
     let ran = envoy(&shop(), &["harbour", "--static"]);
     assert!(!ran.stdout.contains("dynamic_resources") && !ran.stdout.contains("dynamicResources"));
     insta::assert_snapshot!(ran);
+}
+
+#[test]
+fn mutual_tls_is_shown_with_certificates_by_path_or_said_to_be_left_out() {
+    let folder = shop();
+    let without = envoy(&folder, &["harbour", "--static"]);
+    assert!(!without.stderr.contains("plain text"), "nobody asks for it: {}", without.stderr);
+    let mesh = "apiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {name: default}\nspec: {mtls: {mode: Strict}}\n";
+    folder.write("policies/strict.yaml", mesh);
+    let without = envoy(&folder, &["harbour", "--static"]);
+    assert!(without.stderr.contains("the policy says Strict"), "{}", without.stderr);
+    assert!(!without.stdout.contains("transport_socket"));
+    let with = envoy(&folder, &["harbour", "--static", "--secrets", "/run/proxy"]);
+    assert!(!with.stderr.contains("the policy says Strict"), "{}", with.stderr);
+    for words in
+        ["/run/proxy/workload.secret.pb", "/run/proxy/mesh-roots.secret.pb", "require_client_certificate"]
+    {
+        assert!(with.stdout.contains(words), "{words}");
+    }
 }
 
 #[test]
@@ -152,4 +171,14 @@ fn invariant_1_equal_policies_give_equal_bytes_whatever_the_files() {
         envoy(&plain, &["harbour", "--static"]).stdout,
         envoy(&shop(), &["harbour", "--static"]).stdout
     );
+}
+
+/// ADR 0014: nobody stands in front of `reviews-2`.
+#[test]
+fn a_policy_that_no_proxy_enforces_is_a_warning() {
+    let folder = shop();
+    folder.write("policies/shop/deny.yaml", DENY);
+    let ran = envoy(&folder, &["store-1"]);
+    let words = "warning: service shop/reviews has a policy, and there is no proxy in front of workload `shop/reviews-2`";
+    assert!(ran.code == 0 && ran.stderr.contains(words), "{}", ran.stderr);
 }

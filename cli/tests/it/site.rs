@@ -3,14 +3,20 @@
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{
-    Claimant, EventRow, FleetStatus, FragmentRow, ProxyState, SiteDetail, SiteEvent, SiteState, SiteSummary,
+    AuditCount, Claimant, Counted, EventRow, FleetStatus, FragmentRow, ProxyState, SiteDetail, SiteEvent,
+    SiteState, SiteSummary,
 };
 
 use crate::core::{Core, Known, NOW, ago, revision, source};
 use crate::folder::Folder;
 use crate::run::{Ran, skerry};
 
-fn summary() -> SiteSummary {
+fn counted() -> Counted {
+    let audit = AuditCount { policy: "shop/who-calls".to_owned(), matched: 12, unmatched: 3 };
+    Counted { audits: vec![audit], denied: 1, not_allowed: 2 }
+}
+
+fn state() -> SiteState {
     let refused =
         "gRPC config for type.googleapis.com/envoy.config.listener.v3.Listener rejected:\n  cannot bind";
     let proxies = vec![
@@ -23,7 +29,7 @@ fn summary() -> SiteSummary {
             ..ProxyState::default()
         },
     ];
-    let state = SiteState {
+    SiteState {
         manifest: vec![6],
         epoch: 1,
         generation: 6,
@@ -33,7 +39,11 @@ fn summary() -> SiteSummary {
         workload_problems: vec!["web-3.yaml:4:3: error[UnknownField]: spec.prots".to_owned()],
         workloads: 2,
         events_dropped: 4,
-    };
+        counted: Some(counted()),
+    }
+}
+
+fn summary() -> SiteSummary {
     SiteSummary {
         site: "store-1".to_owned(),
         labels: [("region".to_owned(), "eu".to_owned()), ("tier".to_owned(), "retail".to_owned())].into(),
@@ -44,7 +54,7 @@ fn summary() -> SiteSummary {
         last_seen_ms: ago(3),
         received_at_ms: ago(30),
         observed_at_ms: ago(31),
-        state: Some(state),
+        state: Some(state()),
         open: vec![event(Kind::RolledBack, 90, "shop/web-2 refused a listener")],
         stale_after_seconds: 300,
         agent: Some(Claimant { boot: vec![1; 16], peer: "10.0.0.1:4000".to_owned(), ..Claimant::default() }),
@@ -71,8 +81,8 @@ fn core() -> Core {
     let fleet = FleetStatus {
         source: Some(source()),
         sites: vec![summary(), bare.clone()],
-        more: false,
         now_ms: NOW,
+        ..FleetStatus::default()
     };
     let bare = SiteDetail { summary: Some(bare), now_ms: NOW, ..SiteDetail::default() };
     Core::knowing(Known { fleet, sites: vec![detail, bare], refusal: None })
@@ -80,7 +90,7 @@ fn core() -> Core {
 
 fn ask(args: &[&str]) -> Ran {
     let core = core();
-    skerry(Folder::empty().path(), &[&["site"], args, &["--core", &core.url()]].concat())
+    skerry(Folder::empty().path(), &[&["site"], args, &core.arguments()].concat())
 }
 
 #[test]

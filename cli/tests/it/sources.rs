@@ -1,7 +1,7 @@
 //! Sources that cannot be read, and the rules by which one is read.
 
 use crate::folder::Folder;
-use crate::policy::{ROUTE, SERVICES, SHOP};
+use crate::policy::{ROUTE, SERVICES, SHOP, SITES};
 use crate::run::{Ran, command, skerry};
 
 fn validate(folder: &Folder, args: &[&str]) -> Ran {
@@ -222,4 +222,17 @@ fn a_work_tree_knows_the_ages_of_what_is_committed() {
     let copy = Folder::of(&[("services.yaml", SERVICES), ("z.yaml", &route("z", "reviews-v1"))]);
     copy.write("a.yaml", route("a", "reviews-v2"));
     assert_eq!(first(&copy, &[]), "shop/a/0/0", "a folder has no history: names decide");
+}
+
+/// A policy without a site runs nowhere: a slip in the kind of the only one looks like that, too.
+#[test]
+fn a_policy_without_a_site_is_told_so() {
+    let folder = Folder::of(&[("services.yaml", SERVICES)]);
+    let ran = skerry(folder.path(), &["validate"]);
+    assert_eq!(ran.stderr, "warning: the policy declares no site, so no site runs any of it\n");
+    let json = skerry(folder.path(), &["validate", "-o", "json"]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["summary"]["sites"], 0);
+    folder.write("sites.yaml", SITES);
+    assert_eq!(skerry(folder.path(), &["validate"]).stderr, "");
 }

@@ -11,11 +11,11 @@ use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{
     Claimant, Diagnostic, EventRow, FleetStatus, ProxyState, SiteEvent, SiteState, SiteSummary, SourceStatus,
-    TurnedAway,
+    Stranger, TurnedAway,
 };
 use tonic::Status;
 
-use crate::core::{Core, Known, NOW, ago, revision, source};
+use crate::core::{Core, Known, NOW, Papers, ago, revision, source};
 use crate::folder::Folder;
 use crate::run::{Ran, command, skerry};
 
@@ -85,7 +85,7 @@ fn signed_fleet() -> FleetStatus {
         signed("c-untrusted", SignatureCheck::Untrusted, ""),
         signed("d-unchecked", SignatureCheck::None, ""),
     ];
-    FleetStatus { source: Some(source), sites, more: false, now_ms: NOW }
+    FleetStatus { source: Some(source), sites, now_ms: NOW, ..FleetStatus::default() }
 }
 
 /// A confirmation is not offered where none helps.
@@ -154,12 +154,12 @@ fn fleet() -> FleetStatus {
         foreign: [("Kustomization".to_owned(), 3)].into(),
         ..source()
     };
-    FleetStatus { source: Some(source), sites: sites(), more: false, now_ms: NOW }
+    FleetStatus { source: Some(source), sites: sites(), now_ms: NOW, ..FleetStatus::default() }
 }
 
 fn ask(core: &Core, args: &[&str]) -> Ran {
-    let ran = skerry(Folder::empty().path(), &[args, &["--core", &core.url()]].concat());
-    Ran { stderr: ran.stderr.replace(&core.url(), "<core>"), ..ran }
+    let ran = skerry(Folder::empty().path(), &[args, &core.arguments()].concat());
+    Ran { stderr: ran.stderr.replace(&format!("https://{}", core.address()), "<core>"), ..ran }
 }
 
 fn core() -> Core {
@@ -316,7 +316,7 @@ fn watching_shows_it_again_and_again() {
     let core = core();
     let folder = Folder::empty();
     let mut watch = command(folder.path());
-    watch.args(["status", "--watch", "--interval", "1", "-o", "json", "--core", &core.url()]);
+    watch.args(["status", "--watch", "--interval", "1", "-o", "json"]).args(core.arguments());
     let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
     let (send, receive) = mpsc::channel();
     let output = BufReader::new(watch.stdout.take().unwrap());
@@ -336,9 +336,10 @@ fn watching_shows_it_again_and_again() {
 #[test]
 fn a_core_that_is_not_there() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let url = format!("https://{}", listener.local_addr().unwrap());
     drop(listener);
-    let ran = skerry(Folder::empty().path(), &["status", "--core", &url]);
+    let papers = Papers::new(&url);
+    let ran = skerry(Folder::empty().path(), &[&["status"][..], &papers.arguments()].concat());
     insta::assert_snapshot!(ran.to_string().replace(&url, "<core>"));
 }
 
@@ -346,8 +347,11 @@ fn a_core_that_is_not_there() {
 fn the_core_may_come_from_the_environment() {
     let core = core();
     let folder = Folder::empty();
-    let output =
-        command(folder.path()).args(["source", "get"]).env("SKERRY_CORE", core.url()).output().unwrap();
+    let output = command(folder.path())
+        .args(["source", "get"])
+        .env("SKERRY_CREDENTIALS", core.credentials())
+        .output()
+        .unwrap();
     assert!(output.status.success());
 }
 
@@ -385,7 +389,10 @@ fn a_held_revision_is_confirmed_by_its_hash() {
 
 #[test]
 fn the_revision_in_force_is_confirmed_for_sites_that_refused_it() {
-    let core = core();
+    let mut fleet = fleet();
+    fleet.sites.last_mut().unwrap().open =
+        vec![refusal(Kind::BundleRefused, 7, 90, "it takes 7 of 9 services")];
+    let core = Core::knowing(Known { fleet, ..Known::default() });
     let confirmed = ask(&core, &["source", "confirm", &revision('a')]);
     assert!(confirmed.to_string().contains(&format!("confirmed {}\n", revision('a'))), "{confirmed}");
 }
@@ -406,4 +413,80 @@ fn another_revision_is_not_confirmed() {
     let nothing = ask(&nothing_held, &["source", "confirm", "ccccccc"]);
     insta::assert_snapshot!(format!("{other}\n{nothing}"));
     assert!(core.asked().iter().all(|question| question.starts_with("fleet")));
+}
+
+/// A confirmation of what is in force is told to every site, on metered links too: not for a habit.
+#[test]
+fn where_nothing_waits_a_confirmation_does_nothing() {
+    let fleet = FleetStatus {
+        source: Some(source()),
+        sites: vec![site("a-well", &[Phase::Ready]), never_seen()],
+        now_ms: NOW,
+        ..FleetStatus::default()
+    };
+    let core = Core::knowing(Known { fleet, ..Known::default() });
+    let ran = ask(&core, &["source", "confirm", "aaaaaaa"]);
+    let words = format!(
+        "nothing waits for a confirmation: {} is in force, and no site has refused anything of it\n",
+        revision('a')
+    );
+    assert_eq!((ran.code, ran.stdout), (0, words));
+    assert!(core.asked().iter().all(|question| question.starts_with("fleet")), "{:?}", core.asked());
+}
+
+/// What answers is another program, or the other port of the core.
+#[test]
+fn what_is_no_core_is_told_from_one_that_refuses() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", other.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in other.incoming() {
+            use std::io::{Read as _, Write as _};
+            let mut connection = connection.unwrap();
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            // As long as the client is there.
+            let _ = connection.read_to_end(&mut Vec::new());
+        }
+    });
+    let (folder, papers) = (Folder::empty(), Papers::new("https://127.0.0.1:9"));
+    let status =
+        |url: &str| skerry(folder.path(), &[&["status", "--core", url][..], &papers.arguments()].concat());
+    let ran = status(&url);
+    assert_eq!(
+        ran.to_string(),
+        format!(
+            "exit code: 5\n--- standard error\nerror: what answers at {url} is no core\n\
+             help: name the address of `skerry-controller --listen`; that of `--webhook-listen` is for push notifications\n"
+        )
+    );
+    for (url, code) in
+        [("https://127.0.0.1:9/path", 2), ("https://127.0.0.1:9/?a=b", 2), ("https://127.0.0.1:9/", 5)]
+    {
+        assert_eq!(status(url).code, code, "{url}");
+    }
+}
+
+/// An agent with a mistyped site, or one whose site is gone: else its log alone would know.
+#[test]
+fn agents_of_sites_that_are_not_in_the_policy_are_shown() {
+    let stranger =
+        Stranger { site: "bergen".to_owned(), peer: "192.0.2.7:5000".to_owned(), last_seen_ms: ago(12) };
+    let refused =
+        SiteSummary { open: vec![refusal(Kind::BundleRefused, 7, 90, "no")], state: None, ..site("a", &[]) };
+    let fleet = FleetStatus {
+        source: Some(SourceStatus { compiled_at_ms: 0, ..source() }),
+        sites: vec![refused],
+        strangers: vec![stranger],
+        now_ms: NOW,
+        ..FleetStatus::default()
+    };
+    let core = Core::knowing(Known { fleet, ..Known::default() });
+    let json = ask(&core, &["status", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (&json["strangers"][0]["site"], json["strangers"].as_array().unwrap().len()),
+        (&"bergen".into(), 1)
+    );
+    insta::assert_snapshot!(ask(&core, &["status"]));
 }

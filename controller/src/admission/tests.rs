@@ -134,6 +134,28 @@ fn streams_are_counted_and_share_the_room_for_chunks() {
     }
 }
 
+/// What follows from the number of sites, and what does not.
+#[test]
+fn invariant_9_the_bounds_follow_from_the_number_of_sites() {
+    for (sites, connections, pending_mib) in [
+        (1, 49, 256),
+        (1_000, 1_148, 256),
+        (SITES, 22_048, 256),
+        (100_000, 110_048, 781),
+        (1_000_000, 1_100_048, 7_812),
+    ] {
+        let limits = Limits::for_sites(sites);
+        assert_eq!((limits.connections(), limits.pending_bytes >> 20), (connections, pending_mib), "{sites}");
+        let admission = Admission { streams: limits.streams, ..Admission::new(limits) };
+        let pending = admission.chunk_room(MAX_CHUNK_BYTES) * limits.streams;
+        assert!(pending <= limits.pending_bytes, "{sites} sites that do not read may have {pending} bytes");
+        assert_eq!(
+            Limits { streams: 0, pending_bytes: 0, ..limits },
+            Limits { streams: 0, pending_bytes: 0, ..Limits::default() }
+        );
+    }
+}
+
 /// What happens to a site: it asks, or it is done with this ticket.
 type Step = (std::cmp::Reverse<u64>, usize, Option<u64>);
 

@@ -17,6 +17,10 @@ fn args() -> Args {
         data_dir: "data".into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
         webhook_listen: SocketAddr::from(([127, 0, 0, 1], 7444)),
+        trust_domain: "mesh.local".to_owned(),
+        new_mesh: false,
+        seal_key_file: None,
+        max_sites: 30_000,
         log: "info".to_owned(),
     }
 }
@@ -111,7 +115,7 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
-fn only_loopback_addresses_are_taken() {
+fn only_loopback_addresses_are_taken_where_there_is_no_tls() {
     for (address, is_good) in [
         ("127.0.0.1:0", true),
         ("127.9.9.9:1", true),
@@ -119,15 +123,29 @@ fn only_loopback_addresses_are_taken() {
         ("0.0.0.0:1", false),
         ("[::]:1", false),
     ] {
-        for option in ["--listen", "--webhook-listen"] {
-            let mut args = args();
-            let field = if option == "--listen" { &mut args.listen } else { &mut args.webhook_listen };
-            *field = address.parse().unwrap();
-            let resolved = Config::resolve(args, |_| Ok(format!("{HEAD}  url: /a\n").into_bytes()));
-            match resolved {
-                Ok(_) => assert!(is_good, "{address}"),
-                Err(error) => assert!(!is_good && error.to_string().starts_with(option), "{error}"),
-            }
+        let resolve = |args| Config::resolve(args, |_| Ok(format!("{HEAD}  url: /a\n").into_bytes()));
+        let address: SocketAddr = address.parse().unwrap();
+        match resolve(Args { webhook_listen: address, ..args() }) {
+            Ok(_) => assert!(is_good, "{address}"),
+            Err(error) => assert!(!is_good && error.to_string().starts_with("--webhook-listen"), "{error}"),
         }
+        assert!(resolve(Args { listen: address, ..args() }).is_ok(), "mutual TLS is for any address");
+    }
+}
+
+#[test]
+fn there_is_room_for_as_many_sites_as_the_command_line_says() {
+    use clap::Parser as _;
+
+    let config = resolve(&format!("{HEAD}  url: /srv/policies\n")).unwrap();
+    assert_eq!(config.limits, Limits::for_sites(30_000));
+
+    let parse = |more: &[&str]| {
+        Args::try_parse_from([&["skerry-controller", "--source", "s.yaml", "--data-dir", "d"], more].concat())
+    };
+    assert_eq!(parse(&[]).unwrap().max_sites, 20_000);
+    assert_eq!(parse(&["--max-sites", "100000"]).unwrap().max_sites, 100_000);
+    for wrong in ["0", "1000001", "many"] {
+        assert!(parse(&["--max-sites", wrong]).is_err(), "{wrong}");
     }
 }

@@ -4,7 +4,9 @@
 //! (RFC 9113 §3.4), so the answer has no date, and windows are those that both ends know without being told. Must not
 //! know what is asked.
 
+use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
@@ -12,14 +14,21 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service as _;
 use tonic::service::Routes;
 use tracing::{debug, info};
 
-use super::incoming::Guarded;
+use super::failure::Failure;
+use super::incoming::{Guarded, Handshake};
+use super::tls::Tls;
+use super::who::Who;
+use crate::identity::desk::Desk;
 
 /// How many bytes a site may send before they are taken, on a stream and on its connection: the default of HTTP/2, so
 /// nothing is said of it (RFC 9113 §6.9.2). A report or a list of wants is seldom longer, and longer ones wait for
@@ -44,15 +53,82 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long what is under way may take when the core stops: a peer that takes nothing would hold it for ever.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves a connection until it ends, or is cut; once the token is cancelled, only what is under way.
-pub(super) async fn serve(stream: Guarded, routes: Routes, cancel: CancellationToken) {
+/// What is asked of who comes in.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    /// How hands are shaken.
+    pub(super) tls: Tls,
+    /// Who is enrolled.
+    pub(super) desk: Arc<Desk>,
+    /// Room for those who show no certificate.
+    pub(super) strangers: Arc<Semaphore>,
+}
+
+/// How long who shows no certificate may stay: one call, over a satellite link.
+const STRANGER: Duration = Duration::from_secs(30);
+
+/// Shakes hands, and serves a connection until it ends, or is cut; once the token is cancelled, only what is under way.
+pub(super) async fn serve(stream: Guarded, door: Door, routes: Routes, cancel: CancellationToken) {
     let handshake = stream.handshake();
+    let peer = handshake.peer();
+    let accepted = async {
+        if !stream.begins_with_tls().await? {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak TLS"));
+        }
+        door.tls.accept(stream).await
+    };
+    let accepted = cancel.run_until_cancelled(accepted).await;
+    match accepted {
+        Some(Ok((stream, who))) => {
+            let handshake = handshake.with_who(who.clone());
+            // Who is a site's box no more is told so, and stays no longer than others who may ask for nothing.
+            if !who.is_good(&door.desk) {
+                let Ok(_room) = Arc::clone(&door.strangers).try_acquire_owned() else {
+                    return debug!(?peer, "there is no room for another one who is not known");
+                };
+                let served = timeout(STRANGER, run(TokioIo::new(stream), handshake, routes, cancel)).await;
+                return served
+                    .unwrap_or_else(|_| debug!(?peer, "one who is not known has stayed for long enough"));
+            }
+            tokio::select! {
+                () = run(TokioIo::new(stream), handshake, routes, cancel) => {}
+                () = goes_bad(who, &door.desk) => info!(?peer, "a connection is cut: its box is a site's no more"),
+            }
+        }
+        Some(Err(error)) => debug!(?peer, %error, "no hands were shaken"),
+        None => {}
+    }
+}
+
+/// Ends when who is there may be there no more.
+async fn goes_bad(who: Who, desk: &Desk) {
+    let mut changes = desk.changes();
+    while who.is_good(desk) {
+        // The desk has the sending end.
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn run<I>(io: TokioIo<I>, handshake: Handshake, routes: Routes, cancel: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (peer, cut) = (handshake.peer(), handshake.cut());
     let service = service_fn(move |mut request: Request<Incoming>| {
+        // Before anything of the body is read.
+        let refused = handshake.who().check_path(request.uri().path()).err();
         request.extensions_mut().insert(handshake.clone());
-        routes.clone().call(request.map(Body::new))
+        let answer = refused.is_none().then(|| routes.clone().call(request.map(Body::new)));
+        async move {
+            match (answer, refused) {
+                (Some(answer), _) => answer.await,
+                (None, refused) => Ok(Status::from(refused.unwrap_or(Failure::Unknown)).into_http()),
+            }
+        }
     });
-    let mut connection = pin!(server().serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(server().serve_connection(io, service));
     let serving = async {
         tokio::select! {
             served = connection.as_mut() => return Some(served),
@@ -98,7 +174,7 @@ mod tests {
 
     /// An answer without end; the sender is dropped with it.
     fn endless(held: oneshot::Sender<()>) -> axum::body::Body {
-        let next = |held| async move { Some((Ok::<_, std::io::Error>(vec![0_u8; 16 << 10]), held)) };
+        let next = |held| async move { Some((Ok::<_, io::Error>(vec![0_u8; 16 << 10]), held)) };
         axum::body::Body::from_stream(futures::stream::unfold(held, next))
     }
 
@@ -115,7 +191,7 @@ mod tests {
 
     async fn stuck() -> Stuck {
         let (held, ended) = oneshot::channel::<()>();
-        let held = std::sync::Arc::new(parking_lot::Mutex::new(Some(held)));
+        let held = Arc::new(parking_lot::Mutex::new(Some(held)));
         let answer = get(move || async move { endless(held.lock().take().expect("it is asked once")) });
         let routes = Routes::from(Router::new().route("/", answer));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -126,7 +202,8 @@ mod tests {
         let stream = incoming.accept().await;
         let (cut, stop) = (stream.handshake().cut(), CancellationToken::new());
         let (mut serving, mut peer) = (JoinSet::new(), JoinSet::new());
-        serving.spawn(serve(stream, routes, stop.clone()));
+        let handshake = stream.handshake().with_who(Who::Operator("ada".to_owned()));
+        serving.spawn(run(TokioIo::new(stream), handshake, routes, stop.clone()));
         let (mut client, driver) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), socket).await.unwrap();
         peer.spawn(async { driver.await.unwrap_or_default() });

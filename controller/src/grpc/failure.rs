@@ -7,6 +7,9 @@ use tonic::Status;
 use tonic::metadata::MetadataValue;
 use tracing::error;
 
+use crate::identity::authority::NotGiven;
+use crate::identity::desk::NotHanded;
+use crate::identity::roll::Stranger;
 use crate::session::{Refusal, STARTING_RETRY, UNKNOWN_SITE_RETRY};
 use crate::source::NotConfirmed;
 use crate::store::StoreError;
@@ -39,6 +42,16 @@ pub(super) enum Failure {
     Invalid(String),
     /// What was named is not there.
     NotFound(String),
+    /// The caller showed no certificate.
+    Unknown,
+    /// The caller is known, and this is not for them; or a token does not count.
+    Forbidden(String),
+    /// As many enrol or renew as may at once.
+    TooManyAtTheDesk,
+    /// What is asked for does not fit what there is.
+    Conflict(String),
+    /// A certificate cannot be signed.
+    NotGiven(String),
     /// The site is not in the policy repository.
     UnknownSite(String),
     /// The core has not read its source yet, so it knows no sites.
@@ -59,16 +72,19 @@ impl Failure {
     /// When to try again: seconds; `None` where that changes nothing.
     fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::Refused(_) => Some(REFUSED_RETRY),
+            Self::Refused(_) | Self::Forbidden(_) => Some(REFUSED_RETRY),
             Self::UnknownSite(_) => Some(UNKNOWN_SITE_RETRY),
             Self::Store(_) => Some(STORE_RETRY),
-            Self::TooManyReports => Some(REPORTS_RETRY),
+            Self::TooManyReports | Self::TooManyAtTheDesk => Some(REPORTS_RETRY),
             Self::Starting | Self::Stopping => Some(STARTING_RETRY),
             Self::InvalidId(_)
             | Self::RefusedReport { .. }
             | Self::Invalid(_)
             | Self::NotFound(_)
             | Self::NotConfirmed(_)
+            | Self::Unknown
+            | Self::NotGiven(_)
+            | Self::Conflict(_)
             | Self::Silent => None,
         }
     }
@@ -107,6 +123,18 @@ fn to_status(failure: Failure) -> Status {
             Status::invalid_argument(message)
         }
         Failure::NotFound(message) => Status::not_found(message),
+        Failure::Unknown => Status::unauthenticated(
+            "no certificate was shown: enrol the site, or give the command its credentials",
+        ),
+        Failure::NotGiven(message) => {
+            error!(message, "nothing is signed");
+            Status::internal(message)
+        }
+        Failure::Conflict(message) => Status::failed_precondition(message),
+        Failure::TooManyAtTheDesk => {
+            Status::resource_exhausted("too many sites enrol or renew at once: come back later")
+        }
+        Failure::Forbidden(message) => Status::permission_denied(message),
         Failure::UnknownSite(site) => {
             Status::failed_precondition(format!("site {site} is not in the policy repository"))
         }
@@ -153,6 +181,33 @@ impl From<NotKept> for Failure {
             NotKept::Full => Self::TooManyReports,
             NotKept::Stopping => Self::Stopping,
             NotKept::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl Failure {
+    /// What an operator is told, who is no stranger themselves.
+    pub(super) fn of_operator(why: NotHanded) -> Self {
+        match why {
+            NotHanded::Stranger(Stranger::NotEnrolled(site)) => Self::NotFound(format!(
+                "no box is enrolled as site `{site}`; join tokens that it had are withdrawn"
+            )),
+            NotHanded::Stranger(stranger) => Self::Conflict(stranger.to_string()),
+            why => why.into(),
+        }
+    }
+}
+
+impl From<NotHanded> for Failure {
+    fn from(why: NotHanded) -> Self {
+        match why {
+            NotHanded::Stranger(stranger) => Self::Forbidden(stranger.to_string()),
+            NotHanded::Malformed(error) => Self::Invalid(error.to_string()),
+            NotHanded::Invalid(message) => Self::Invalid(message),
+            NotHanded::NotGiven(why @ NotGiven::Budget(_)) => Self::Conflict(why.to_string()),
+            NotHanded::NotGiven(why) => Self::NotGiven(why.to_string()),
+            NotHanded::Provider(error) => Self::NotGiven(error.to_string()),
+            NotHanded::Store(error) => Self::Store(error),
         }
     }
 }

@@ -1,19 +1,23 @@
 //! `Fleet`: what `skerry status` and friends ask.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use skerry_core::id::{SiteId, Timestamp};
 use skerry_core::selector::Selector;
 use skerry_proto::limits::{MAX_EVENTS, MAX_SITES_A_PAGE};
 use skerry_proto::v1::fleet_server::Fleet;
 use skerry_proto::v1::{
-    ConfirmSourceRequest, ConfirmSourceResponse, FleetStatus, GetFleetRequest, GetSiteRequest, SiteDetail,
-    SiteSummary,
+    ConfirmSourceRequest, ConfirmSourceResponse, CreateTokenRequest, CreateTokenResponse, FleetStatus,
+    GetFleetRequest, GetSiteRequest, RevokeSiteRequest, RevokeSiteResponse, SiteDetail, SiteSummary,
 };
 use tonic::{Request, Response, Status};
+use tracing::info;
 
 use super::Core;
 use super::failure::Failure;
+use super::incoming::Handshake;
+use super::site_sync::is_known;
 use crate::publish::World;
 use crate::report::{self, Event};
 use crate::status::{self, SiteFacts};
@@ -26,11 +30,13 @@ pub(super) struct FleetService<S>(pub(super) Arc<Core<S>>);
 #[tonic::async_trait]
 impl<S: StateStore> Fleet for FleetService<S> {
     async fn get_fleet(&self, request: Request<GetFleetRequest>) -> Result<Response<FleetStatus>, Status> {
+        Handshake::check_operator(&request)?;
         let core = Arc::clone(&self.0);
         read(move || core.fleet(&request.into_inner())).await
     }
 
     async fn get_site(&self, request: Request<GetSiteRequest>) -> Result<Response<SiteDetail>, Status> {
+        Handshake::check_operator(&request)?;
         let core = Arc::clone(&self.0);
         read(move || core.site(request.into_inner())).await
     }
@@ -39,9 +45,28 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<ConfirmSourceRequest>,
     ) -> Result<Response<ConfirmSourceResponse>, Status> {
+        Handshake::check_operator(&request)?;
         let confirmed = self.0.source.confirm(&request.into_inner().revision).await;
         confirmed.map_err(Failure::NotConfirmed)?;
         Ok(Response::new(ConfirmSourceResponse {}))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<CreateTokenRequest>,
+    ) -> Result<Response<CreateTokenResponse>, Status> {
+        let name = Handshake::check_operator(&request)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.create_token(request.into_inner(), &name)).await
+    }
+
+    async fn revoke_site(
+        &self,
+        request: Request<RevokeSiteRequest>,
+    ) -> Result<Response<RevokeSiteResponse>, Status> {
+        let name = Handshake::check_operator(&request)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.revoke_site(&request.into_inner(), &name)).await
     }
 }
 
@@ -74,6 +99,10 @@ impl<S: StateStore> Core<S> {
             source: Some(status::to_source_status(self.board.view(), world.as_deref())),
             sites,
             more,
+            strangers: match request.selector.as_str() {
+                "" => self.presence.strangers(self.clock.moment(), |site| is_known(site, &self.published)),
+                _ => Vec::new(),
+            },
             now_ms: self.clock.now().0,
         })
     }
@@ -97,6 +126,29 @@ impl<S: StateStore> Core<S> {
         })
     }
 
+    fn create_token(&self, request: CreateTokenRequest, by: &str) -> Result<CreateTokenResponse, Failure> {
+        let site = SiteId::new(request.site)?;
+        let (life, now) = (Duration::from_secs(request.life_seconds), self.desk.now());
+        let core = Some(request.core).filter(|core| !core.is_empty());
+        let made = self.desk.make_token(&site, life, core, request.replace, now);
+        let (token, expires) = made.map_err(Failure::of_operator)?;
+        let is_known = is_known(&site, &self.published);
+        info!(%site, by, expires_ms = expires.0, replace = request.replace, "a join token is made");
+        Ok(CreateTokenResponse {
+            token: token.to_string(),
+            expires_at_ms: expires.0,
+            unknown_site: !is_known,
+        })
+    }
+
+    fn revoke_site(&self, request: &RevokeSiteRequest, by: &str) -> Result<RevokeSiteResponse, Failure> {
+        let site = SiteId::new(&*request.site)?;
+        let gone = self.desk.revoke(&site, self.desk.now()).map_err(Failure::of_operator)?;
+        info!(%site, by, "revoked");
+        let (key, authority_until_ms) = (gone.key.as_bytes().to_vec(), gone.authority_until.0);
+        Ok(RevokeSiteResponse { key, authority_until_ms })
+    }
+
     /// The sites of the repository; before it was read after a start, those that were told something.
     fn sites(&self, world: Option<&World>) -> Vec<SiteId> {
         world.map_or_else(|| self.published.sites(), |world| world.compiled.sites().cloned().collect())
@@ -118,7 +170,8 @@ impl<S: StateStore> Core<S> {
         };
         let entry = self.published.entry(site);
         let seen = self.presence.seen(site, now);
-        let facts = SiteFacts { labels, entry, seen, stored_seen, report, unreadable };
+        let (enrolled, refused) = self.desk.entry(site);
+        let facts = SiteFacts { labels, entry, seen, stored_seen, report, unreadable, enrolled, refused };
         status::to_summary(site, facts, &self.published)
     }
 }

@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tracing::warn;
 
+use super::failure::Failure;
 use super::pull::Visit;
+use super::who::Who;
 use crate::admission::Limits;
 
 /// How long nothing is accepted after an error: there is no file descriptor left, most likely.
@@ -70,6 +72,8 @@ impl Incoming {
 pub(super) struct Guarded {
     stream: TcpStream,
     handshake: Handshake,
+    /// How long its first request may take.
+    patience: Duration,
     /// `None` once the first request has come.
     deadline: Option<Pin<Box<Sleep>>>,
     #[expect(dead_code, reason = "held for its drop")]
@@ -81,6 +85,7 @@ pub(super) struct Guarded {
 #[derive(Debug, Clone)]
 pub(super) struct Handshake {
     peer: Option<SocketAddr>,
+    who: Who,
     visit: Arc<AsyncMutex<Visit>>,
     cut: CancellationToken,
     room: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
@@ -95,9 +100,25 @@ impl Handshake {
         Ok(request)
     }
 
+    /// Says which operator asks, or refuses.
+    pub(super) fn check_operator<T>(request: &Request<T>) -> Result<String, Failure> {
+        let handshake = Self::of(request).ok_or(Failure::Unknown)?;
+        handshake.who.check_operator().map(str::to_owned)
+    }
+
     /// Finds that of a request's connection.
     pub(super) fn of<T>(request: &Request<T>) -> Option<Self> {
         request.extensions().get().cloned()
+    }
+
+    /// Names who is there, once hands were shaken.
+    pub(super) fn with_who(self, who: Who) -> Self {
+        Self { who, ..self }
+    }
+
+    /// Who is there.
+    pub(super) fn who(&self) -> &Who {
+        &self.who
     }
 
     /// Returns the address at the other end.
@@ -134,14 +155,24 @@ impl Guarded {
     ) -> Self {
         let room = Arc::new(Mutex::new(Some(handshake)));
         let (peer, cut) = (stream.peer_addr().ok(), CancellationToken::new());
-        let handshake = Handshake { peer, visit: Arc::default(), cut, room };
-        let deadline = Some(Box::pin(tokio::time::sleep(deadline)));
-        Self { stream, handshake, deadline, connection }
+        let handshake = Handshake { peer, who: Who::Stranger, visit: Arc::default(), cut, room };
+        let (patience, deadline) = (deadline, Some(Box::pin(tokio::time::sleep(deadline))));
+        Self { stream, handshake, patience, deadline, connection }
     }
 
     /// What its requests find of it.
     pub(super) fn handshake(&self) -> Handshake {
         self.handshake.clone()
+    }
+
+    /// Says whether the other end begins with TLS. Waits for its first byte, no longer than for its first request.
+    pub(super) async fn begins_with_tls(&self) -> io::Result<bool> {
+        /// The content type of a handshake (RFC 8446 §5.1).
+        const HANDSHAKE: u8 = 22;
+        let mut first = [0];
+        let read = tokio::time::timeout(self.patience, self.stream.peek(&mut first)).await;
+        let read = read.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "nothing came"))??;
+        Ok(read == 1 && first == [HANDSHAKE])
     }
 
     /// Fails when the first request is late.

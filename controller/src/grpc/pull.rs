@@ -38,6 +38,7 @@ impl<S: StateStore> Core<S> {
         }
         let hello = pull::hello(request)?;
         self.await_source(hello).await.map_err(|failure| self.turn_away(hello, peer, failure))?;
+        self.note_stranger(hello, peer);
         let pull = Pull::handle_request(request, &self.published)?;
         if is_known(pull.site(), &self.published) {
             let by = claimant(hello, peer, &self.published);

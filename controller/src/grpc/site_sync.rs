@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::incoming::Handshake;
 use super::reports::Intake;
 use super::stream::{self, Line, SyncStream};
+use super::who::Who;
 use crate::admission::Way;
 use crate::clock::Moment;
 use crate::epoch::{self, Finding, Place};
@@ -49,11 +50,13 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
             handshake.end();
         }
         let hello = to_hello(hello.map_err(|_| Failure::Silent)??)?;
+        core.check_site(handshake.as_ref(), &hello.site)?;
         let place = match core.room.places.stream() {
             Ok(place) => place,
             Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
         };
         core.await_source(&hello).await.map_err(|failure| core.turn_away(&hello, peer, failure))?;
+        core.note_stranger(&hello, peer);
         let by = claimant(&hello, peer, &core.published);
         let greeted = greet(&hello, by, &core.published, &core.presence, core.clock.moment());
         let (mut session, connection) = greeted.map_err(Failure::from)?;
@@ -78,13 +81,18 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         let handshake = Handshake::of(&request);
         let request = Handshake::finish(request)?.into_inner();
         let peer = handshake.as_ref().and_then(Handshake::peer);
+        let site = request.hello.as_ref().map_or("", |hello| &hello.site);
+        self.0.check_site(handshake.as_ref(), site)?;
         let visit = handshake.as_ref().map(Handshake::visit).unwrap_or_default();
         let mut visit = visit.lock().await;
         Ok(Response::new(self.0.pull(&request, peer, &mut visit).await?))
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
-        let batch = self.0.to_batch(Handshake::finish(request)?.into_inner())?;
+        let handshake = Handshake::of(&request);
+        let request = Handshake::finish(request)?.into_inner();
+        self.0.check_site(handshake.as_ref(), &request.site)?;
+        let batch = self.0.to_batch(request)?;
         self.0.presence.touch(&batch.site, self.0.clock.moment());
         let acknowledged = self.0.reports.keep(batch).await.map_err(Failure::from)?;
         Ok(Response::new(ReportResponse { acknowledged }))
@@ -92,6 +100,13 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
 }
 
 impl<S: StateStore> Core<S> {
+    /// Says whether a connection's other end may speak for a site.
+    fn check_site(&self, handshake: Option<&Handshake>, site: &str) -> Result<(), Failure> {
+        let who = handshake.map_or(&Who::Stranger, Handshake::who);
+        let peer = handshake.and_then(Handshake::peer);
+        who.check_site(&SiteId::new(site)?, peer, &self.desk)
+    }
+
     /// Notes an agent that cannot be talked to where people look.
     pub(super) fn turn_away(&self, hello: &Hello, peer: Option<SocketAddr>, failure: Failure) -> Failure {
         if let Failure::Refused(refusal) = &failure
@@ -103,6 +118,15 @@ impl<S: StateStore> Core<S> {
             self.presence.turn_away(&site, turned_away);
         }
         failure
+    }
+
+    /// Notes an agent whose site is not in the policy repository where people look.
+    pub(super) fn note_stranger(&self, hello: &Hello, peer: Option<SocketAddr>) {
+        if let Ok(site) = SiteId::new(&*hello.site)
+            && matches!(self.published.lookup(&site), Lookup::Unknown)
+        {
+            self.presence.note_stranger(site, peer, self.clock.moment());
+        }
     }
 
     /// Gets ready to answer a hello: begins an epoch when the store turns out to be an older copy, and

@@ -51,6 +51,7 @@ fn event(scope: Scope, number: u8, text: &str) -> SourceEvent {
         revision: Revision::commit("main", &hash),
         path: String::new(),
         holds: Vec::new(),
+        kept: skerry_gitops::snapshot::kept::KeptFiles::default(),
         recent: skerry_gitops::removal::Recent::default(),
         signature: crate::store::Signature::default(),
     };

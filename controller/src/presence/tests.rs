@@ -174,3 +174,16 @@ fn an_agent_that_cannot_be_talked_to_is_shown_until_one_can() {
     let _stream = presence.connect(&site(), Claimant::default(), at(7)).unwrap();
     assert_eq!(presence.seen(&site(), at(8)).turned_away, None);
 }
+
+/// Invariant 9: anybody can name a site.
+#[test]
+fn invariant_9_strangers_are_shown_for_a_while_and_are_few() {
+    let presence = Presence::default();
+    for number in 0..150 {
+        presence.note_stranger(SiteId::new(format!("s{number:03}")).unwrap(), None, at(number));
+    }
+    let shown = |now, known: &str| presence.strangers(at(now), |site| site.as_str() == known);
+    assert_eq!((shown(200, "").len(), shown(200, "").first().unwrap().site.as_str()), (100, "s050"));
+    assert_eq!(shown(200, "s050").len(), 99, "it is in the policy now");
+    assert_eq!(shown(3_600_000 + 100, "").len(), 50);
+}

@@ -1,7 +1,7 @@
 //! `fold`: a table of what a site may send, and what is kept of it.
 
 use proptest::prelude::*;
-use skerry_proto::v1::ProxyState;
+use skerry_proto::v1::{AuditCount, Counted, ProxyState};
 
 use super::*;
 
@@ -158,7 +158,11 @@ fn what_is_too_long_is_cut_at_a_character() {
     let proxy = ProxyState { detail: detail.clone(), ..ProxyState::default() };
     let long = SiteState {
         proxies: vec![proxy; MAX_PROXIES + 1],
-        workload_problems: vec![detail; MAX_WORKLOAD_PROBLEMS + 1],
+        workload_problems: vec![detail.clone(); MAX_WORKLOAD_PROBLEMS + 1],
+        counted: Some(Counted {
+            audits: vec![AuditCount { policy: detail, ..AuditCount::default() }; MAX_AUDITS + 1],
+            ..Counted::default()
+        }),
         ..SiteState::default()
     };
 
@@ -173,6 +177,8 @@ fn what_is_too_long_is_cut_at_a_character() {
     assert_eq!((state.proxies.len(), state.workload_problems.len()), (MAX_PROXIES, MAX_WORKLOAD_PROBLEMS));
     assert_eq!(state.proxies[0].detail.len(), MAX_DETAIL_BYTES);
     assert_eq!(state.workload_problems[0].len(), MAX_DETAIL_BYTES);
+    let audits = state.counted.unwrap().audits;
+    assert_eq!((audits.len(), audits[0].policy.len()), (MAX_AUDITS, MAX_DETAIL_BYTES));
 }
 
 fn refusal(seq: u64, kind: Kind) -> Report {

@@ -19,7 +19,7 @@ use tracing::warn;
 use super::config::{Mode, SourceConfig};
 use super::event::{Confirmed, Scope, SourceEvent};
 use super::failure::{Failure, Remedy};
-use super::objection::{emptied, moved, taken, unknown};
+use super::objection::{emptied, lost, moved, taken, unknown};
 use super::signature::{self, Checked};
 use super::status::SourceBoard;
 use super::{folder, login};
@@ -28,6 +28,7 @@ use crate::step::step;
 use crate::store::{Accepted, HeldHead, LearnedAges, Pending, Restored, Signature, StateStore, Until};
 
 mod confirm;
+mod restore;
 
 /// The state of following one repository.
 pub struct Follower<S> {
@@ -38,7 +39,8 @@ pub struct Follower<S> {
     clock: Clock,
     /// The revision in force; `None` before the first.
     accepted: Option<Accepted>,
-    /// The objects of that revision; `None` until it could be read after a start.
+    /// The objects of that revision; `None` until it could be read after a start. One that lacks some (see `restore`)
+    /// is not told to anybody.
     tree: Option<SourceTree>,
     /// Ages as they were stored; taken by the first tree.
     ages: Option<Ages>,
@@ -105,53 +107,12 @@ impl<S: StateStore> Follower<S> {
         std::mem::take(&mut self.events)
     }
 
-    /// Reads the accepted revision from the mirror, without the remote: what is in force stays in force.
-    /// Nothing happens when nothing was accepted yet, or when the mirror was lost and must be fetched first.
-    pub fn restore(&mut self) {
-        let Some((advance, accepted)) = self.read_accepted() else { return };
-        for lost in &advance.lost {
-            warn!(object = %lost, "its last good version cannot be read any more, so it is gone");
-        }
-        self.events.push(SourceEvent::new(Scope::Whole, advance, accepted, None, Confirmed::No));
-    }
-
-    /// Makes the tree that of the accepted revision; on an error there is none.
-    fn read_accepted(&mut self) -> Option<(Advance, Accepted)> {
-        let accepted = self.accepted.clone()?;
-        let holds: BTreeMap<_, _> = accepted.holds.iter().cloned().collect();
-        let ages = self.known_ages(&accepted.path);
-        let history = self.mirror.history();
-        match SourceTree::restore(history, &accepted.path, accepted.commit, &holds, ages) {
-            Ok((tree, advance)) => {
-                (self.tree, self.ages) = (Some(tree), None);
-                self.learned.extend(advance.ages.learned.clone());
-                Some((advance, accepted))
-            }
-            Err(error) => {
-                warn!(revision = %accepted.revision, %error, help = error.help(), "the revision in force is not read");
-                self.forget_tree();
-                None
-            }
-        }
-    }
-
-    /// Drops the objects; their ages are kept.
-    fn forget_tree(&mut self) {
-        if let Some(tree) = self.tree.take() {
-            self.ages = tree.ages().cloned();
-        }
-    }
-
-    fn known_ages(&self, path: &str) -> Ages {
-        let known = self.tree.as_ref().and_then(SourceTree::ages).or(self.ages.as_ref());
-        known.map_or_else(|| Ages::new(path), |ages| folder::moved(ages, path))
-    }
-
     /// Fetches and takes what changed, for [`Self::take_events`].
     ///
     /// # Errors
     /// The remote, its content, or the store: shown on the board too.
     pub fn poll(&mut self) -> Result<(), Failure> {
+        login::look_at_webhook(self.config.webhook_secret.as_deref(), &self.board);
         let polled = match self.config.mode {
             Mode::Suspended => Ok(()),
             Mode::Follow => {
@@ -200,8 +161,9 @@ impl<S: StateStore> Follower<S> {
         let change = guard::classify(self.mirror.history(), last, head.commit)?;
         // What is in force stays in force, whatever has become of the signer's key since.
         let in_force = self.accepted.as_ref().filter(|_| change == HeadChange::Same && self.is_same_path());
+        signature::show_in_force(self.mirror.history(), in_force, signers.as_ref(), self.now(), &self.board);
         let signature = match in_force {
-            Some(_) if self.tree.is_some() => return self.settle(head),
+            Some(_) if self.known_tree().is_some() => return self.settle(head),
             Some(accepted) => accepted.signature.clone(),
             None => match signature::check(self.mirror.history(), head, signers.as_ref(), self.now())? {
                 Checked::Admitted(signature) => signature,
@@ -224,7 +186,7 @@ impl<S: StateStore> Follower<S> {
         if let Some(held) = self.examined.clone().filter(|held| held.commit == head.commit && !is_confirmed) {
             return self.hold(held);
         }
-        let before = self.tree.as_ref().map(|tree| (tree.counts().clone(), tree.max_removal_percent()));
+        let before = self.tree.as_ref().map(|tree| (tree.counts(), tree.max_removal_percent()));
         step("core.commit.fetched");
         let (anew, advance) = self.read(head)?;
         step("core.commit.read");
@@ -260,10 +222,13 @@ impl<S: StateStore> Follower<S> {
             return Some(emptied(head, to));
         }
         let Some((counts, percent)) = before else { return Some(unknown(head)) };
+        if !tree.lost().is_empty() {
+            return Some(lost(head, tree.lost()));
+        }
         let (recent, now) = (&accepted.recent, self.now());
         let standing = Standing { counts, recent, percent: *percent, now };
         let is_there = |key: &ObjectKey| tree.object(key).is_some();
-        let mass = removal::judge(&standing, &advance.deletes, is_there, tree.counts())?;
+        let mass = removal::judge(&standing, &advance.deletes, is_there, &tree.counts())?;
         Some(taken(head, &mass, counts.get(&Kind::Site).copied().unwrap_or_default()))
     }
 
@@ -272,9 +237,9 @@ impl<S: StateStore> Follower<S> {
     }
 
     /// What counts with the next head's removals; a confirmation settles everything before it.
-    fn recent(&self, tree: &SourceTree, scope: Scope, advance: &Advance) -> Recent {
+    fn recent(&self, tree: &SourceTree, advance: &Advance) -> Recent {
         match &self.accepted {
-            Some(accepted) if scope == Scope::Changes && self.pending.confirmed != Some(advance.to) => {
+            Some(accepted) if self.pending.confirmed != Some(advance.to) => {
                 let is_there = |key: &ObjectKey| tree.object(key).is_some();
                 accepted.recent.with(&advance.deletes, self.now(), is_there)
             }
@@ -295,14 +260,16 @@ impl<S: StateStore> Follower<S> {
             (self.tree, self.ages) = (anew, None);
         }
         let tree = self.tree.as_ref().expect("a head that was read leaves its tree");
-        let accepted = Accepted {
+        let mut accepted = Accepted {
             commit: head.commit,
             revision: head.revision.clone(),
             path: self.config.path.clone(),
             holds: tree.holds().iter().map(|(key, hold)| (key.clone(), hold.clone())).collect(),
-            recent: self.recent(tree, scope, &advance),
+            kept: self.accepted.as_ref().map(|accepted| accepted.kept.clone()).unwrap_or_default(),
+            recent: self.recent(tree, &advance),
             signature,
         };
+        self.keep_files(&mut accepted);
         let is_confirmed = self.pending.confirmed == Some(head.commit);
         let confirmed = if is_confirmed { Confirmed::Change } else { Confirmed::No };
         let ages = tree.ages().map(|ages| match scope {
@@ -317,28 +284,27 @@ impl<S: StateStore> Follower<S> {
         self.settle(head)
     }
 
-    /// Reads a head: into the tree if that is of the same folder, else into a new one, which is returned.
-    /// On an error the tree is as it was.
+    /// Reads a head: into the tree if that is of the same folder and has all that is in force, else into a new one, which
+    /// is returned. On an error the tree is as it was.
     fn read(&mut self, head: &Head) -> Result<(Option<SourceTree>, Advance), Failure> {
-        let history = self.mirror.history();
-        let is_same_path = self.is_same_path();
-        if let Some(tree) = self.tree.as_mut().filter(|_| is_same_path) {
-            let advance = tree.advance(history, head.commit)?;
-            warn_of_rewritten(&advance);
-            return Ok((None, advance));
-        }
-        let (path, ages) = (&self.config.path, self.known_ages(&self.config.path));
-        let (tree, advance) = SourceTree::restore(history, path, head.commit, &BTreeMap::new(), ages)?;
+        let (history, is_same_path) = (self.mirror.history(), self.is_same_path());
+        let known = self.tree.as_mut().filter(|tree| is_same_path && tree.lost().is_empty());
+        let Some(tree) = known else {
+            let (tree, advance) = self.read_anew(head)?;
+            return Ok((Some(tree), advance));
+        };
+        let advance = tree.advance(history, head.commit)?;
         warn_of_rewritten(&advance);
-        Ok((Some(tree), advance))
+        Ok((None, advance))
     }
 
     /// Keeps commits from being forgotten by the mirror: those of the new state, and those of the state
-    /// that is in the store until the new one is.
+    /// that is in the store until the new one is. One that a new mirror did not bring back is none of them.
     fn retain(&mut self, mut commits: BTreeSet<CommitId>) {
         let stored = self.accepted.iter();
         commits.extend(stored.clone().map(|accepted| accepted.commit));
         commits.extend(stored.flat_map(|accepted| accepted.holds.iter().map(|(_, hold)| hold.commit)));
+        commits.retain(|commit| self.mirror.history().contains(*commit));
         if let Err(error) = self.mirror.retain(&commits) {
             warn!(%error, help = error.help(), "the mirror may forget a revision that is in force");
         }

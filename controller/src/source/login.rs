@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use skerry_core::diagnostic::{Code, Diagnostic, Location};
 use skerry_gitops::credentials::{Credentials, Secret};
+use tracing::warn;
 
 use super::config::Login;
 use super::failure::{Failure, Remedy};
+use super::status::SourceBoard;
 
 /// Reads credentials. A line break at the end of a file is no part of a secret.
 ///
@@ -33,4 +36,26 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
         remedy: Remedy::Wait,
     })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Shows whether the secret of push notifications can be used: else each is refused, and only their sender hears of it.
+pub fn look_at_webhook(secret: Option<&Path>, board: &SourceBoard) {
+    let doubt = secret.and_then(|path| {
+        let reason = match read_text(path) {
+            Ok(text) if text.is_empty() => "its file is empty".to_owned(),
+            Ok(_) => return None,
+            Err(failure) => failure.error,
+        };
+        let message = format!("push notifications are refused, since their secret cannot be used: {reason}");
+        let location = Location::file(path.display().to_string());
+        let warning = Diagnostic::warning(Code::InvalidValue, location, message);
+        Some(
+            warning.help("write the secret that the Git host has into the file of `spec.webhook.secretFile`"),
+        )
+    });
+    if board.set_webhook(doubt.clone())
+        && let Some(doubt) = doubt
+    {
+        warn!("{doubt}");
+    }
 }

@@ -11,7 +11,7 @@ use skerry_gitops::read_error::ReadError;
 use tracing::warn;
 
 use super::status::SourceBoard;
-use crate::store::{HeldHead, Signature, Until};
+use crate::store::{Accepted, HeldHead, Signature, Until};
 
 /// What comes of a head, as far as its signature tells.
 pub(super) enum Checked {
@@ -50,4 +50,22 @@ pub(super) fn check(
         warn!(revision = %head.revision, reason, help, "the signature is not trusted; it is taken all the same");
     }
     Ok(Checked::Admitted(Signature { provenance: verdict.provenance(), reason }))
+}
+
+/// Shows what is found about the revision in force, where that stays and nobody looked at signatures when it came.
+pub(super) fn show_in_force(
+    history: &History,
+    in_force: Option<&Accepted>,
+    signers: Option<&(VerifyMode, Signers)>,
+    now: u64,
+    board: &SourceBoard,
+) {
+    let unseen = in_force.filter(|accepted| accepted.signature == Signature::default());
+    let found = unseen.zip(signers).and_then(|(accepted, (_, signers))| {
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let verdict = history.verify(accepted.commit, signers, now).ok()?;
+        let signature = Signature { provenance: verdict.provenance(), reason: verdict.reason() };
+        Some((accepted.revision.clone(), signature))
+    });
+    board.set_in_force(found);
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use skerry_core::diagnostic::Diagnostics;
-use skerry_core::id::Timestamp;
+use skerry_core::diagnostic::{Diagnostic, Diagnostics};
+use skerry_core::id::{Revision, Timestamp};
 
 use super::failure::Failure;
-use crate::store::{HeldHead, StoreError};
+use crate::store::{HeldHead, Signature, StoreError};
 
 /// What is known of the source besides its content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct SourceView {
     pub held: Option<HeldHead>,
     /// What is wrong with the signers that it allows.
     pub signers: Diagnostics,
+    /// What is found about the signature of what is in force, if nobody looked when it came.
+    pub in_force: Option<(Revision, Signature)>,
+    /// Why push notifications are refused.
+    pub webhook: Option<Diagnostic>,
 }
 
 /// A [`SourceView`] that several threads share.
@@ -74,6 +78,19 @@ impl SourceBoard {
     /// Notes what is wrong with the signers.
     pub fn set_signers(&self, diagnostics: Diagnostics) {
         self.0.lock().view.signers = diagnostics;
+    }
+
+    /// Notes what is found about the signature of what is in force.
+    pub fn set_in_force(&self, found: Option<(Revision, Signature)>) {
+        self.0.lock().view.in_force = found;
+    }
+
+    /// Notes why push notifications are refused, if they are. Returns whether that is news.
+    pub fn set_webhook(&self, doubt: Option<Diagnostic>) -> bool {
+        let mut inner = self.0.lock();
+        let is_news = inner.view.webhook != doubt;
+        inner.view.webhook = doubt;
+        is_news
     }
 
     /// Notes which head waits.

@@ -15,14 +15,19 @@ use serde::de::DeserializeOwned;
 use skerry_core::id::{Epoch, Generation, SiteId, Timestamp};
 use skerry_core::ledger::Row;
 use skerry_gitops::age::Ages;
+use skerry_gitops::snapshot::kept::KeptFiles;
 use tracing::error;
 
 use super::record::{
     decode_age, decode_event, decode_report, decode_row, encode_age, encode_event, encode_report, encode_row,
 };
-use super::{LearnedAges, Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
+use super::{Accepted, LearnedAges, Pending, Plan, ReportBatch, Restored, StateStore, StoreError};
 use crate::report::{Event, Folded, ReportRow, begin_anew, fold, unreadable};
 use crate::step::step;
+
+mod identity;
+
+pub use identity::SeldomOpen;
 
 /// The schema that this version reads and writes.
 const SCHEMA: u32 = 1;
@@ -38,6 +43,8 @@ const ROWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("rows");
 const REPORTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("reports");
 /// Ages of objects, by kind and name.
 const AGES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("ages");
+/// Files that holds are of, by blob.
+const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("kept");
 /// Events, by site and place.
 const EVENTS: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("events");
 /// When a site was last heard from, in milliseconds since 1970, by site.
@@ -148,7 +155,8 @@ fn prepare(database: &Database, path: &Path, first_epoch: Epoch) -> Result<(), S
                 set_meta(write, "epoch", &first_epoch)?;
             }
         }
-        for table in [ROWS, REPORTS, AGES] {
+        identity::prepare(write)?;
+        for table in [ROWS, REPORTS, AGES, KEPT] {
             write.open_table(table).map_err(StoreError::failed)?;
         }
         write.open_table(EVENTS).map_err(StoreError::failed)?;
@@ -170,12 +178,14 @@ fn write_whole<T>(
 impl StateStore for RedbStore {
     fn restore(&self) -> Result<Restored, StoreError> {
         self.write(|write| {
+            let kept = read_kept(write)?;
+            let accepted: Option<Accepted> = get_meta(write, "accepted")?;
             Ok(Restored {
                 epoch: get_meta(write, "epoch")?.unwrap_or_default(),
                 generation: get_meta(write, "generation")?.unwrap_or_default(),
                 rows: read_rows(write)?,
                 indexes: get_meta(write, "indexes")?.unwrap_or_default(),
-                accepted: get_meta(write, "accepted")?,
+                accepted: accepted.map(|accepted| Accepted { kept, ..accepted }),
                 ages: read_ages(write)?,
                 pending: get_meta(write, "pending")?.unwrap_or_default(),
             })
@@ -190,6 +200,7 @@ impl StateStore for RedbStore {
         self.write(|write| {
             set_meta::<Generation>(write, "generation", &plan.generation)?;
             set_meta(write, "accepted", plan.accepted)?;
+            keep_files(write, &plan.accepted.kept)?;
             if let Some(indexes) = plan.indexes {
                 set_meta(write, "indexes", indexes)?;
             }
@@ -293,6 +304,30 @@ fn read_ages(write: &WriteTransaction) -> Result<Option<Ages>, StoreError> {
     Ok(Some(Ages::restore(&path, at, objects.collect::<Result<Vec<_>, _>>()?)))
 }
 
+/// Writes the files that are new, and forgets those that nothing needs any more.
+fn keep_files(write: &WriteTransaction, kept: &KeptFiles) -> Result<(), StoreError> {
+    let mut table = write.open_table(KEPT).map_err(StoreError::failed)?;
+    let is_needed = |blob: &str| blob.parse().is_ok_and(|blob| kept.contains(blob));
+    table.retain(|blob, _| is_needed(blob)).map_err(StoreError::failed)?;
+    for (blob, bytes) in kept.iter() {
+        let blob = blob.to_string();
+        if table.get(&*blob).map_err(StoreError::failed)?.is_none() {
+            table.insert(&*blob, bytes).map_err(StoreError::failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_kept(write: &WriteTransaction) -> Result<KeptFiles, StoreError> {
+    let table = write.open_table(KEPT).map_err(StoreError::failed)?;
+    let files = table.iter().map_err(StoreError::failed)?.map(|entry| {
+        let (blob, bytes) = entry.map_err(StoreError::failed)?;
+        let blob = blob.value().parse().map_err(|error| StoreError::damaged("a blob", &error))?;
+        Ok((blob, bytes.value().to_vec()))
+    });
+    Ok(KeptFiles::restore(files.collect::<Result<Vec<_>, StoreError>>()?))
+}
+
 fn keep_batch(write: &WriteTransaction, batch: ReportBatch) -> Result<u64, StoreError> {
     let site = batch.site.as_str();
     let mut reports = write.open_table(REPORTS).map_err(StoreError::failed)?;
@@ -336,16 +371,22 @@ fn kept_places(
 fn get_meta<T: DeserializeOwned>(write: &WriteTransaction, name: &str) -> Result<Option<T>, StoreError> {
     let table = write.open_table(META).map_err(StoreError::failed)?;
     let bytes = table.get(name).map_err(StoreError::failed)?;
-    bytes
-        .map(|bytes| serde_json::from_slice(bytes.value()).map_err(|error| StoreError::damaged(name, &error)))
-        .transpose()
+    bytes.map(|bytes| from_json(name, bytes.value())).transpose()
 }
 
 fn set_meta<T: Serialize>(write: &WriteTransaction, name: &str, value: &T) -> Result<(), StoreError> {
-    let bytes = serde_json::to_vec(value).map_err(|error| StoreError::damaged(name, &error))?;
+    let bytes = to_json(name, value)?;
     let mut table = write.open_table(META).map_err(|error: TableError| StoreError::failed(error))?;
     table.insert(name, &*bytes).map_err(StoreError::failed)?;
     Ok(())
+}
+
+fn from_json<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(bytes).map_err(|error| StoreError::damaged(what, &error))
+}
+
+fn to_json<T: Serialize + ?Sized>(what: &str, value: &T) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value).map_err(|error| StoreError::damaged(what, &error))
 }
 
 fn to_open_error(path: &Path, error: &DatabaseError) -> StoreError {

@@ -228,7 +228,7 @@ async fn invariant_9_who_says_nothing_is_cut_off_at_the_deadline() {
 
     // A request without its first message is no better: whichever of the two deadlines it meets first.
     let (_silent, nothing) = tokio::sync::mpsc::channel::<SyncRequest>(1);
-    let answer = within("an answer", core.anew().sites().sync(ReceiverStream::new(nothing))).await;
+    let answer = within("an answer", core.anew().sites("s1").await.sync(ReceiverStream::new(nothing))).await;
     let error = answer.expect_err("there is no hello");
     assert!(error.code() != tonic::Code::DeadlineExceeded || error.message() == "no hello came", "{error}");
     core.stop().await;

@@ -56,6 +56,8 @@ async fn a_full_disk_stops_nothing_that_is_served_and_ends_by_itself() {
     let program = Running::start_deaf_to_limits(&home);
     let core = TestCore::of_program(&home).await;
     core.source_when("the first revision", |source| !source.revision.is_empty()).await;
+    // Who comes later is enrolled while that can be kept.
+    drop(core.agent("s2").await);
     let mut site = TestSite::new("s1");
     site.connect(&core).await.take_offer().await;
     assert_eq!(site.report(&core, 1).await, 1);

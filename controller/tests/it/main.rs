@@ -7,6 +7,7 @@ mod damaged;
 mod fleet;
 mod full_disk;
 mod guard;
+mod lost_hold;
 mod offer;
 mod program;
 mod read_only_disk;

@@ -77,6 +77,8 @@ async fn a_read_only_disk_stops_nothing_that_is_served_and_ends_by_itself() {
     let program = Running::start_deaf_under(&["nsenter", &disk.namespace(), "--", "sh"], &home);
     let core = TestCore::of_program_at(&home, &disk.seen()).await;
     core.source_when("the first revision", |source| !source.revision.is_empty()).await;
+    // Who comes later is enrolled while that can be kept.
+    drop(core.agent("s2").await);
     let mut site = TestSite::new("s1");
     site.connect(&core).await.take_offer().await;
     assert_eq!(site.report(&core, 1).await, 1);

@@ -79,7 +79,7 @@ async fn an_agent_of_a_newer_release_is_served() {
     let core = Home::of(repository.path()).start_ready().await;
     let hello = Hello { protocol: PROTOCOL + 1, schema: SCHEMA + 1, ..TestSite::new("s1").hello() };
     let (requests, receive) = mpsc::channel(4);
-    let mut client = tonic::client::Grpc::new(core.channel.clone());
+    let mut client = tonic::client::Grpc::new(core.agent("s1").await);
     client.ready().await.unwrap();
     let path = tonic::codegen::http::uri::PathAndQuery::from_static("/skerry.sync.v1.SiteSync/Sync");
     requests.send(field(HELLO, &newer(&hello))).await.unwrap();
@@ -152,7 +152,8 @@ async fn a_pull_of_an_agent_that_is_too_old_is_shown_too() {
     let core = Home::of(repository.path()).start_ready().await;
     let hello = Hello { protocol: OLDEST_PROTOCOL - 1, ..TestSite::new("s1").hello() };
 
-    let pulled = core.sites().pull(skerry_proto::v1::PullRequest { hello: Some(hello), need: None }).await;
+    let pulled =
+        core.sites("s1").await.pull(skerry_proto::v1::PullRequest { hello: Some(hello), need: None }).await;
 
     assert_eq!(pulled.unwrap_err().code(), tonic::Code::FailedPrecondition);
     until("it is shown", || async { core.site("s1").await.summary.unwrap().turned_away }).await;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub(crate) mod core;
+pub(crate) mod papers;
 pub(crate) mod policies;
 pub(crate) mod repository;
 pub(crate) mod site;

@@ -16,6 +16,7 @@ use skerry_core::world::ServiceIndexes;
 use skerry_gitops::age::{Ages, FirstSeen};
 use skerry_gitops::oid::{BlobId, CommitId};
 use skerry_gitops::snapshot::hold::Hold;
+use skerry_gitops::snapshot::kept::KeptFiles;
 use skerry_proto::limits::MAX_EVENTS;
 use skerry_proto::v1::{Report, SiteEvent, SiteState, report::Body};
 
@@ -56,6 +57,7 @@ fn accepted() -> Accepted {
         revision: Revision::commit("main", &commit('a').to_string()),
         path: "policies".to_owned(),
         holds: vec![(ObjectKey::new(Kind::HttpRoute, "shop", "cart"), hold)],
+        kept: KeptFiles::default(),
         recent: skerry_gitops::removal::Recent::default(),
         signature: Signature {
             provenance: Provenance::Untrusted,
@@ -155,6 +157,32 @@ fn a_plan_comes_back_whole() {
     assert_eq!(restored.rows, [(site("s1"), row(4)), (site("s2"), row(5))]);
     assert_eq!((restored.indexes, restored.accepted), (indexes, Some(accepted)));
     assert_eq!((restored.ages, restored.pending), (Some(ages), pending));
+}
+
+/// Files of what is held are kept once, and as long as something needs them.
+#[test]
+fn files_of_what_is_held_come_back_until_nothing_is_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let hello: BlobId = "ce013625030ba8dba906f756967f9e9ca394464a".parse().unwrap();
+    let empty: BlobId = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391".parse().unwrap();
+    let files = [(hello, b"hello\n".to_vec()), (empty, Vec::new())];
+    let other = [(hello, b"another\n".to_vec())];
+    let keep = |kept: &KeptFiles| {
+        let accepted = Accepted { kept: kept.clone(), ..accepted() };
+        let plan =
+            Plan { generation: Generation(4), rows: &[], indexes: None, accepted: &accepted, ages: None };
+        store.keep_plan(&plan).unwrap();
+        store.restore().unwrap().accepted.unwrap().kept
+    };
+
+    let (both, one) = (KeptFiles::restore(files.clone()), KeptFiles::restore(files[..1].to_vec()));
+    assert_eq!(both.iter().count(), 2);
+    assert_eq!(KeptFiles::restore(other), KeptFiles::default(), "it is not what its id says");
+    assert_eq!(
+        [&both, &both, &one, &KeptFiles::default(), &both].map(keep),
+        [both.clone(), both.clone(), one.clone(), KeptFiles::default(), both.clone()]
+    );
 }
 
 /// What a core kept before there were signatures is read as what nobody looked at.

@@ -79,6 +79,22 @@ async fn without_a_secret_no_notification_is_trusted() {
     core.stop().await;
 }
 
+/// Else only the Git host would hear that each of its notifications is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_cannot_be_used_is_shown() {
+    let repository = Repository::with(SHOP);
+    for (file, reason) in [("gone", "No such file"), ("empty", "its file is empty")] {
+        let mut home = Home::of(repository.path());
+        home.edit("  webhook: {secretFile: secret}\n", &format!("  webhook: {{secretFile: {file}}}\n"));
+        fs_err::write(home.source_file().with_file_name("empty"), "\n").unwrap();
+        let core = home.start_ready().await;
+        let found = core.source().await.diagnostics;
+        assert!(found[0].message.contains("push notifications are refused"), "{found:?}");
+        assert!(found[0].message.contains(reason) && found[0].severity == "warning", "{found:?}");
+        core.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_tell_whether_the_source_was_read() {
     let repository = Repository::empty();

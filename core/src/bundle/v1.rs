@@ -96,9 +96,15 @@ pub struct Settings {
     /// Whether a call that no policy speaks of is refused.
     #[prost(bool, tag = "7")]
     pub deny_by_default: bool,
+    /// What the proxies of the site take where no policy says so; unspecified is permissive.
+    #[prost(enumeration = "MtlsMode", tag = "8")]
+    pub mtls: i32,
     /// How both ends treat the link; not set: as one that is always on and not metered.
     #[prost(message, optional, tag = "16")]
     pub link: ::core::option::Option<Link>,
+    /// How long the site shall go on with no link: seconds; 0 is a week. The core reckons lifetimes of certificates with it.
+    #[prost(uint32, tag = "17")]
+    pub offline_seconds: u32,
 }
 /// What both ends of a link keep to while neither has anything to say. All in seconds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -142,6 +148,9 @@ pub struct Service {
     /// Who may call its workloads. Not set: no policy speaks of it.
     #[prost(message, optional, tag = "9")]
     pub authorization: ::core::option::Option<Authorization>,
+    /// What the proxies of its workloads take; unspecified: as the site's settings say.
+    #[prost(enumeration = "MtlsMode", tag = "10")]
+    pub mtls: i32,
 }
 /// One port of a service.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -525,6 +534,39 @@ impl SignatureCheck {
             "SIGNATURE_CHECK_VERIFIED" => Some(Self::Verified),
             "SIGNATURE_CHECK_UNSIGNED" => Some(Self::Unsigned),
             "SIGNATURE_CHECK_UNTRUSTED" => Some(Self::Untrusted),
+            _ => None,
+        }
+    }
+}
+/// Whether a workload's proxy takes callers who do not say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MtlsMode {
+    /// As the site's settings say.
+    Unspecified = 0,
+    /// Mutual TLS, and plain text as well.
+    Permissive = 1,
+    /// Mutual TLS alone.
+    Strict = 2,
+}
+impl MtlsMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MTLS_MODE_UNSPECIFIED",
+            Self::Permissive => "MTLS_MODE_PERMISSIVE",
+            Self::Strict => "MTLS_MODE_STRICT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MTLS_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "MTLS_MODE_PERMISSIVE" => Some(Self::Permissive),
+            "MTLS_MODE_STRICT" => Some(Self::Strict),
             _ => None,
         }
     }

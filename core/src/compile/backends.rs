@@ -43,7 +43,13 @@ fn resolve_one(
     resolved.namespace.clone_from(&target.service.namespace);
     resolved.name.clone_from(&target.service.name);
     let found = match inputs.backends.get(&target.service) {
-        Some(Backend::Here(service)) => find_port(target, Some(service)),
+        Some(Backend::Here(service)) => match find_port(target, Some(service.spec)) {
+            Err(flaw) if let Some(blamed) = blame_override(*service, route.form, backend, &flaw) => {
+                diagnostics.push(blamed);
+                return resolved;
+            }
+            found => found,
+        },
         Some(Backend::Elsewhere(sites)) => Err(Flaw {
             field: "name",
             message: format!(
@@ -62,6 +68,25 @@ fn resolve_one(
         Err(flaw) => diagnostics.push(flaw.tell(route.form, backend)),
     }
     resolved
+}
+
+/// Where an override took the port away, the override is named: the route may be as good as it was.
+fn blame_override(
+    service: Input<'_, Service>,
+    route: &Form,
+    backend: &BackendRef,
+    flaw: &Flaw,
+) -> Option<Diagnostic> {
+    let sites = service.form.patched_at("/spec/ports")?;
+    let place = route.origin(&backend.pointer).location;
+    let own = format!("{} ", service.key());
+    let flaw_message = flaw.message.strip_prefix(&own).unwrap_or(&flaw.message);
+    let message = format!(
+        "it {flaw_message}; {} sends there, at {place}, and its share is answered 500 {sites}",
+        route.key()
+    );
+    let error = service.form.error(Code::DanglingReference, "/spec/ports", message);
+    Some(error.help(format!("{}; patch the route at these sites too, or leave the port there", flaw.help)))
 }
 
 /// Why a backend leads nowhere.

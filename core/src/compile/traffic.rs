@@ -76,11 +76,7 @@ pub(super) fn for_service(inputs: &ServiceInputs<'_>, diagnostics: &mut Vec<Diag
 }
 
 /// What holds for all connections to the service.
-pub(super) fn cluster_policy(
-    inputs: &ServiceInputs<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<v1::ClusterPolicy> {
-    let settings = for_service(inputs, diagnostics).settings;
+pub(super) fn cluster_policy(settings: &TrafficSettings) -> Option<v1::ClusterPolicy> {
     let policy = v1::ClusterPolicy {
         connect_timeout_ms: settings.connect_timeout_ms.unwrap_or_default(),
         retry_budget: settings.retry_budget,
@@ -224,7 +220,7 @@ enum Took {
 type Take = fn(&mut TrafficSettings, &TrafficSettings, Mode) -> Took;
 
 /// Every field with its path in a `TrafficPolicy`.
-const FIELDS: [(&str, Take); 7] = [
+const FIELDS: [(&str, Take); 8] = [
     ("spec.timeouts.request", |to, from, mode| {
         take(&mut to.request_timeout_ms, &from.request_timeout_ms, mode)
     }),
@@ -238,6 +234,7 @@ const FIELDS: [(&str, Take); 7] = [
     ("spec.retries.codes", |to, from, mode| take(&mut to.retry_codes, &from.retry_codes, mode)),
     ("spec.retries.backoff", |to, from, mode| take(&mut to.retry_backoff_ms, &from.retry_backoff_ms, mode)),
     ("spec.retries.budget", |to, from, mode| take(&mut to.retry_budget, &from.retry_budget, mode)),
+    ("spec.mtls.mode", |to, from, mode| take(&mut to.mtls, &from.mtls, mode)),
 ];
 
 fn take<T: Clone + PartialEq>(to: &mut Option<T>, from: &Option<T>, mode: Mode) -> Took {

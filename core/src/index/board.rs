@@ -19,6 +19,8 @@ pub(super) enum Owner {
     Service(u64),
     /// The selector of an object.
     Selector(ObjectKey),
+    /// A route and the sites of its parents.
+    Apart(ObjectKey),
     /// More than one `Mesh`.
     Meshes,
     /// Contents of a class that do not pass verification.

@@ -28,18 +28,25 @@ pub(super) struct ClassKey {
     supervision: i32,
     drain_seconds: u32,
     pace: Pace,
+    offline_seconds: u32,
 }
 
 impl ClassKey {
     fn new(matched: BTreeSet<SelectorId>, site: &Site) -> Self {
         let DataPlane { supervision, drain_seconds } = site.data_plane;
-        Self { matched, supervision: supervision.into(), drain_seconds, pace: Pace::of(&site.uplink) }
+        let (pace, offline_seconds) = (Pace::of(&site.uplink), site.offline_seconds);
+        Self { matched, supervision: supervision.into(), drain_seconds, pace, offline_seconds }
     }
 
     /// Returns the settings that are part of the key.
     pub(super) fn data_plane(&self) -> DataPlane {
         let supervision = Supervision::try_from(self.supervision).unwrap_or_default();
         DataPlane { supervision, drain_seconds: self.drain_seconds }
+    }
+
+    /// Returns how long its sites shall go on with no link: seconds; 0 is the default.
+    pub(super) fn offline_seconds(&self) -> u32 {
+        self.offline_seconds
     }
 
     /// Returns how its sites treat their links.

@@ -7,7 +7,7 @@ use crate::check;
 use crate::compile::compile_settings;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::id::{Kind, NamespacedName, ObjectKey};
-use crate::policy::{Mesh, OfSpec as _, Spec};
+use crate::policy::{Mesh, OfSpec as _};
 use crate::world::Aged;
 
 use super::board::Owner;
@@ -34,7 +34,8 @@ impl Index {
         self.forget();
         let changes = self.classes.take_changes();
         self.check_selectors(&changes.selectors);
-        self.check_references();
+        let changed = self.check_references();
+        self.check_apart(changed, &changes.selectors);
         self.round += 1;
         let contents = self.cells.iter().filter_map(|(id, cell)| Some((*id, cell.contents.clone()?)));
         Arc::new(Compiled {
@@ -61,8 +62,11 @@ impl Index {
             self.update_service(&mut cell, service, &mut changed);
         }
         if is_new || dirty.mesh {
-            let settings =
-                compile_settings(&self.mesh(&cell.key, mesh), &cell.key.data_plane(), cell.key.pace());
+            let settings = {
+                let mesh = self.mesh(&cell.key, mesh);
+                let (pace, offline) = (cell.key.pace(), cell.key.offline_seconds());
+                compile_settings(&mesh, &cell.key.data_plane(), pace, offline)
+            };
             changed.otherwise |= cell.settings.as_ref().is_none_or(|before| before.id != settings.id);
             cell.settings = Some(Arc::new(settings));
         }
@@ -141,10 +145,7 @@ impl Index {
             for user in self.classes.users(selector) {
                 let warning = self.classes.unmatched(selector).and_then(|unmatched| {
                     let form = &self.objects.get(user)?.form;
-                    let pointer = match form.object().spec {
-                        Spec::Service(_) | Spec::HttpRoute(_) => "/metadata/annotations/skerry.dev~1sites",
-                        _ => "/spec/sites",
-                    };
+                    let pointer = form.object().sites_pointer();
                     let message = format!("selects sites with `{unmatched}`, and no site has such labels");
                     let warning = form.warning(Code::MatchesNothing, pointer, message);
                     Some(warning.help("compare it with the labels of your sites"))
@@ -154,8 +155,8 @@ impl Index {
         }
     }
 
-    /// Checks the references of objects that changed, and of those that refer to them.
-    fn check_references(&mut self) {
+    /// Checks the references of objects that changed, and of those that refer to them. Returns those that changed.
+    fn check_references(&mut self) -> BTreeSet<ObjectKey> {
         let changed = std::mem::take(&mut self.recheck);
         let referrers = changed.iter().flat_map(|key| self.links.referrers(key));
         let objects: BTreeSet<ObjectKey> = referrers.chain(changed.iter().cloned()).collect();
@@ -170,6 +171,7 @@ impl Index {
             found.push((Owner::Meshes, check::several_meshes(&meshes)));
         }
         found.into_iter().for_each(|(owner, found)| self.board.set(owner, found));
+        changed
     }
 }
 

@@ -156,7 +156,7 @@ impl Gathered {
 impl Found {
     fn to_input(&self) -> Option<Backend<'_>> {
         match self {
-            Self::Here(variant) => Service::of(&variant.form.object().spec).map(Backend::Here),
+            Self::Here(variant) => Input::new(&variant.form).map(Backend::Here),
             Self::Elsewhere(variant) => variant.form.object().sites.as_ref().map(Backend::Elsewhere),
             Self::Nowhere => None,
         }

@@ -1,10 +1,15 @@
 //! One patch of an override: what it does to a document, to the places of its fields, and to the trace of them.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::document::{Document, below};
+use crate::policy::Object;
 use crate::policy::site_override::{Change, Operation, OperationKind, Patch};
 use crate::trace::{Edit, Source, Trace};
+
+use super::misfit;
 
 /// Why a patch does not fit.
 pub(super) struct Misfit {
@@ -15,16 +20,21 @@ pub(super) struct Misfit {
 }
 
 /// A document into which overrides are folded.
-pub(super) struct Patched {
+pub(super) struct Patched<'a> {
     /// The document; spans are those of fields that came from the base.
     pub(super) document: Document,
     /// Where its fields come from.
     pub(super) trace: Trace,
-    /// The override whose turn it is, by its place among those that are applied.
-    pub(super) layer: usize,
+    /// The overrides that are in it already; the one whose turn it is comes after them.
+    pub(super) applied: &'a [Arc<Object>],
 }
 
-impl Patched {
+impl Patched<'_> {
+    /// The override whose turn it is, by its place among those that are applied.
+    pub(super) fn layer(&self) -> usize {
+        self.applied.len()
+    }
+
     /// Applies a patch. After a misfit the document is of no use.
     pub(super) fn apply(&mut self, patch: &Patch) -> Result<(), Misfit> {
         match &patch.change {
@@ -47,8 +57,12 @@ impl Patched {
 
     fn operate(&mut self, operation: &Operation, at: usize, pointer: &str) -> Result<(), Misfit> {
         let edit = edit_of(operation, &self.document.value);
-        run(&mut self.document.value, operation, at)
-            .map_err(|reason| Misfit { pointer: format!("{pointer}/path"), reason })?;
+        if run(&mut self.document.value, operation).is_err() {
+            return Err(Misfit {
+                pointer: format!("{pointer}/path"),
+                reason: misfit::explain(operation, at, self),
+            });
+        }
         if let (Some(edit), Some(field)) = (edit, says(operation.op)) {
             self.note(&edit, format!("{pointer}/{field}"));
         }
@@ -57,7 +71,7 @@ impl Patched {
 
     fn note(&mut self, edit: &Edit, pointer: String) {
         edit.move_keys(&mut self.document.spans.0);
-        self.trace.edit(edit, Source { layer: Some(self.layer), pointer });
+        self.trace.edit(edit, Source { layer: Some(self.layer()), pointer });
     }
 }
 
@@ -70,19 +84,12 @@ pub(super) fn says(op: OperationKind) -> Option<&'static str> {
     }
 }
 
-fn run(value: &mut Value, operation: &Operation, at: usize) -> Result<(), String> {
-    let op = match operation.op {
-        OperationKind::Add => "add",
-        OperationKind::Remove => "remove",
-        OperationKind::Replace => "replace",
-        OperationKind::Test => "test",
-    };
-    let step = serde_json::json!([{ "op": op, "path": operation.path, "value": operation.value }]);
-    let step: json_patch::Patch = serde_json::from_value(step).map_err(|error| error.to_string())?;
-    json_patch::patch(value, &step).map_err(|mut error| {
-        error.operation = at;
-        error.to_string()
-    })
+fn run(value: &mut Value, operation: &Operation) -> Result<(), json_patch::PatchError> {
+    let Operation { op, path, value: given } = operation;
+    let step = serde_json::json!([{ "op": op.as_str(), "path": path, "value": given }]);
+    // The path was checked when the override was read; of one that is none the empty patch would say nothing.
+    let step: json_patch::Patch = serde_json::from_value(step).unwrap_or_default();
+    json_patch::patch(value, &step)
 }
 
 /// What an operation is about to do to a value.

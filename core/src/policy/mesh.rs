@@ -3,6 +3,7 @@
 use ipnet::Ipv4Net;
 
 use super::authorization_policy::Access;
+use crate::bundle::v1::MtlsMode;
 
 /// Settings of the whole fleet; a world without a `Mesh` has the defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Mesh {
     pub stale_after_seconds: u32,
     /// What becomes of a call that no `AuthorizationPolicy` speaks of.
     pub default_access: Access,
+    /// What the proxies of workloads take where no `TrafficPolicy` says so; unspecified is permissive.
+    pub mtls: MtlsMode,
 }
 
 /// The share where no `Mesh` says one.
@@ -31,6 +34,7 @@ impl Default for Mesh {
             max_removal_percent: DEFAULT_MAX_REMOVAL_PERCENT,
             stale_after_seconds: 300,
             default_access: Access::Allow,
+            mtls: MtlsMode::Unspecified,
         }
     }
 }

@@ -11,7 +11,12 @@ pub struct Site {
     pub uplink: Uplink,
     /// How its proxies are run.
     pub data_plane: DataPlane,
+    /// How long it shall go on with no link: seconds; 0 is the default, a week. At most [`MAX_OFFLINE_SECONDS`].
+    pub offline_seconds: u32,
 }
+
+/// The longest time that a site may be meant to go on with no link: half a year, seconds.
+pub const MAX_OFFLINE_SECONDS: u32 = 180 * 86_400;
 
 /// Where a site is.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -58,3 +58,15 @@ pub enum OperationKind {
     /// Refuses the whole override when the value differs.
     Test,
 }
+
+impl OperationKind {
+    /// Returns the word for it (RFC 6902).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::Replace => "replace",
+            Self::Test => "test",
+        }
+    }
+}

@@ -1,6 +1,6 @@
-//! `TrafficPolicy`: timeouts and retries, attached per GEP-713.
+//! `TrafficPolicy`: timeouts, retries and mutual TLS, attached per GEP-713.
 
-use crate::bundle::v1::RetryBudget;
+use crate::bundle::v1::{MtlsMode, RetryBudget};
 
 pub use super::target::Target;
 
@@ -30,4 +30,6 @@ pub struct TrafficSettings {
     pub retry_backoff_ms: Option<u32>,
     /// Share of requests under way that may be retries. Has an effect on mesh, namespace and service only.
     pub retry_budget: Option<RetryBudget>,
+    /// What the proxies of the workloads take. Has an effect on mesh, namespace and service only.
+    pub mtls: Option<MtlsMode>,
 }

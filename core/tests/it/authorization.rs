@@ -2,14 +2,15 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use skerry_core::bundle::v1;
 use skerry_core::diagnostic::{Location, has_errors};
 use skerry_core::document::{Document, Spans};
 use skerry_core::index::{Change, Compiled};
 use skerry_core::policy::Decoded;
 use skerry_core::world::Age;
 
-use crate::builder::{compile, contents, index, service, service_yaml, services, site_yaml, text, upsert};
+use crate::builder::{
+    compile, contents, index, service, service_yaml, services, settings, site_yaml, text, upsert,
+};
 use crate::call::{Call, calls, is_allowed};
 
 /// A service with an HTTP port, 80, and one that carries bytes, 81.
@@ -40,19 +41,6 @@ fn allowed_by(compiled: &Compiled) -> Vec<String> {
     let service = service(compiled, "a", "shop/cart");
     let settings = settings(compiled, "a");
     calls().filter(|call| is_allowed(&service, &settings, call)).map(|call| call.to_string()).collect()
-}
-
-fn settings(compiled: &Compiled, site: &str) -> v1::Settings {
-    use prost::Message as _;
-    let fragments = contents(compiled, site).fragments.iter();
-    let decode = |bytes: &[u8]| v1::Fragment::decode(bytes).unwrap().kind.unwrap();
-    let mut kinds = fragments.map(|fragment| decode(&fragment.bytes));
-    kinds
-        .find_map(|kind| match kind {
-            v1::fragment::Kind::Settings(settings) => Some(settings),
-            v1::fragment::Kind::Service(_) => None,
-        })
-        .unwrap()
 }
 
 fn all() -> Vec<String> {

@@ -106,3 +106,16 @@ pub fn route_yaml(name: &str, spec: &str) -> String {
          metadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n---\n"
     )
 }
+
+/// Decodes what holds for a whole site.
+pub fn settings(compiled: &Compiled, site: &str) -> v1::Settings {
+    let fragments = contents(compiled, site).fragments.iter();
+    let decode = |bytes: &[u8]| v1::Fragment::decode(bytes).unwrap().kind.unwrap();
+    let mut kinds = fragments.map(|fragment| decode(&fragment.bytes));
+    kinds
+        .find_map(|kind| match kind {
+            v1::fragment::Kind::Settings(settings) => Some(settings),
+            v1::fragment::Kind::Service(_) => None,
+        })
+        .unwrap()
+}

@@ -5,7 +5,8 @@ use skerry_core::bundle::v1;
 use skerry_core::bundle::v1::route::Action;
 
 use crate::builder::{
-    compile, contents, route_names, route_yaml, service, service_yaml, services, site_yaml, text,
+    compile, contents, index as index_of, route_names, route_yaml, service, service_yaml, services,
+    site_yaml, text, upsert,
 };
 
 fn only_action(compiled: &skerry_core::index::Compiled) -> Action {
@@ -193,10 +194,10 @@ fn backends_of_a_route_without_a_parent_that_is_there_are_looked_at() {
     let spec = "{parentRefs: [{kind: Service, group: '', name: lost}], \
         rules: [{backendRefs: [{name: gone}, {name: cart, port: 81}, {name: cart, port: 80}]}]}";
     let base = site_yaml("s1", "") + &service_yaml("cart");
-    let mut index = crate::builder::index(&(base.clone() + &route_yaml("r", spec)));
+    let mut index = index_of(&(base.clone() + &route_yaml("r", spec)));
     let said = |index: &mut skerry_core::index::Index| text(&index.compile().diagnostics);
     insta::assert_snapshot!(said(&mut index));
-    crate::builder::upsert(&mut index, &service_yaml("gone"), 0);
+    upsert(&mut index, &service_yaml("gone"), 0);
     assert!(!said(&mut index).contains("gone"), "{}", said(&mut index));
     let with_parent = base + &service_yaml("lost") + &route_yaml("r", spec);
     let found = compile(&with_parent).diagnostics.len();
@@ -240,13 +241,13 @@ fn a_backend_at_other_sites_is_named_with_the_sites_that_have_it() {
 fn a_backend_that_comes_and_goes_elsewhere_is_told_where_it_is_named() {
     let spec = "{parentRefs: [{kind: Service, group: '', name: cart}], rules: [{backendRefs: [{name: till, port: 80}]}]}";
     let world = site_yaml("s1", "tier: retail") + &site_yaml("s2", "tier: lab") + &service_yaml("cart");
-    let mut index = crate::builder::index(&(world + &route_yaml("r", spec)));
+    let mut index = index_of(&(world + &route_yaml("r", spec)));
     let sites = "namespace: shop, annotations: {skerry.dev/sites: tier=lab}}";
     let till = service_yaml("till").replace("namespace: shop}", sites);
     let said = |index: &mut skerry_core::index::Index| text(&index.compile().diagnostics);
 
     assert!(said(&mut index).contains("Service shop/till is not in the policy"));
-    crate::builder::upsert(&mut index, &till, 0);
+    upsert(&mut index, &till, 0);
     assert!(said(&mut index).contains("Service shop/till is at sites with `tier=lab` only"));
     let key = skerry_core::id::ObjectKey::service(&"shop/till".parse().unwrap());
     index.apply(skerry_core::index::Change::Delete(key));
@@ -256,10 +257,10 @@ fn a_backend_that_comes_and_goes_elsewhere_is_told_where_it_is_named() {
 #[test]
 fn an_address_that_two_services_declare_is_the_older_ones() {
     let at = |name: &str| service_yaml(name).replace("spec: {", "spec: {clusterIP: 127.9.9.9, ");
-    let mut index = crate::builder::index(&site_yaml("s1", ""));
-    crate::builder::upsert(&mut index, &at("z-old"), 1);
+    let mut index = index_of(&site_yaml("s1", ""));
+    upsert(&mut index, &at("z-old"), 1);
     index.compile();
-    crate::builder::upsert(&mut index, &at("a-new"), 2);
+    upsert(&mut index, &at("a-new"), 2);
     let compiled = index.compile();
     assert_eq!(service(&compiled, "s1", "shop/z-old").cluster_ip, "127.9.9.9");
     assert_eq!(service(&compiled, "s1", "shop/a-new").cluster_ip, "");
@@ -268,7 +269,7 @@ fn an_address_that_two_services_declare_is_the_older_ones() {
 
 #[test]
 fn address_indexes_are_given_once_and_never_to_another_service() {
-    let mut index = crate::builder::index(&(site_yaml("s1", "") + &service_yaml("b") + &service_yaml("d")));
+    let mut index = index_of(&(site_yaml("s1", "") + &service_yaml("b") + &service_yaml("d")));
     let indexes = |compiled: &skerry_core::index::Compiled| -> Vec<(String, u32)> {
         services(contents(compiled, "s1"))
             .into_values()
@@ -278,7 +279,55 @@ fn address_indexes_are_given_once_and_never_to_another_service() {
     assert_eq!(indexes(&index.compile()), [("b".to_owned(), 1), ("d".to_owned(), 2)]);
     let gone = crate::builder::objects(&service_yaml("b")).remove(0).key;
     index.apply(skerry_core::index::Change::Delete(gone));
-    crate::builder::upsert(&mut index, &(service_yaml("a") + &service_yaml("c")), 0);
+    upsert(&mut index, &(service_yaml("a") + &service_yaml("c")), 0);
     let after = [("a".to_owned(), 3), ("c".to_owned(), 4), ("d".to_owned(), 2)];
     assert_eq!(indexes(&index.compile()), after);
+}
+
+/// Selectors that no site shares: the route has no effect, and each of them matches some site.
+#[test]
+fn a_route_at_none_of_its_services_sites_is_told_until_a_site_has_both() {
+    let sites = |kind: &str, selector: &str| {
+        kind.replacen(
+            "namespace: shop}",
+            &format!("namespace: shop, annotations: {{skerry.dev/sites: '{selector}'}}}}"),
+            1,
+        )
+    };
+    let route = route_yaml(
+        "r",
+        "{parentRefs: [{group: '', kind: Service, name: cart}], rules: [{backendRefs: [{name: other, port: 80}]}]}",
+    );
+    let world = site_yaml("s1", "tier: retail")
+        + &site_yaml("s2", "tier: lab")
+        + &sites(&service_yaml("cart"), "tier=retail")
+        + &service_yaml("other")
+        + &sites(&route, "tier=lab");
+    let mut index = index_of(&world);
+    let said = |index: &mut skerry_core::index::Index| text(&index.compile().diagnostics);
+    insta::assert_snapshot!(said(&mut index));
+    // A site of both.
+    upsert(&mut index, &sites(&route, "tier in (lab,retail)"), 0);
+    assert_eq!(said(&mut index), "");
+    upsert(&mut index, &sites(&route, "region=north"), 0);
+    assert!(said(&mut index).contains("no site has such labels"), "that is said of the selector alone");
+    upsert(&mut index, &site_yaml("s2", "tier: lab, region: north"), 0);
+    assert!(said(&mut index).contains("it has no effect there"));
+    upsert(&mut index, &site_yaml("s1", "tier: retail, region: north"), 0);
+    assert_eq!(said(&mut index), "");
+}
+
+#[test]
+fn a_policy_on_a_mesh_that_is_not_there_is_told_so() {
+    let mesh = "apiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {name: other}\n---\n";
+    let policy = "apiVersion: skerry.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: p, namespace: shop}\n\
+        spec: {targetRefs: [{kind: Mesh, name: fleet}], timeouts: {request: 1s}}\n---\n";
+    let said = |world: &str| text(&compile(world).diagnostics);
+    let none = said(&(site_yaml("s1", "") + policy));
+    assert!(
+        none.contains("Mesh fleet is not in the policy") && none.contains("the policy has no Mesh"),
+        "{none}"
+    );
+    let another = said(&(site_yaml("s1", "") + mesh + policy));
+    assert!(another.contains("Mesh fleet is not the Mesh of this fleet"), "{another}");
 }

@@ -14,6 +14,7 @@ spec:
   timeouts:
     request: 1s
     backendRequest: 500ms
+  mtls: {mode: Permissive}
 ---
 apiVersion: skerry.dev/v1alpha1
 kind: SiteOverride
@@ -26,6 +27,7 @@ spec:
       spec:
         timeouts:
           request: 5s
+        mtls: {mode: Strict}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

@@ -167,3 +167,46 @@ fn an_address_that_an_override_declares_has_one_holder_in_each_class() {
     assert_eq!(addresses("s2"), ["127.9.9.9", ""]);
     insta::assert_snapshot!(text(&compiled.diagnostics));
 }
+
+/// What is there, which operation it is, and who made it so: the words are those of the person's document.
+#[test]
+fn json_patches_that_do_not_fit_say_what_is_there() {
+    let json = |operation: &str| said_of_route(&format!("json: [{operation}]"));
+    let cases = [
+        "{op: add, path: /spec/rules/0/backendRefs/9, value: {name: cart}}",
+        "{op: remove, path: /spec/rules/0/backendRefs/5}",
+        "{op: replace, path: /spec/rules/1/name, value: x}",
+        "{op: test, path: /spec/rules/0/backendRefs/0/port, value: 81}",
+        "{op: replace, path: /spec/rule/0/name, value: x}",
+        "{op: add, path: /spec/rules/0/backendRefs/0/port/x, value: 1}",
+        "{op: remove, path: /spec/parentRefs}, {op: replace, path: /spec/parentRefs/0/name, value: x}",
+    ];
+    let world = site_yaml("s1", "") + &service_yaml("cart") + ROUTE;
+    let low = over_route("json: [{op: remove, path: /spec/rules/0/backendRefs}]");
+    let high = over_route("json: [{op: add, path: /spec/rules/0/backendRefs/1, value: {name: cart}}]")
+        .replace("{name: a,", "{name: b,")
+        .replace("spec:\n", "spec:\n  precedence: 5\n");
+    let removed_before = text(&compile(&(world + &low + &high)).diagnostics);
+    insta::assert_snapshot!(cases.map(json).join("") + &removed_before);
+}
+
+/// An override is applied where the object is, so it cannot say where that is.
+#[test]
+fn an_override_that_moves_an_object_to_other_sites_is_not_applied() {
+    let annotation = said_of_route("merge: {metadata: {annotations: {skerry.dev/sites: tier=lab}}}");
+    let sites = said(&over("a", "precedence: 1", "merge: {spec: {sites: {matchLabels: {tier: lab}}}}"));
+    let age =
+        said_of_route("json: [{op: add, path: /metadata/creationTimestamp, value: '2024-01-01T00:00:00Z'}]");
+    insta::assert_snapshot!(annotation + &sites + &age);
+}
+
+/// The route is as good as it was: the override that took the port away is named, and where it holds.
+#[test]
+fn a_backend_that_an_override_breaks_is_the_overrides_mistake() {
+    let over = "apiVersion: skerry.dev/v1alpha1\nkind: SiteOverride\nmetadata: {name: a, namespace: shop}\n\
+        spec:\n  sites: {matchLabels: {tier: lab}}\n  patches:\n  - target: {kind: Service, name: cart}\n    \
+        merge: {spec: {ports: [{name: http, port: 8080}]}}\n";
+    let world =
+        site_yaml("s1", "tier: retail") + &site_yaml("s2", "tier: lab") + &service_yaml("cart") + ROUTE;
+    insta::assert_snapshot!(text(&compile(&(world + over)).diagnostics));
+}

@@ -1,9 +1,9 @@
 //! Which traffic policy says what (GEP-713): a table of policies, from the widest to the narrowest.
 
 use skerry_core::bundle::v1::route::Action;
-use skerry_core::bundle::v1::{Forward, Retry};
+use skerry_core::bundle::v1::{Forward, MtlsMode, Retry};
 
-use crate::builder::{compile, index, route_yaml, service, service_yaml, site_yaml, text, upsert};
+use crate::builder::{compile, index, route_yaml, service, service_yaml, settings, site_yaml, text, upsert};
 
 fn policy(name: &str, target: &str, settings: &str) -> String {
     format!(
@@ -131,4 +131,25 @@ fn a_policy_on_a_mesh_of_another_name_is_named_and_has_no_effect() {
     let compiled = index.compile();
     assert_eq!(request(&compiled), None, "the older Mesh holds, and the policy does not name it");
     assert!(text(&compiled.diagnostics).contains("its name is `older`"));
+}
+
+#[test]
+fn the_narrower_mode_of_mutual_tls_wins_and_the_mesh_is_the_widest() {
+    let mesh = "apiVersion: skerry.dev/v1alpha1\nkind: Mesh\nmetadata: {name: default}\nspec: {mtls: {mode: Strict}}\n---\n";
+    let of = |yaml: &str| {
+        let compiled = compile(yaml);
+        (settings(&compiled, "s1").mtls(), service(&compiled, "s1", "shop/cart").mtls())
+    };
+    let world = world(RULE);
+    assert_eq!(of(&world), (MtlsMode::Unspecified, MtlsMode::Unspecified));
+    let strict = mesh.to_owned() + &world;
+    assert_eq!(
+        of(&strict),
+        (MtlsMode::Strict, MtlsMode::Unspecified),
+        "a mesh costs no service its fragment"
+    );
+    let wide = policy("wide", LEVELS[1].1, "mtls: {mode: Permissive}");
+    assert_eq!(of(&(strict.clone() + &wide)), (MtlsMode::Strict, MtlsMode::Permissive));
+    let narrow = policy("narrow", LEVELS[2].1, "mtls: {mode: Strict}");
+    assert_eq!(of(&(strict + &wide + &narrow)), (MtlsMode::Strict, MtlsMode::Strict));
 }

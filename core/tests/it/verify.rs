@@ -132,7 +132,7 @@ fn a_bundle_without_settings_is_refused() {
 fn a_bundle_that_contradicts_itself_is_refused() {
     use v1::route::Action;
     type Spoil = fn(&mut v1::Service);
-    let spoil: [(&str, Spoil); 6] = [
+    let spoil: [(&str, Spoil); 7] = [
         ("no address index", |service| service.index = 0),
         ("a port out of range", |service| service.ports[0].port = 70_000),
         ("a table without its port", |service| service.tables[0].port = 81),
@@ -145,6 +145,7 @@ fn a_bundle_that_contradicts_itself_is_refused() {
         ("a status that is none", |service| {
             service.tables[0].routes[0].action = Some(Action::DirectResponse(42));
         }),
+        ("a mode of mutual TLS that is none", |service| service.mtls = 3),
     ];
     for (what, change) in spoil {
         let mut parts = Parts::new();

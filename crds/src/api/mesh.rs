@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
+use super::mtls::Mtls;
 use super::status::Status;
 
 /// Settings of the whole fleet.
@@ -40,7 +41,7 @@ pub struct MeshSpec {
     #[schemars(regex(pattern = super::OUTBOUND_CIDR), extend("default" = "127.65.0.0/16"))]
     pub outbound_cidr: Option<String>,
     /// A commit that removes more than this share of the objects of one kind (and at least 5), what went in the
-    /// hour before included, waits for `skerry source confirm`; a site refuses to lose more of its services
+    /// hour before included, or the last Mesh, Site or Service, waits for `skerry source confirm`; a site refuses to lose more of its services
     /// undeclared: percent. The limit in force counts, not that of the commit itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100), extend("default" = 50))]
@@ -52,6 +53,9 @@ pub struct MeshSpec {
     /// Who may call whom where no `AuthorizationPolicy` says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Authorization>,
+    /// Mutual TLS between workloads where no `TrafficPolicy` says otherwise; left out, `Permissive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtls: Option<Mtls>,
 }
 
 /// Who may call whom where no `AuthorizationPolicy` says so.

@@ -37,6 +37,12 @@ pub struct SiteSpec {
     /// How its proxies are run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_plane: Option<DataPlane>,
+    /// How long the site shall be able to go on with no link to the core, renewing the identities of its workloads:
+    /// `1h` to `4320h` (180 days). Certificates last so long that a cut of this length is outlived whenever it begins; a
+    /// stolen box is believed for up to 1.65 times as long where news of its revocation does not reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "168h"))]
+    pub offline_budget: Option<Duration>,
 }
 
 /// Where a site is.

@@ -1,4 +1,4 @@
-//! `TrafficPolicy`: timeouts and retries, attached per GEP-713.
+//! `TrafficPolicy`: timeouts, retries and mutual TLS, attached per GEP-713.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
+use super::mtls::Mtls;
 use super::status::Status;
 
-/// Timeouts and retries for traffic to what it targets.
+/// Timeouts, retries and mutual TLS for traffic to what it targets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
 #[kube(
     group = "skerry.dev",
@@ -20,7 +21,7 @@ use super::status::Status;
     namespaced,
     status = "Status",
     derive = "PartialEq",
-    doc = "Timeouts and retries for traffic to what it targets (GEP-713). The narrower target wins, field by field: Mesh, Namespace, Service, HTTPRoute, rule of an HTTPRoute; of two alike the older.",
+    doc = "Timeouts, retries and mutual TLS for traffic to what it targets (GEP-713). The narrower target wins, field by field: Mesh, Namespace, Service, HTTPRoute, rule of an HTTPRoute; of two alike the older.",
     printcolumn = r#"{"name":"Target","type":"string","jsonPath":".spec.targetRefs[0].kind"}"#,
     printcolumn = r#"{"name":"Name","type":"string","jsonPath":".spec.targetRefs[0].name"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
@@ -41,6 +42,10 @@ pub struct TrafficPolicySpec {
     /// Retries. What is not set leaves what a wider policy says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
+    /// Mutual TLS of the workloads. What is not set leaves what a wider policy, or the `Mesh`, says. No effect on an
+    /// `HTTPRoute`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtls: Option<Mtls>,
 }
 
 /// What a policy attaches to, always in its own namespace (GEP-713), save for the mesh, which has none.

@@ -38,6 +38,11 @@ pub struct WorkloadSpec {
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["port".into()]))]
     pub ports: Option<Vec<Port>>,
+    /// The Unix user (its number) whose processes are this workload: they get its certificate from the SPIFFE Workload API
+    /// of the agent. A user of several workloads gets all of theirs. Left out, no process does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 4_294_967_294_i64))]
+    pub uid: Option<i64>,
     /// Its own Envoy; left out, it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,

@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use gateway_api::apis::experimental::httproutes::{HttpRoute as Resource, HttpRouteSpec};
+use skerry_core::diagnostic::Code;
 use skerry_core::policy::{HttpRoute, Spec};
 
 use crate::findings::Findings;
@@ -27,20 +28,25 @@ mod timeouts;
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<Resource>);
 
-/// `spec.hostnames` decide nothing for a mesh parent (GEP-1294) and are not looked at.
+/// `spec.hostnames` decide nothing at a Service (GEP-1324): the caller chose it by its address. They are warned about.
 pub(super) fn convert(metadata: &Metadata, findings: &mut Findings<'_>) -> Option<Body> {
-    let spec: HttpRouteSpec = spec::read(&SHAPE, findings)?;
-    let sites = sites::of_annotation(findings).ok()?;
+    let spec: HttpRouteSpec = spec::read_on(&SHAPE, findings)?;
+    let sites = sites::of_annotation(findings);
     let namespace = &metadata.key.namespace;
     let parents = parents::convert(spec.parent_refs.as_deref().unwrap_or_default(), namespace, findings);
     // Rules of a route for another controller are not ours to judge.
     if !parents.is_empty() && !counts::check(findings) {
         return None;
     }
+    if !parents.is_empty() && spec.hostnames.as_ref().is_some_and(|hostnames| !hostnames.is_empty()) {
+        let message = "hostnames have no effect at a Service (GEP-1324): its routes hold for every host";
+        let help = "remove them; which calls the route is for is said by its parent";
+        findings.warning(Code::InvalidValue, "/spec/hostnames", message, help);
+    }
     let rules = if parents.is_empty() {
         Vec::new()
     } else {
         rules::convert(spec.rules.as_deref(), namespace, findings)
     };
-    Some(Body { spec: Spec::HttpRoute(HttpRoute { parents, rules }), sites })
+    Some(Body { spec: Spec::HttpRoute(HttpRoute { parents, rules }), sites: sites.ok()? })
 }

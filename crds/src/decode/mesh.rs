@@ -9,31 +9,37 @@ use crate::api;
 use crate::findings::Findings;
 use crate::shape::Shape;
 
-use super::{Body, dns, duration, invalid, network, sites, spec};
+use super::{Body, dns, duration, invalid, mtls, network, sites, spec};
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::mesh::Mesh>);
 
 /// Any name is taken here; that there is one `Mesh` only is for the world to see.
 pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
-    let spec: api::mesh::MeshSpec = spec::read(&SHAPE, findings)?;
+    let spec: api::mesh::MeshSpec = spec::read_on(&SHAPE, findings)?;
     sites::refuse_annotation("remove it: a Mesh is for the whole fleet", findings);
     let mut mesh = Mesh::default();
-    if let Some(domain) = &spec.trust_domain {
-        mesh.trust_domain = trust_domain(domain, findings)?;
+    // One with an error is refused, so what stands in its place is never used.
+    if let Some(domain) = spec.trust_domain.and_then(|domain| trust_domain(&domain, findings)) {
+        mesh.trust_domain = domain;
     }
-    if let Some(cidr) = &spec.outbound_cidr {
-        mesh.outbound_cidr = network::outbound_cidr(cidr, "/spec/outboundCIDR", findings)?;
+    let cidr = spec.outbound_cidr;
+    if let Some(cidr) = cidr.and_then(|cidr| network::outbound_cidr(&cidr, "/spec/outboundCIDR", findings)) {
+        mesh.outbound_cidr = cidr;
     }
     if let Some(percent) = spec.max_removal_percent {
         mesh.max_removal_percent = u8::try_from(percent).ok()?;
     }
-    if let Some(after) = &spec.stale_after {
-        mesh.stale_after_seconds = duration::seconds(after, 0..=u32::MAX, "/spec/staleAfter", findings)?;
+    let after = spec.stale_after;
+    if let Some(after) =
+        after.and_then(|after| duration::seconds(&after, 0..=u32::MAX, "/spec/staleAfter", findings))
+    {
+        mesh.stale_after_seconds = after;
     }
     mesh.default_access = match spec.authorization.and_then(|authorization| authorization.default) {
         Some(api::mesh::Access::Deny) => Access::Deny,
         Some(api::mesh::Access::Allow) | None => Access::Allow,
     };
+    mesh.mtls = mtls::mode(spec.mtls.as_ref()).unwrap_or_default();
     Some(Body { spec: Spec::Mesh(mesh), sites: None })
 }
 

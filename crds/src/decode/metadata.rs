@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use skerry_core::diagnostic::Code;
 use skerry_core::id::{DEFAULT_NAMESPACE, Kind, ObjectKey};
-use skerry_core::selector::Labels;
+use skerry_core::selector::{self, Labels};
 
 use super::dns;
 use crate::api;
@@ -43,6 +43,12 @@ pub(crate) fn read(kind: Kind, findings: &mut Findings<'_>) -> Option<Metadata> 
     let Name { namespace, name } = read_name(is_label, findings)?;
     let key = ObjectKey::new(kind, namespace, name);
     findings.set_object(key.clone());
+    let is_placed =
+        findings.value("/metadata/namespace").and_then(Value::as_str).is_some_and(|at| !at.is_empty());
+    if is_placed && matches!(kind, Kind::Mesh | Kind::Site) {
+        let message = format!("a {kind} is in no namespace; this has no effect");
+        findings.warning(Code::InvalidMetadata, "/metadata/namespace", message, "remove it");
+    }
     let labels = read_labels(findings);
     check_annotations(findings);
     let created = read_created(findings);
@@ -117,6 +123,13 @@ pub(crate) fn read_labels(findings: &mut Findings<'_>) -> Labels {
         }
     };
     for (key, value) in map {
+        if !selector::is_label_key(key) {
+            let help =
+                "a key is letters, digits, `-`, `_` and `.`, with a prefix and `/` before them or without";
+            let message = format!("`{key}` is not the key of a label");
+            findings.error(Code::InvalidMetadata, &below("/metadata/labels", key), message, help);
+            continue;
+        }
         match value {
             Value::String(value) if key.len() > MAX_LABEL_KEY || value.len() > MAX_LABEL_VALUE => {
                 let pointer = below("/metadata/labels", key);

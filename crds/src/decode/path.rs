@@ -30,6 +30,18 @@ pub(super) fn checked<'p>(path: &'p str, pointer: &str, findings: &mut Findings<
     problem.is_none().then_some(path)
 }
 
+/// Says of a path that ends with a wildcard of other systems what it means here: paths of these matches have none.
+pub(super) fn star(path: &str) -> Option<(String, String)> {
+    let rest = path.strip_suffix('*')?;
+    let message = format!("the `*` in `{path}` stands for itself: only paths with that character match");
+    let help = match rest.strip_suffix('/') {
+        Some("") => "leave the path out to mean every path".to_owned(),
+        Some(folder) => format!("for all below `{folder}` write the prefix `{folder}`"),
+        None => format!("a prefix is one of whole elements: `{rest}` is one of `{rest}/x`, not of `{rest}x`"),
+    };
+    Some((message, help))
+}
+
 fn problem(path: &str) -> Option<String> {
     if !path.starts_with('/') {
         return Some(format!("`{path}` does not start with `/`"));

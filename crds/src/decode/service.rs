@@ -21,7 +21,7 @@ use super::{Body, dns, invalid, ports, sites, spec};
 static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_type::<ServiceSpec>);
 
 pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
-    let spec: ServiceSpec = spec::read(&SHAPE, findings)?;
+    let spec: ServiceSpec = spec::read_on(&SHAPE, findings)?;
     let sites = sites::of_annotation(findings);
     if spec.type_.as_deref() == Some("ExternalName") {
         let message = "a service that is an ExternalName has no effect";
@@ -39,6 +39,10 @@ pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
             let help = format!("a key has at most {MAX_LABEL_KEY} characters, a value {MAX_LABEL_VALUE}");
             invalid(findings, &below("/spec/selector", key), "the label is too long", help);
         }
+    }
+    if spec.ports.as_ref().is_none_or(Vec::is_empty) {
+        let message = "the service has no port, so nobody can call it";
+        findings.warning(Code::InvalidValue, "/spec/ports", message, "add `ports`");
     }
     let service = Service {
         cluster_ip: cluster_ip(spec.cluster_ip.as_deref(), findings),

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use skerry_core::bundle::v1::Supervision;
-use skerry_core::policy::site::{DataPlane, Location, Uplink, UplinkClass};
+use skerry_core::policy::site::{DataPlane, Location, MAX_OFFLINE_SECONDS, Uplink, UplinkClass};
 use skerry_core::policy::{Site, Spec};
 
 use crate::api;
@@ -16,12 +16,18 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::site::Si
 
 /// The whole spec may be left out.
 pub(super) fn convert(findings: &mut Findings<'_>) -> Option<Body> {
-    let spec: api::site::SiteSpec = spec::read(&SHAPE, findings)?;
+    let spec: api::site::SiteSpec = spec::read_on(&SHAPE, findings)?;
     sites::refuse_annotation("remove it: a Site is itself what is selected, by its labels", findings);
     let site = Site {
         location: spec.location.map(location).unwrap_or_default(),
         uplink: spec.uplink.map(|uplink| to_uplink(&uplink)).unwrap_or_default(),
         data_plane: data_plane(&spec.data_plane.unwrap_or_default(), findings)?,
+        offline_seconds: match &spec.offline_budget {
+            Some(budget) => {
+                duration::seconds(budget, 3_600..=MAX_OFFLINE_SECONDS, "/spec/offlineBudget", findings)?
+            }
+            None => 0,
+        },
     };
     Some(Body { spec: Spec::Site(site), sites: None })
 }

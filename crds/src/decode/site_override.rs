@@ -21,7 +21,7 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::site_ove
 const IDENTITY: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
 
 pub(super) fn convert(metadata: &Metadata, findings: &mut Findings<'_>) -> Option<Body> {
-    let spec: SiteOverrideSpec = spec::read(&SHAPE, findings)?;
+    let spec: SiteOverrideSpec = spec::read_on(&SHAPE, findings)?;
     let sites = sites::of_selector(spec.sites.as_ref(), findings);
     let mut patches = Vec::new();
     for (at, patch) in spec.patches.into_iter().enumerate() {

@@ -59,6 +59,23 @@ pub(crate) fn read<T: DeserializeOwned>(shape: &Shape, findings: &mut Findings<'
     read_value(shape, value, "/spec", findings)
 }
 
+/// Reads the spec as [`read`] does. One with errors is read without what is wrong, so that one look finds all mistakes
+/// that do not hang together; the object is refused whatever comes of it. `None`: nothing is left to look at.
+pub(crate) fn read_on<T: DeserializeOwned>(shape: &Shape, findings: &mut Findings<'_>) -> Option<T> {
+    let before = findings.errors();
+    let sound = read(shape, findings);
+    if sound.is_some() || findings.errors() == before {
+        return sound;
+    }
+    let mut rest = findings.value("/spec")?.clone();
+    let wrong: Option<Vec<String>> = findings
+        .error_pointers(before)
+        .map(|pointer| shape::take_out(shape, &mut rest, pointer.strip_prefix("/spec")?))
+        .collect();
+    findings.look_on(wrong?.iter().map(|inside| format!("/spec{inside}")).collect());
+    serde_json::from_value(rest).ok()
+}
+
 /// Reads a value that stands at `pointer`, or what is left of it. `None`: the findings say why.
 pub(crate) fn read_value<T: DeserializeOwned>(
     shape: &Shape,

@@ -13,7 +13,7 @@ use crate::findings::Findings;
 use crate::shape::Shape;
 
 use super::metadata::Metadata;
-use super::{Body, duration, invalid, sites, spec, target_refs};
+use super::{Body, duration, invalid, mtls, sites, spec, target_refs};
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(spec::shape_of_crd::<api::traffic_policy::TrafficPolicy>);
 
@@ -23,7 +23,7 @@ const DEFAULT_BUDGET_PERCENT: i32 = 20;
 const DEFAULT_BUDGET_CONCURRENCY: i32 = 3;
 
 pub(super) fn convert(metadata: &Metadata, findings: &mut Findings<'_>) -> Option<Body> {
-    let spec: TrafficPolicySpec = spec::read(&SHAPE, findings)?;
+    let spec: TrafficPolicySpec = spec::read_on(&SHAPE, findings)?;
     let sites = sites::of_selector(spec.sites.as_ref(), findings);
     let targets = target_refs::convert(&spec.target_refs, metadata, findings);
     let mut settings = TrafficSettings::default();
@@ -33,12 +33,13 @@ pub(super) fn convert(metadata: &Metadata, findings: &mut Findings<'_>) -> Optio
     if let Some(retries) = &spec.retries {
         read_retries(retries, &mut settings, findings);
     }
+    settings.mtls = mtls::mode(spec.mtls.as_ref());
     if settings == TrafficSettings::default() && findings.errors() == 0 {
         findings.warning(
             Code::InvalidValue,
             "/spec",
             "the policy sets nothing",
-            "give `timeouts` or `retries`",
+            "give `timeouts`, `retries` or `mtls`",
         );
     }
     warn_without_effect(&targets, &settings, findings);
@@ -97,5 +98,8 @@ fn warn_without_effect(targets: &[Target], settings: &TrafficSettings, findings:
     }
     if settings.retry_budget.is_some() {
         findings.warning(Code::InvalidValue, "/spec/retries/budget", "no effect on an HTTPRoute", help);
+    }
+    if settings.mtls.is_some() {
+        findings.warning(Code::InvalidValue, "/spec/mtls/mode", "no effect on an HTTPRoute", help);
     }
 }

@@ -41,7 +41,11 @@ fn introduction() -> String {
          metadata:\n  annotations:\n    {annotation}: tier=retail,region in (eu,us),!lab\n\
          ```\n\n\
          An annotation that cannot be read refuses the object. On the kinds below it has no effect: they have\n\
-         `spec.sites`.\n"
+         `spec.sites`. `hostnames` of a route have no effect at a Service (GEP-1324).\n\n\
+         ## Files\n\n\
+         Files are read that end in `.yaml`, `.yml` or `.json`, in whatever folder below the policy path. Files and folders\n\
+         with a dot before their name (`.git`, `.github`, `.pre-commit-config.yaml`) are passed over without a word, links,\n\
+         submodules, pipes, names that are not UTF-8 and endings in capitals with a warning.\n"
     )
 }
 

@@ -242,3 +242,14 @@ fn servers_that_speak_first_are_known_by_their_protocol() {
     assert!(service("appProtocol: mysql") && service("appProtocol: SMTP"));
     assert!(!service("appProtocol: redis") && !service("name: mysql"));
 }
+
+/// Where Istio has a wildcard, a path here has a character: a `Deny` of `/admin*` would deny next to nothing.
+#[test]
+fn a_star_at_the_end_of_a_path_is_a_mistake() {
+    for path in ["/admin*", "/admin/*", "/*"] {
+        let text = with_rules("Deny", &format!("[{{to: [{{paths: [{{value: '{path}'}}]}}]}}]"));
+        let said = explain(&text);
+        assert!(said.contains(&format!("the `*` in `{path}` stands for itself")), "{said}");
+        assert_eq!(decoded(&text).rules[0].to, Part::Any, "{path}: it denies everything");
+    }
+}

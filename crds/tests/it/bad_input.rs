@@ -209,3 +209,27 @@ sops:
 "#
     ));
 }
+
+/// One look shows every mistake that does not hang together with another one, of the form and of the values alike.
+#[test]
+fn all_mistakes_of_an_object_are_shown_at_once() {
+    let skerry = "apiVersion: skerry.dev/v1alpha1\nmetadata: {name: a, namespace: shop}\n";
+    let documents = [
+        format!("{skerry}kind: Mesh\nspec: {{trustDomain: Foo, staleAfter: 1ms, outboundCIDR: 300.0.0.0/8, maxRemovalPercent: 0}}\n"),
+        format!(
+            "{skerry}kind: TrafficPolicy\nspec:\n  targetRefs: [{{kind: Service, name: a, sectionName: b}}]\n  \
+             retries: {{attempts: 11}}\n  timeouts: {{request: 1s, backendRequest: 2s, connect: 0s}}\n"
+        ),
+        format!(
+            "{skerry}kind: SiteOverride\nspec:\n  precedence: 1e20\n  sites: {{matchExpressions: [{{key: a, operator: in, values: [b]}}]}}\n  \
+             patches:\n  - {{target: {{kind: Service, name: a}}, merge: 5}}\n  - {{target: {{kind: Service, name: B_}}, json: [{{op: test, path: x}}]}}\n"
+        ),
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a, namespace: shop}\nspec:\n  \
+         parentRefs: [{group: '', kind: Service, name: a}]\n  rules:\n  - filters: [{type: Foo}]\n    backendRefs: [{name: B_, port: 80}]\n  \
+         - backendRefs: [{name: a, port: 80, weight: -1}]\n  - matches: [{path: {value: a}}]\n    backendRefs: [{name: a, port: 80}]\n"
+            .to_owned(),
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {clusterIP: x, foo: 1, ports: [{port: 70000}, {port: 80, name: B}]}\n"
+            .to_owned(),
+    ];
+    insta::assert_snapshot!(documents.map(|document| explain(&document)).join("\n"));
+}

@@ -40,7 +40,6 @@ fn a_route_with_everything_is_read() {
     let text = format!(
         "{HEAD}{}",
         r#"spec:
-  hostnames: [ignored.example.com]
   parentRefs:
   - {group: "", kind: Service, name: a}
   - {group: "", kind: Service, name: b, namespace: other, port: 8080}
@@ -381,4 +380,21 @@ fn a_route_with_an_unreadable_annotation_is_not_for_all_sites() {
         .replace("namespace: shop", "namespace: shop, annotations: {skerry.dev/sites: \"a in b\"}");
     let document = crate::outcome::document(&text);
     assert!(matches!(skerry_crds::decode(&document), Decoded::Refused { key: Some(_), .. }));
+}
+
+/// What is legal and has another effect than its author may think, or none.
+#[test]
+fn settings_without_the_effect_that_they_seem_to_have_are_warned_about() {
+    let hostnames =
+        with_rules(&format!("[{{{BACKENDS}}}]")).replace("spec: {", "spec: {hostnames: [a.example], ");
+    let weights =
+        with_rules("[{backendRefs: [{name: a, port: 80, weight: 0}, {name: b, port: 80, weight: 0}]}]");
+    let star = |path: &str| with_rules(&format!("[{{matches: [{{path: {path}}}], {BACKENDS}}}]"));
+    let stars = ["{value: /admin/*}", "{value: '/front*'}", "{type: Exact, value: '/*'}"].map(star);
+    let said = [hostnames, weights].iter().chain(&stars).map(|text| explain(text)).collect::<Vec<_>>();
+    insta::assert_snapshot!(said.join("\n"));
+    object(&star("{type: RegularExpression, value: '/a.*'}"));
+    object(&with_rules("[{backendRefs: [{name: a, port: 80, weight: 0}, {name: b, port: 80}]}]"));
+    let of_a_gateway = with_parents("[{name: gw}]").replace("spec: {", "spec: {hostnames: [a.example], ");
+    assert!(!explain(&of_a_gateway).contains("hostnames"));
 }

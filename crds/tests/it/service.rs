@@ -129,3 +129,16 @@ fn labels_and_ports_are_bounded() {
     );
     assert!(explain(&label).contains("the label is too long"));
 }
+
+#[test]
+fn a_service_that_nobody_can_call_is_warned_about() {
+    for spec in ["", "spec: {}\n", "spec: {ports: []}\n"] {
+        let said = explain(&format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: a, namespace: shop}}\n{spec}"
+        ));
+        assert!(
+            said.contains("warning[InvalidValue]: Service shop/a: spec.ports: the service has no port"),
+            "{said}"
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! `TrafficPolicy` → targets and settings.
 
-use skerry_core::bundle::v1::RetryBudget;
+use skerry_core::bundle::v1::{MtlsMode, RetryBudget};
 use skerry_core::id::NamespacedName;
 use skerry_core::policy::traffic_policy::{Target, TrafficSettings};
 use skerry_core::policy::{Spec, TrafficPolicy};
@@ -55,6 +55,7 @@ fn all_settings_are_read() {
     codes: [503, 502, 503]
     backoff: 25ms
     budget: {percent: 0, minConcurrency: 0}
+  mtls: {mode: Permissive}
 "#;
     let object = object(&policy(spec));
     let selector = Selector::parse("tier=retail,region in (eu,us),!lab,canary,zone!=z1").unwrap();
@@ -68,6 +69,7 @@ fn all_settings_are_read() {
         retry_codes: Some(vec![502, 503]),
         retry_backoff_ms: Some(25),
         retry_budget: Some(RetryBudget { percent: 0, min_concurrency: 0 }),
+        mtls: Some(MtlsMode::Permissive),
     };
     assert_eq!(policy.settings, expected);
 }
@@ -115,6 +117,7 @@ fn mistakes_are_refused() {
         of("retries: {codes: [399]}"),
         of("retries: {budget: {percent: 101}}"),
         of("retries: {backoff: 0s}"),
+        of("mtls: {mode: strict}"),
         of("sites: {matchExpressions: [{key: a, operator: in, values: [b]}]}, timeouts: {request: 1s}"),
         of("sites: {matchExpressions: [{key: a, operator: In}]}, timeouts: {request: 1s}"),
         of("sites: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}, timeouts: {request: 1s}"),
@@ -129,7 +132,7 @@ fn parts_without_effect_are_warnings() {
         policy("{targetRefs: [{kind: Service, name: a}]}"),
         policy("{targetRefs: [{kind: Service, name: a}, {kind: Service, name: a}], timeouts: {request: 1s}}"),
         policy(
-            "{targetRefs: [{kind: HTTPRoute, name: a}], timeouts: {connect: 1s}, retries: {budget: {percent: 5}}}",
+            "{targetRefs: [{kind: HTTPRoute, name: a}], timeouts: {connect: 1s}, retries: {budget: {percent: 5}}, mtls: {mode: Strict}}",
         ),
     ];
     insta::assert_snapshot!(explain(&documents.join("---\n")));

@@ -16,6 +16,7 @@ spec:
   serviceAccount: checkout
   address: 127.0.0.1
   ports: [{name: http, port: 9080}]
+  uid: 1042
   proxy: {role: Sidecar, outboundCIDR: 127.65.0.0/16, inboundPort: 15006}
 "#;
 
@@ -37,6 +38,7 @@ fn a_workload_is_read() {
         service_account: "checkout".to_owned(),
         address: "127.0.0.1".parse().unwrap(),
         ports: vec![WorkloadPort { name: "http".to_owned(), port: port(9080) }],
+        uid: Some(1042),
         proxy: Some(Proxy {
             role: ProxyRole::Sidecar,
             outbound_cidr: Some("127.65.0.0/16".parse().unwrap()),
@@ -51,7 +53,7 @@ fn what_is_left_out_has_a_default() {
     let workload = decode_workload(&document(&with_spec("{address: \"::1\", proxy: {}}"))).unwrap();
     assert_eq!(workload.name.to_string(), "default/a");
     assert_eq!(workload.service_account, "default");
-    assert_eq!(workload.ports, []);
+    assert_eq!((workload.ports, workload.uid), (Vec::new(), None));
     let expected = Proxy { role: ProxyRole::Sidecar, outbound_cidr: None, inbound_port: port(15006) };
     assert_eq!(workload.proxy, Some(expected));
     assert_eq!(decode_workload(&document(&with_spec("{address: 10.0.0.1}"))).unwrap().proxy, None);
@@ -72,6 +74,9 @@ fn mistakes_are_refused() {
         "{address: 10.0.0.1, ports: [{port: 80}, {port: 15007}], proxy: {}}",
         "{address: 10.0.0.1, serviceAccount: Check Out}",
         "{address: 10.0.0.1, port: 80}",
+        "{address: 10.0.0.1, uid: -1}",
+        "{address: 10.0.0.1, uid: 4294967295}",
+        "{address: 10.0.0.1, uid: nobody}",
     ];
     let errors = specs.map(|spec| lines(&decode_workload(&document(&with_spec(spec))).unwrap_err()));
     insta::assert_snapshot!(errors.join("--\n"));

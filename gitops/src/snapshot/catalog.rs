@@ -12,6 +12,9 @@
 //! 4. An object in force in a good version and with flawed documents at best now is held too. Was the version in force
 //!    flawed itself, or is there none, the flawed document counts.
 //! 5. Otherwise it is removed.
+//! 6. Of a hold whose version cannot be read any more (**lost**) the same rules tell how long it stands. As long as it
+//!    does, the object is in force and not among those here, whatever flawed documents there are; that a head must not
+//!    go into force meanwhile is for others to see to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,6 +41,8 @@ pub struct Catalog {
     counts: BTreeMap<Kind, usize>,
     /// A subset of `live`.
     holds: BTreeMap<ObjectKey, Hold>,
+    /// Holds of rule 6. None is in `live`.
+    lost: BTreeMap<ObjectKey, Hold>,
     /// Diagnostics about an object as a whole; files carry their own. No empty lists.
     notes: BTreeMap<ObjectKey, Vec<Diagnostic>>,
     /// Files that have diagnostics.
@@ -101,7 +106,8 @@ impl Catalog {
     /// Lists the held objects whose file is in the batch, or is gone (after a restart with holds of another commit).
     fn waiting_for(&self, batch: &Batch) -> BTreeSet<ObjectKey> {
         let concerned = |path: &String| batch.contains_key(path) || !self.files.contains_key(path);
-        self.holds.iter().filter(|(_, hold)| concerned(&hold.waits_for)).map(|(key, _)| key.clone()).collect()
+        let holds = self.holds.iter().chain(&self.lost);
+        holds.filter(|(_, hold)| concerned(&hold.waits_for)).map(|(key, _)| key.clone()).collect()
     }
 
     /// Puts a held object in place before the first batch, after a restart.
@@ -111,6 +117,22 @@ impl Catalog {
         let key = live.object().key.clone();
         self.set_live(&key, Some(live));
         self.holds.insert(key, hold);
+    }
+
+    /// Notes a hold whose version cannot be read, before the first batch, after a restart.
+    pub(super) fn seed_lost(&mut self, key: ObjectKey, hold: Hold) {
+        self.lost.insert(key, hold);
+    }
+
+    /// Gives up the holds whose version cannot be read: what documents say of their objects now counts. Returns the
+    /// objects that are gone by that.
+    pub(super) fn give_up_lost(&mut self) -> BTreeSet<ObjectKey> {
+        let (step, mut changed) = (Step { before: None, newcomer: None }, Changed::default());
+        let lost: BTreeSet<ObjectKey> = std::mem::take(&mut self.lost).into_keys().collect();
+        for key in &lost {
+            self.resolve(key.clone(), &step, &mut changed);
+        }
+        lost.into_iter().filter(|key| !self.live.contains_key(key)).collect()
     }
 
     fn set_live(&mut self, key: &ObjectKey, live: Option<Live>) -> Option<Live> {
@@ -129,9 +151,33 @@ impl Catalog {
         &self.counts
     }
 
+    /// Lists the content of each file that is read.
+    pub(super) fn blobs(&self) -> BTreeMap<&str, Option<BlobId>> {
+        let read = self.files.iter().filter(|(_, file)| !file.is_passed_over);
+        read.map(|(path, file)| (path.as_str(), file.blob)).collect()
+    }
+
+    /// Lists the files that an object may be held for: with documents that are not good, or may be anything.
+    pub(super) fn doubtful(&self) -> BTreeSet<String> {
+        self.files.iter().filter(|(_, file)| file.is_doubtful()).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Makes the batch that leads from the files here to those there.
+    pub(super) fn batch_to(&self, there: &Self) -> Batch {
+        let differ = there.files.iter().filter(|(path, file)| self.files.get(*path) != Some(file));
+        let gone = self.files.keys().filter(|path| !there.files.contains_key(*path));
+        let differ = differ.map(|(path, file)| (path.clone(), Some(file.clone())));
+        differ.chain(gone.map(|path| (path.clone(), None))).collect()
+    }
+
     /// Returns the holds.
     pub fn holds(&self) -> &BTreeMap<ObjectKey, Hold> {
         &self.holds
+    }
+
+    /// Returns the holds whose version cannot be read any more.
+    pub fn lost(&self) -> &BTreeMap<ObjectKey, Hold> {
+        &self.lost
     }
 
     /// Lists every object, in order.
@@ -200,12 +246,15 @@ impl Catalog {
     }
 
     fn resolve(&mut self, key: ObjectKey, step: &Step, changed: &mut Changed) {
-        let Verdict { live, hold, notes } = self.decide(&key, step);
+        let Verdict { live, hold, lost, notes } = self.decide(&key, step);
         set(&mut self.notes, &key, Some(notes).filter(|notes| !notes.is_empty()));
         set(&mut self.holds, &key, hold);
+        let is_lost = lost.is_some();
+        let was_lost = set(&mut self.lost, &key, lost).is_some();
         let old = self.set_live(&key, live);
         match (old, self.live.get(&key)) {
             (Some(_), None) => drop(changed.deletes.insert(key)),
+            (None, None) if was_lost && !is_lost => drop(changed.deletes.insert(key)),
             (old, Some(new)) if old.as_ref().map(Live::object) != Some(new.object()) => {
                 changed.upserts.insert(key);
             }
@@ -221,13 +270,17 @@ impl Catalog {
             places.iter().filter_map(|place| Some((*place, place.entry.version.as_ref()?))).collect();
         usable.sort_by_key(|(_, version)| version.soundness);
         let best = usable.first().map(|(_, version)| version.soundness);
-        if best != Some(Soundness::Good)
-            && let Some((hold, note)) = self.hold(key, &places, best, step)
-        {
-            return Verdict { live: self.live.get(key).cloned(), hold: Some(hold), notes: vec![note] };
+        if best != Some(Soundness::Good) {
+            if let Some((hold, note)) = self.hold(key, &places, best, step) {
+                let live = self.live.get(key).cloned();
+                return Verdict { live, hold: Some(hold), lost: None, notes: vec![note] };
+            }
+            if let lost @ Some(_) = self.still_lost(key, &places, step) {
+                return Verdict { live: None, hold: None, lost, notes: Vec::new() };
+            }
         }
         let live = usable.first().map(|(place, version)| Live::new(place, version));
-        Verdict { live, hold: None, notes: duplicates(&usable) }
+        Verdict { live, hold: None, lost: None, notes: duplicates(&usable) }
     }
 
     /// Applies rules 3 and 4 to an object whose best document, if any, is not good.
@@ -241,22 +294,32 @@ impl Catalog {
         let live = self.live.get(key).filter(|live| best.is_none_or(|best| live.version.soundness < best))?;
         let earlier = self.holds.get(key);
         let commit = earlier.map(|hold| hold.commit).or(step.before)?;
-        let hold = |waits_for: &str| {
-            let (path, waits_for) = (live.path.clone(), waits_for.to_owned());
-            live.blob.map(|blob| Hold { blob, path, line: live.line, commit, waits_for })
-        };
-        if let Some(place) = places.first() {
-            let hold = hold(place.path)?;
-            let note = hold.beside_document(key, &place.entry.location);
-            return Some((hold, note));
-        }
         let origin = earlier.map_or(&live.path, |hold| &hold.waits_for);
-        let hold = match self.files.get(origin) {
-            Some(file) => (file.unreadable > 0).then(|| hold(origin))??,
-            None => hold(step.newcomer.as_ref()?)?,
+        let waits_for = self.waits_for(origin, places, step)?.to_owned();
+        let hold = Hold { blob: live.blob?, path: live.path.clone(), line: live.line, commit, waits_for };
+        let note = match places.first() {
+            Some(place) => hold.beside_document(key, &place.entry.location),
+            None => hold.beside_unreadable(key),
         };
-        let note = hold.beside_unreadable(key);
         Some((hold, note))
+    }
+
+    /// Applies the same rules to a hold whose version cannot be read: it is taken for a good one.
+    fn still_lost(&self, key: &ObjectKey, places: &[Place<'_>], step: &Step) -> Option<Hold> {
+        let lost = self.lost.get(key)?;
+        let waits_for = self.waits_for(&lost.waits_for, places, step)?.to_owned();
+        Some(Hold { waits_for, ..lost.clone() })
+    }
+
+    /// Finds the file that keeps a hold alive, if one does; `origin` is the one that did, or that the object is from.
+    fn waits_for<'a>(&self, origin: &'a str, places: &[Place<'a>], step: &'a Step) -> Option<&'a str> {
+        if let Some(place) = places.first() {
+            return Some(place.path);
+        }
+        match self.files.get(origin) {
+            Some(file) => (file.unreadable > 0).then_some(origin),
+            None => step.newcomer.as_deref(),
+        }
     }
 
     fn place<'a>(&'a self, claim: &'a Claim) -> Option<Place<'a>> {
@@ -269,6 +332,7 @@ impl Catalog {
 struct Verdict {
     live: Option<Live>,
     hold: Option<Hold>,
+    lost: Option<Hold>,
     notes: Vec<Diagnostic>,
 }
 

@@ -25,6 +25,8 @@ pub struct SourceFile {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// How many documents may be anything: unreadable, or ours with no usable name or kind.
     pub(super) unreadable: usize,
+    /// It stands for what is never read, whatever is in it.
+    pub(super) is_passed_over: bool,
     pub(super) foreign: BTreeMap<String, usize>,
 }
 
@@ -61,7 +63,7 @@ impl Version {
 }
 
 impl SourceFile {
-    /// Reads a file. `blob` is its id in Git, if it comes from there.
+    /// Reads a file. `blob` is the id that Git gives it.
     pub fn read(path: &str, blob: Option<BlobId>, bytes: &[u8]) -> Self {
         let parsed = skerry_crds::parse(path, bytes);
         let (diagnostics, unreadable) = (parsed.diagnostics, parsed.unreadable);
@@ -88,11 +90,11 @@ impl SourceFile {
         Self { diagnostics: vec![diagnostic], unreadable: 1, ..Self::default() }
     }
 
-    /// Stands for a link, a submodule or an unprintable name: what is behind it may be anything, and is not read.
+    /// Stands for a link, a submodule, a name that cannot be read or what is no file: what is behind it may be anything, and is not read.
     pub(super) fn passed_over(path: &str, why: Ignored) -> Self {
         let (message, help) = why.explain();
         let diagnostic = Diagnostic::warning(Code::Unsupported, Location::file(path), message).help(help);
-        Self { diagnostics: vec![diagnostic], unreadable: 1, ..Self::default() }
+        Self { diagnostics: vec![diagnostic], unreadable: 1, is_passed_over: true, ..Self::default() }
     }
 
     fn take(&mut self, location: &Location, decoded: Decoded) {
@@ -122,6 +124,15 @@ impl SourceFile {
     /// Lists the objects that can be used, good or flawed.
     pub(super) fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.entries.iter().filter_map(|entry| entry.version.as_ref()).map(|version| &version.object)
+    }
+
+    /// Says whether an object may be held for this file: a document in it is not good, or may be
+    /// anything. What is passed over is not asked for: it is so for good.
+    pub(super) fn is_doubtful(&self) -> bool {
+        let is_good = |entry: &Entry| {
+            entry.version.as_ref().is_some_and(|version| version.soundness == Soundness::Good)
+        };
+        !self.is_passed_over && (self.unreadable > 0 || !self.entries.iter().all(is_good))
     }
 
     /// Finds an object by key: of several the one at `line`, else the one that would count.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::catalog::Batch;
 use super::file::SourceFile;
 use crate::limits::{FILE_BYTES, FILES, TREE_ENTRIES};
+use crate::oid::BlobId;
 use crate::read_error::ReadError;
 use crate::tree::{EntryKind, Ignored, is_hidden, is_policy_file, shown};
 
@@ -20,16 +21,18 @@ pub(super) struct Folder {
     pub(super) ignored: usize,
 }
 
-/// Reads every policy file below `root`, by the same rules as those of a commit: no hidden names, three endings. What
-/// cannot be read below it becomes a diagnostic and hurts nothing else.
-pub(super) fn read(root: &Path) -> Result<Folder, ReadError> {
+/// Reads every policy file below the folder `path` of `top`, by the same rules as those of a commit: no hidden names,
+/// three endings, named from `top`. What cannot be read below it becomes a diagnostic and hurts nothing else.
+pub(super) fn read(top: &Path, path: &str) -> Result<Folder, ReadError> {
+    let root = if path.is_empty() { top.to_owned() } else { top.join(path) };
     let top = match root.canonicalize() {
         Ok(top) if top.is_dir() => top,
-        _ => return Err(ReadError::FolderNotFound { path: root.to_owned() }),
+        _ => return Err(ReadError::FolderNotFound { path: root }),
     };
     fs::read_dir(&top).map_err(|error| ReadError::io(&top, &error))?;
     let mut folder = Folder::default();
-    let mut pending = vec![(top.clone(), String::new())];
+    let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+    let mut pending = vec![(top.clone(), prefix)];
     let mut seen = 0;
     while let Some((path, prefix)) = pending.pop() {
         let entries = match list(&path) {
@@ -97,7 +100,7 @@ fn classify(top: &Path, entry: &fs::DirEntry) -> Found {
         kind if kind.is_dir() => EntryKind::Folder,
         kind if kind.is_symlink() && !is_mounted_file(top, &entry.path()) => EntryKind::SymbolicLink,
         kind if kind.is_file() || kind.is_symlink() => EntryKind::File,
-        _ => return Found::Nothing,
+        _ => EntryKind::Special,
     };
     if let Some(ignored) = Ignored::of(name.as_encoded_bytes(), kind) {
         return Found::Ignored(shown(name.as_encoded_bytes()), ignored);
@@ -126,5 +129,5 @@ fn read_file(path: &Path, name: &str) -> io::Result<SourceFile> {
         let size = usize::try_from(size).unwrap_or(usize::MAX).max(bytes.len());
         return Ok(SourceFile::over_budget(name, None, size));
     }
-    Ok(SourceFile::read(name, None, &bytes))
+    Ok(SourceFile::read(name, Some(BlobId::of(&bytes)), &bytes))
 }

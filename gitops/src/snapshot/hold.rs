@@ -18,7 +18,8 @@ pub struct Hold {
     pub path: String,
     /// The line where the document begins, from 1.
     pub line: u32,
-    /// The last commit of the source that had this version in good order.
+    /// The last commit of the source that had this version in good order; [`CommitId::NONE`] where an offline command
+    /// compares with a folder.
     pub commit: CommitId,
     /// The file that keeps the hold alive: it has the bad document, or cannot be read in full.
     pub waits_for: String,
@@ -51,7 +52,11 @@ impl Hold {
             .help("make the file readable; an object that is not in it then is removed")
     }
 
-    fn version(&self) -> String {
+    /// Says for people where the version is that is kept.
+    pub fn version(&self) -> String {
+        if self.commit == CommitId::NONE {
+            return format!("{}:{}", self.path, self.line);
+        }
         format!("commit {}, {}:{}", self.commit.short(), self.path, self.line)
     }
 }

@@ -1,6 +1,6 @@
 //! Which commit a line comes from.
 
-use skerry_gitops::blame::line_commit;
+use skerry_gitops::blame::{line_before, line_commit};
 
 use crate::repository::{MAIN, TestRepo};
 
@@ -31,4 +31,17 @@ fn what_is_not_there_has_no_commit() {
     {
         assert_eq!(line_commit(&history, first, path, line).unwrap(), None, "{path}:{line}");
     }
+}
+
+/// Lines that were not changed are where they were, however many came and went before them.
+#[test]
+fn a_line_of_a_changed_text_is_found_where_it_was() {
+    let before = (1..=20).map(|line| format!("{line}\n")).collect::<String>();
+    let now =
+        before.replace("2\n3\n", "2\nnew\nnew\n3\n").replace("\n10\n", "\nten\n").replace("\n15\n16\n", "\n");
+    let lines: Vec<&str> = now.lines().collect();
+    let found = lines.iter().zip(1..).map(|(_, line)| line_before(before.as_bytes(), now.as_bytes(), line));
+    let expected = lines.iter().map(|text| text.parse::<u32>().ok());
+    assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    assert_eq!(line_before(before.as_bytes(), before.as_bytes(), 7), Some(7));
 }

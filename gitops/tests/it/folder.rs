@@ -37,7 +37,7 @@ fn every_policy_file_below_is_read() {
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n",
     );
 
-    let loaded = load_folder(dir.path()).unwrap();
+    let loaded = load_folder(dir.path(), "").unwrap();
 
     let names: Vec<_> = loaded.objects.iter().map(|(object, _)| object.key.name.as_str()).collect();
     assert_eq!(names, ["ads", "cart", "json"]);
@@ -61,7 +61,7 @@ fn links_do_not_lead_out_and_mounted_config_maps_are_read() {
     symlink("nowhere.yaml", dir.path().join("dangling.yaml")).unwrap();
     symlink(".", dir.path().join("loop")).unwrap();
 
-    let loaded = load_folder(dir.path()).unwrap();
+    let loaded = load_folder(dir.path(), "").unwrap();
 
     let names: Vec<_> = loaded.objects.iter().map(|(object, _)| object.key.name.as_str()).collect();
     assert_eq!(names, ["cart", "mounted"]);
@@ -79,7 +79,7 @@ fn a_name_that_is_not_utf8_is_named() {
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9.yaml");
     fs::write(dir.path().join(name), service("cart", 80)).unwrap();
 
-    let loaded = load_folder(dir.path()).unwrap();
+    let loaded = load_folder(dir.path(), "").unwrap();
 
     let named: Vec<_> = loaded.diagnostics.iter().map(|one| one.location.file.as_str()).collect();
     assert_eq!((loaded.objects.len(), named), (0, vec!["caf\\xe9.yaml"]));
@@ -93,7 +93,7 @@ fn bad_files_hurt_only_themselves() {
     fs::write(dir.path().join("latin1.yaml"), b"name: caf\xe9\n").unwrap();
     write(dir.path(), "empty.yaml", "");
 
-    let loaded = load_folder(dir.path()).unwrap();
+    let loaded = load_folder(dir.path(), "").unwrap();
 
     assert_eq!(loaded.objects.len(), 1);
     let budget =
@@ -127,7 +127,7 @@ fn what_cannot_be_read_hurts_only_itself() {
     close("closed", 0);
     close("locked.yaml", 0);
 
-    let loaded = as_nobody(|| load_folder(dir.path())).unwrap();
+    let loaded = as_nobody(|| load_folder(dir.path(), "")).unwrap();
     close("closed", 0o755);
 
     let names: Vec<_> = loaded.objects.iter().map(|(object, _)| object.key.name.as_str()).collect();
@@ -136,7 +136,7 @@ fn what_cannot_be_read_hurts_only_itself() {
     assert_eq!(named, [(Code::Unreadable, "closed/"), (Code::Unreadable, "locked.yaml")]);
     assert!(loaded.diagnostics.iter().all(|one| one.message.contains("Permission denied")));
     close("", 0);
-    let error = as_nobody(|| load_folder(dir.path())).unwrap_err();
+    let error = as_nobody(|| load_folder(dir.path(), "")).unwrap_err();
     close("", 0o755);
     assert!(matches!(error, ReadError::Io { .. }), "{error:?}");
 }
@@ -146,6 +146,26 @@ fn a_folder_that_is_not_there_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", "");
     for path in [dir.path().join("nowhere"), dir.path().join("a.yaml")] {
-        assert_eq!(load_folder(&path).unwrap_err(), ReadError::FolderNotFound { path });
+        assert_eq!(load_folder(&path, "").unwrap_err(), ReadError::FolderNotFound { path });
     }
+}
+
+/// What looks like a policy file and is none is named; names that begin with a dot are passed over as a rule.
+#[test]
+fn capitals_and_pipes_are_named_and_hidden_names_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "a.yaml", &service("cart", 80));
+    write(dir.path(), "B.YAML", &service("ads", 80));
+    write(dir.path(), "notes.TXT", "words");
+    write(dir.path(), ".c.yaml", &service("hidden", 80));
+    write(dir.path(), ".policies/d.yaml", &service("hidden", 80));
+    let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe.yaml")).status().unwrap();
+    assert!(made.success());
+
+    let loaded = load_folder(dir.path(), "").unwrap();
+
+    assert_eq!((loaded.objects.len(), loaded.files, loaded.ignored), (1, 1, 2));
+    let named: Vec<_> =
+        loaded.diagnostics.iter().map(|one| (one.location.file.as_str(), &one.message[..10])).collect();
+    assert_eq!(named, [("B.YAML", "the ending"), ("pipe.yaml", "it is no f")]);
 }

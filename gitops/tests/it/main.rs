@@ -10,6 +10,7 @@ mod flawed;
 mod folder;
 mod guard;
 mod http_remote;
+mod kept;
 mod known_hosts;
 mod poll;
 mod properties;

@@ -12,7 +12,8 @@ use skerry_gitops::limits::FILE_BYTES;
 use skerry_gitops::oid::CommitId;
 use skerry_gitops::snapshot::catalog::{Batch, Catalog};
 use skerry_gitops::snapshot::file::SourceFile;
-use skerry_gitops::snapshot::load::load_revision;
+use skerry_gitops::snapshot::kept::KeptFiles;
+use skerry_gitops::snapshot::load::{load_past, load_revision};
 use skerry_gitops::snapshot::{Aging, SourceTree};
 
 use crate::repository::{
@@ -155,7 +156,7 @@ proptest! {
             prop_assert_eq!(world.values().cloned().collect::<Vec<_>>(), followed.objects().collect::<Vec<_>>());
             if number == restart {
                 let ages = restarted.ages().unwrap().clone();
-                let (restored, _) = SourceTree::restore(&history, "", *commit, restarted.holds(), ages).unwrap();
+                let (restored, _) = SourceTree::restore(&history, "", *commit, (restarted.holds(), &KeptFiles::default()), ages).unwrap();
                 prop_assert_eq!(&restored, &followed);
                 restarted = restored;
             }
@@ -189,6 +190,28 @@ proptest! {
             loaded.objects.into_iter().partition(|(object, _)| held.contains_key(&object.key));
         prop_assert_eq!(followed, read);
         prop_assert!(not_followed.iter().all(|(object, _)| flawed.contains(&object.key)));
+    }
+
+    /// What the offline commands find in the history is what a core holds that followed it commit by commit.
+    #[test]
+    fn the_past_that_is_read_holds_what_a_core_holds(steps in vec(vec(edit(), 1..4), 1..8)) {
+        let repo = TestRepo::new();
+        let commits = commit_all(&repo, &steps);
+        repo.set_branch(MAIN, *commits.last().unwrap());
+        let history = repo.history();
+        let mut tree = SourceTree::new("", Aging::FromHistory);
+        for commit in &commits {
+            tree.advance(&history, *commit).unwrap();
+        }
+
+        let loaded = load_revision(repo.path(), MAIN, "", Aging::FromHistory).unwrap();
+        let past = load_past(repo.path(), "", &loaded).unwrap();
+        let loaded = past.map_or(loaded.clone(), |past| loaded.after(&past));
+
+        prop_assert_eq!(loaded.holds(), tree.holds());
+        let followed = tree.objects().map(|aged| (Object::clone(&aged.object), aged.age));
+        prop_assert_eq!(loaded.objects, followed.collect::<Vec<_>>());
+        prop_assert_eq!(loaded.diagnostics, tree.standing().unwrap().diagnostics);
     }
 
     /// Invariant 1, at the source: the order in which files arrive does not matter.

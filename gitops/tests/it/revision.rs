@@ -74,7 +74,7 @@ fn a_folder_and_a_revision_of_it_have_the_same_objects() {
         git2::Repository::clone(repo.path().to_str().unwrap(), repo.dir.path().join("clone")).unwrap();
     let top = clone.workdir().unwrap();
 
-    let folder = load_folder(top).unwrap();
+    let folder = load_folder(top, "").unwrap();
     let revision = load_revision(top, "HEAD", "", Aging::Skip).unwrap();
 
     assert_eq!(folder.objects, revision.objects);

@@ -10,16 +10,21 @@ use std::sync::{Arc, OnceLock};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ResolvesServerCert;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::time_provider::TimeProvider;
+use rustls::version::TLS13;
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
+    ServerConfig, SignatureScheme,
 };
 use skerry_core::id::Timestamp;
 
 use super::{
     Anchors, Chain, Place, Refusal, VerifiedPeer, VerifiedSvid, verify_peer, verify_pinned_core, verify_svid,
 };
+use crate::ca::Peer;
 use crate::certificate::Certificate;
 use crate::key::{EcdsaKey, ProviderFailed};
 use crate::spiffe_id::MeshDomain;
@@ -79,6 +84,37 @@ impl Verifier {
         })
     }
 
+    /// Takes the core, as an agent or a person does. `now` of the handshake is a time that has certainly been; a certificate
+    /// that is not valid yet by it was signed later, so it is later than that. What is over is over, unless `wall` says that it
+    /// is not: a core whose clock was ahead for a while would else be refused by everyone who has believed it. `found` is told
+    /// the time that a certificate vouches for.
+    pub fn core(
+        anchors: Anchors,
+        wall: impl Fn() -> Timestamp + Send + Sync + 'static,
+        found: impl Fn(Timestamp) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Self::new(Strangers::Refused, move |chain, now| {
+            let began = not_before(chain).unwrap_or(now);
+            let verified = match verify_peer(chain, &anchors, now.max(began)) {
+                Err(Refusal::Expired(..)) => verify_peer(chain, &anchors, wall()),
+                verified => verified,
+            };
+            let peer = verified?.peer;
+            if peer != Peer::Core {
+                let id = peer.to_spiffe_id(&anchors.mesh);
+                return Err(Refusal::Unexpected(id.map_err(|error| Refusal::Name(Place::Leaf, error))?));
+            }
+            found(began);
+            Ok(())
+        })
+    }
+
+    /// Takes peers of the link as the core does, and those who show nothing. A certificate that is not valid yet is one of its
+    /// own of a time when its clock was ahead.
+    pub fn client(anchors: Anchors) -> Arc<Self> {
+        Self::new(Strangers::Taken, move |chain, now| verify_client(chain, &anchors, now).map(drop))
+    }
+
     /// Takes the core whose transport authority has the pinned key. What it found is in the second value after the
     /// handshake: the anchor for every later connection.
     pub fn pinned_core(mesh: MeshDomain, pin: Thumbprint) -> (Arc<Self>, Arc<OnceLock<Certificate>>) {
@@ -99,6 +135,60 @@ impl Verifier {
         let now = Timestamp(now.as_secs().saturating_mul(1000));
         (self.question)(&chain, now).map_err(to_rustls)
     }
+}
+
+/// Verifies what a client shows, as [`Verifier::client`] does: for sessions that are resumed, where no handshake does.
+pub fn verify_client(chain: &Chain<'_>, anchors: &Anchors, now: Timestamp) -> Result<VerifiedPeer, Refusal> {
+    verify_peer(chain, anchors, now.max(not_before(chain).unwrap_or(now)))
+}
+
+fn not_before(chain: &Chain<'_>) -> Option<Timestamp> {
+    chain.first().and_then(|leaf| Certificate::from_der(leaf).ok()).map(|leaf| leaf.not_before())
+}
+
+/// The protocol that the link speaks inside of TLS.
+const ALPN: &[u8] = b"h2";
+
+/// How who asks is set up: TLS 1.3, and the core as `verifier` knows it, whatever address it has. `own` is what it shows, once
+/// it has been given something. Keep the value: sessions are resumed from it.
+pub fn client_config(
+    verifier: Arc<Verifier>,
+    own: Option<Arc<CertifiedKey>>,
+    time: Arc<dyn TimeProvider>,
+) -> Result<ClientConfig, Error> {
+    let builder = ClientConfig::builder_with_details(Arc::new(aws_lc_rs::default_provider()), time)
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match own {
+        Some(own) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::unwrap_or_clone(own))))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // The core is known by its key, so its name need not be told to whoever listens.
+    config.enable_sni = false;
+    Ok(config)
+}
+
+/// How the core is set up: TLS 1.3, clients as `verifier` knows them. A session is resumed from a ticket that the client
+/// keeps, so that 10,000 sites that come back cost the core neither memory nor signatures; whoever accepts looks at the
+/// client's certificate again, for tickets outlive revocations.
+pub fn server_config(
+    verifier: Arc<Verifier>,
+    own: Arc<dyn ResolvesServerCert>,
+    time: Arc<dyn TimeProvider>,
+) -> Result<ServerConfig, Error> {
+    let mut config = ServerConfig::builder_with_details(Arc::new(aws_lc_rs::default_provider()), time)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(own);
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    // One is used once; the next connection brings the next.
+    config.send_tls13_tickets = 1;
+    Ok(config)
 }
 
 /// What an end shows: its chain, leaf first, and its key. The core adds its authority to the chain, so that a pin finds it.

@@ -42,7 +42,13 @@ impl Published {
             (Some(&before.contents.digest), before.contents.fragments.as_slice())
         });
         let Step { list, fragments } = encode_list(base, old, &self.contents.fragments, room);
-        Offer { manifest: self.manifest.encode_to_vec(), list: Some(list), fragments, number: 1 }
+        Offer {
+            manifest: self.manifest.encode_to_vec(),
+            list: Some(list),
+            fragments,
+            number: 1,
+            ..Offer::default()
+        }
     }
     fn bytes(&self, id: &Digest) -> Option<Arc<[u8]>> {
         self.contents

@@ -1,4 +1,4 @@
-//! Three questions to Envoy's admin interface, over its Unix socket.
+//! Questions to Envoy's admin interface, over its Unix socket.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -14,18 +14,19 @@ const MAX_ANSWER: u64 = 1 << 20;
 
 /// Says whether the server is live: it has its configuration and serves it.
 pub(super) fn is_live(admin: &Path) -> bool {
-    ask(admin, "GET", "/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    request(admin, "GET", "/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 /// Begins a graceful drain: listeners discourage new requests and close when the drain time is over.
 pub(super) fn drain(admin: &Path) -> bool {
-    ask(admin, "POST", "/drain_listeners?graceful").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    request(admin, "POST", "/drain_listeners?graceful")
+        .is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 /// Says how many downstream connections are open; `None` when the server does not answer, or not to the end.
 pub(super) fn connections(admin: &Path) -> Option<u64> {
-    let answer = ask(admin, "GET", "/stats?filter=downstream_cx_active$")?;
-    count_connections(&body_of(&answer)?)
+    let answer = ask(admin, "/stats?filter=downstream_cx_active$")?;
+    count_connections(&answer)
 }
 
 /// Adds up the gauges of all listeners but the admin interface's own. `None`: there is none, so it is no answer.
@@ -66,7 +67,12 @@ fn unchunk(mut rest: &str) -> Option<String> {
     }
 }
 
-fn ask(admin: &Path, method: &str, path: &str) -> Option<String> {
+/// Returns the body of what the server says to a question; `None` when it does not answer, or not to the end.
+pub(crate) fn ask(admin: &Path, path: &str) -> Option<String> {
+    body_of(&request(admin, "GET", path)?)
+}
+
+fn request(admin: &Path, method: &str, path: &str) -> Option<String> {
     exchange(admin, method, path).ok()
 }
 

@@ -3,10 +3,13 @@
 //! Asking is HTTP/2's PING, end to end: a probe of TCP would be answered by the boxes that split TCP on satellite
 //! links. How often is the bundle's to say (`skerry_core::pace`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use skerry_core::pace::Pace;
 use skerry_proto::limits::MAX_MESSAGE_BYTES;
+use skerry_proto::tls::Connector;
 use skerry_proto::v1::site_sync_client::SiteSyncClient;
 use tonic::transport::{Channel, Endpoint, Uri};
 
@@ -26,9 +29,10 @@ const ORIGIN: &str = "http://core";
 pub(super) type Client = SiteSyncClient<Channel>;
 
 /// Connects; else says why not.
-pub(super) async fn dial(core: &str, pace: Pace) -> Result<Client, String> {
+pub(super) async fn dial(core: &str, tls: &Arc<ClientConfig>, pace: Pace) -> Result<Client, String> {
     let connecting = async {
-        let channel = endpoint(core, pace)?.connect().await;
+        let connector = Connector::new(Arc::clone(tls));
+        let channel = endpoint(core, pace)?.connect_with_connector(connector).await;
         channel.map(client)
     };
     match tokio::time::timeout(DEADLINE, connecting).await {
@@ -45,8 +49,7 @@ fn endpoint(core: &str, pace: Pace) -> Result<Endpoint, tonic::transport::Error>
         .keep_alive_timeout(seconds(pace.keepalive_timeout_seconds))
         .keep_alive_while_idle(true)
         .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
-        .tcp_nodelay(true))
+        .initial_connection_window_size(WINDOW))
 }
 
 fn client(channel: Channel) -> Client {

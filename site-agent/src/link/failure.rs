@@ -1,10 +1,11 @@
 //! Why a connection or a call failed, in words, and what that means for the next try. Pure.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use skerry_proto::RETRY_PUSHBACK;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::End;
 
@@ -12,6 +13,11 @@ impl From<Status> for End {
     /// A pause that the core names is kept; else backoff decides.
     fn from(status: Status) -> Self {
         let words = format!("{}: {}", status.code(), with_causes(status.message(), status.source()));
+        if matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated)
+            || is_alert(status.source())
+        {
+            return Self::NotKnown(pushback(&status).unwrap_or_default(), words);
+        }
         match pushback(&status) {
             Some(pause) => Self::Pause(pause, words),
             None => Self::Lost(words),
@@ -19,13 +25,27 @@ impl From<Status> for End {
     }
 }
 
-fn pushback(status: &Status) -> Option<Duration> {
+/// Says whether an error comes of an alert of TLS: the core refused what it was shown. Of TLS 1.3 that is seen only after
+/// the handshake.
+fn is_alert(mut error: Option<&(dyn Error + 'static)>) -> bool {
+    while let Some(cause) = error {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if matches!(tls, Some(rustls::Error::AlertReceived(_))) {
+            return true;
+        }
+        error = cause.source();
+    }
+    false
+}
+
+pub(super) fn pushback(status: &Status) -> Option<Duration> {
     let text = status.metadata().get(RETRY_PUSHBACK)?.to_str().ok()?;
     text.parse().ok().map(Duration::from_millis)
 }
 
 /// An error with its causes: tonic says "transport error" and hides the rest.
-pub(super) fn explain(error: &dyn Error) -> String {
+pub(crate) fn explain(error: &dyn Error) -> String {
     with_causes(&error.to_string(), error.source())
 }
 

@@ -126,6 +126,11 @@ impl Proxies {
         self.by_workload.values().any(|proxy| phase(proxy) == Phase::Ready)
     }
 
+    /// Says whether any proxy is connected and has yet to answer.
+    pub(crate) fn any_is_pending(&self) -> bool {
+        self.by_workload.values().any(|proxy| phase(proxy) == Phase::Pending)
+    }
+
     /// Says whether any proxy is connected.
     pub(crate) fn any_is_connected(&self) -> bool {
         self.by_workload.values().any(|proxy| !proxy.streams.is_empty())

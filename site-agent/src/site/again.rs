@@ -25,6 +25,8 @@ pub(super) enum Trouble {
     Damaged,
     /// The disk takes nothing.
     Disk,
+    /// It is not signed by those who are believed.
+    Distrusted,
 }
 
 /// Failures with one manifest.
@@ -61,7 +63,7 @@ impl Again {
     fn next_pause(&mut self, trouble: Trouble, share: f64) -> Duration {
         let doublings = match trouble {
             Trouble::Damaged => self.failures,
-            Trouble::Disk => self.failures.saturating_add(DISK_HEAD_START),
+            Trouble::Disk | Trouble::Distrusted => self.failures.saturating_add(DISK_HEAD_START),
         };
         self.failures = self.failures.saturating_add(1);
         let ceiling = CEILINGS.1.min(CEILINGS.0 * 2_u32.saturating_pow(doublings.min(16)));
@@ -78,7 +80,7 @@ impl Again {
     pub(super) fn is_news(&mut self, trouble: Trouble) -> bool {
         let enough = match trouble {
             Trouble::Damaged => DAMAGED,
-            Trouble::Disk => 1,
+            Trouble::Disk | Trouble::Distrusted => 1,
         };
         let is_news = !self.is_told && self.failures >= enough;
         self.is_told |= is_news;

@@ -84,7 +84,7 @@ impl Site {
         let manifest = &held.bundle.manifest;
         let floor =
             Floor { epoch: manifest.epoch, generation: manifest.generation, manifest: held.bundle.digest };
-        let floors = Floors { floor: Some(floor), trusted_ms: self.trusted.at(self.clock.now()) };
+        let floors = Floors { floor: Some(floor), trusted_ms: self.trusted.now_ms() };
         // Kept and sent together: what came of the offer, and how the site is now.
         let event = report::of_event(Kind::Applied, manifest, "", Stamp::now());
         let state = report::bound(self.state(Some(held)));

@@ -11,9 +11,9 @@ use skerry_core::verify::verify_after;
 use skerry_proto::v1::site_event::Kind;
 use tracing::{error, info, warn};
 
+use super::identities::Identities;
 use super::publish::Lowerings;
 use super::{Held, Parts, Site};
-use crate::clock::TrustedTime;
 use crate::fetch::{Fetch, Stock};
 use crate::machine::Origin;
 use crate::report::Reporter;
@@ -30,7 +30,8 @@ impl Site {
         let (saved, floors) = (parts.store.saved()?, parts.store.floors()?);
         let mut site = Self {
             id: parts.id,
-            trusted: TrustedTime::new(floors.trusted_ms, parts.clock.now()),
+            trusted: parts.time,
+            vouch: parts.vouch,
             store: parts.store,
             clock: parts.clock,
             machine: parts.machine,
@@ -53,14 +54,17 @@ impl Site {
             workloads_are_partial: false,
             workload_problems: Vec::new(),
             unbound: crate::bind::Unbound::default(),
+            identities: Identities::new(floors.trusted_ms),
             launchers: std::collections::BTreeMap::new(),
             vacant: std::collections::BTreeMap::new(),
+            counts: skerry_xds::audit::Counts::default(),
             reporter: Reporter::new(crate::clock::share()),
             flush_due: None,
         };
         if let Some(aside) = parts.damaged {
             site.report_event(Kind::RolledBack, &Manifest::default(), &store_is_new(&aside));
         }
+        site.enrol(parts.enrolment);
         site.go_on(saved, loaded)?;
         Ok(site)
     }

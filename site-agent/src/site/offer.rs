@@ -6,7 +6,7 @@ use std::time::Duration;
 use prost::Message as _;
 use skerry_core::accept::{Refusal, Terms, Verdict, accept, check_removals};
 use skerry_core::bundle::v1::Manifest;
-use skerry_core::id::{Digest, NamespacedName, Timestamp};
+use skerry_core::id::{Digest, NamespacedName};
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{Chunk, Offer};
 use tracing::{info, warn};
@@ -15,9 +15,10 @@ use super::again::Trouble;
 use super::boot::hold;
 use super::publish::Lowered;
 use super::{Held, Site};
-use crate::clock::{Now, Stamp, share};
+use crate::clock::{Now, Stamp, share, wall_ms};
 use crate::fetch::{Fetch, FetchError, Fragment, Stock, Taken};
 use crate::link::Command;
+use crate::link::secure::LinkTime;
 use crate::machine::Origin;
 use crate::report;
 use crate::step::step;
@@ -43,11 +44,15 @@ impl Site {
     }
 
     fn accept_offer(&mut self, now: Now, offer: &Offer, digest: Digest) {
+        // First of all: nothing is decoded before it is known whose it is.
+        if let Err(reason) = (self.vouch)(offer, LinkTime::now(&self.trusted)) {
+            return self.distrust(now, digest, &reason);
+        }
         let floor = match self.store.floors() {
             Ok(floors) => floors.floor,
             Err(error) => return self.wait_for_disk(now, digest, &Manifest::default(), &error),
         };
-        let terms = Terms { site: &self.id, floor, now: Timestamp(self.trusted.at(now)) };
+        let terms = Terms { site: &self.id, floor, now: LinkTime::now(&self.trusted) };
         let verdict = match accept(&offer.manifest, &terms) {
             // The disk lost it, and the site went back to the one before: it is news again.
             Ok(Verdict::Same) if !self.runs(digest) => {
@@ -58,7 +63,7 @@ impl Site {
         match verdict {
             Ok(Verdict::Same) => self.answer(digest, ""),
             Ok(Verdict::Newer(accepted)) => {
-                self.trusted.observe(accepted.manifest.issued_at_ms, now);
+                self.trusted.observe_claim(accepted.manifest.issued_at_ms, wall_ms());
                 // Before anything is fetched: what cannot be kept costs the link nothing.
                 if let Err(error) = self.store.open_to_write() {
                     return self.wait_for_disk(now, digest, &accepted.manifest, &error);
@@ -323,6 +328,19 @@ impl Site {
         self.answer(digest, &words);
         if self.again.is_news(Trouble::Disk) {
             self.report_event(Kind::BundleRefused, manifest, &words);
+        }
+    }
+
+    /// Says why nobody who is believed vouches for the offer, and asks for it again in a while: the signature is not part of
+    /// what a manifest is known by, so the same one may come with a better one. It is not remembered as refused.
+    fn distrust(&mut self, now: Now, digest: Digest, reason: &str) {
+        warn!(manifest = digest.short(), "not believed: {reason}");
+        self.set_fetch(None);
+        self.again.handle_failure(now, Trouble::Distrusted, share());
+        self.answer(digest, reason);
+        if self.again.is_news(Trouble::Distrusted) {
+            // What it claims to be is nobody's word.
+            self.report_event(Kind::BundleRefused, &Manifest::default(), reason);
         }
     }
 

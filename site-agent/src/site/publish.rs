@@ -7,13 +7,15 @@ use std::sync::Arc;
 use skerry_core::bundle::{Bundle, v1};
 use skerry_core::id::{Digest, NamespacedName};
 use skerry_core::workload::Workload;
-use skerry_xds::lower::{LowerOptions, Lowering};
+use skerry_xds::lower::{Identity, LowerOptions, Lowering};
 use skerry_xds::resource::ResourceSet;
 use tokio::sync::watch;
 use tracing::warn;
 
 use super::Site;
-use crate::layout::{Layout, ProxyDir, replace_file};
+use super::listening::{Addresses, Listening, Takes};
+use crate::identity::Minter;
+use crate::layout::{Layout, ProxyDir};
 use crate::machine::Which;
 use crate::snapshot::Snapshots;
 
@@ -46,8 +48,6 @@ pub(crate) struct Lowered {
     pub(super) failed: BTreeMap<NamespacedName, String>,
 }
 
-type Addresses = BTreeSet<SocketAddr>;
-
 /// Which snapshots are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rewrite {
@@ -66,15 +66,23 @@ impl Site {
         let mut lowered = Lowered::default();
         let mut before = std::mem::take(&mut self.lowerings);
         let proxied = || self.workloads.iter().filter(|workload| workload.proxy.is_some());
-        let listening: Addresses = self.publisher.listening.values().flatten().copied().collect();
-        let silent = proxied().flat_map(inbound).filter(|at| !listening.contains(at)).collect();
-        let mut options = LowerOptions { silent, ..Default::default() };
+        let mut options = self.options();
+        if self.identities.minter.handle_bundle(bundle) {
+            self.publish_issued();
+        }
         for workload in proxied() {
             options.unbound = self.unbound.of(&workload.name);
+            options.identity = self.identities.minter.identity(&workload.name);
             let mut lowering = before.remove(&workload.name).unwrap_or_default();
             match lowering.lower(bundle, &self.workloads, &workload.name, &options) {
-                Ok(set) => {
-                    let inbound = inbound(workload).filter(|at| !options.unbound.contains_key(at)).collect();
+                Ok(mut set) => {
+                    self.identities.minter.fill(&workload.name, &mut set);
+                    let takes = match options.identity {
+                        Identity::Held(_) => Takes::Mutual,
+                        Identity::NotEnrolled | Identity::Missing => Takes::Plain,
+                    };
+                    let inbound = inbound(workload).filter(|at| !options.unbound.contains_key(at));
+                    let inbound = inbound.map(|at| (at, takes)).collect();
                     lowered.sets.insert(workload.name.clone(), (set, inbound));
                 }
                 Err(error) => drop(lowered.failed.insert(workload.name.clone(), error.to_string())),
@@ -82,6 +90,23 @@ impl Site {
             self.lowerings.insert(workload.name.clone(), lowering);
         }
         lowered
+    }
+
+    /// What is known of all inbound addresses of the site.
+    fn options(&self) -> LowerOptions {
+        let (mut options, listening) = (LowerOptions::default(), self.publisher.listening.all());
+        for at in self.workloads.iter().filter(|workload| workload.proxy.is_some()).flat_map(inbound) {
+            match listening.get(&at) {
+                None => drop(options.silent.insert(at)),
+                Some(Takes::Plain) => {
+                    options.plain.insert(at);
+                    options.lenient.insert(at);
+                }
+                Some(Takes::Mutual) => {}
+            }
+        }
+        options.lenient.extend(self.identities.turning());
+        options
     }
 
     /// Lowers what is published now anew, since something is known at the site that was not before.
@@ -104,7 +129,11 @@ impl Site {
     /// A proxy has acknowledged something: if it listens at other addresses than it was known to, its
     /// peers are told.
     pub(super) fn note_listening(&mut self, name: &NamespacedName) {
-        if self.machine.proxies().is_ready(name) && self.publisher.note_listening(name) {
+        if !self.machine.proxies().is_ready(name) {
+            return;
+        }
+        if let Some(turned) = self.publisher.note_listening(name) {
+            self.turn(self.clock.now(), turned);
             self.publish_again();
         }
     }
@@ -133,9 +162,7 @@ pub(crate) struct Publisher {
     has_unserved: bool,
     /// No proxy had taken what was published when snapshots were due.
     has_untaken: bool,
-    /// Where proxies were seen to listen. Kept in their folders, so that a restarted agent serves the
-    /// same; a proxy that is down for a while is none that does not listen yet.
-    listening: BTreeMap<NamespacedName, Addresses>,
+    listening: Listening,
     feeds: watch::Sender<BTreeMap<NamespacedName, Feed>>,
     desired: watch::Sender<Desired>,
 }
@@ -155,7 +182,7 @@ impl Publisher {
             problems: BTreeSet::new(),
             has_unserved: false,
             has_untaken: false,
-            listening: BTreeMap::new(),
+            listening: Listening::default(),
             feeds,
             desired,
         }
@@ -269,35 +296,31 @@ impl Publisher {
         self.layout.proxy(name)
     }
 
-    /// Takes note of the workloads that have a proxy: where those that are new were seen to listen is
-    /// in their folders.
+    /// Takes note of the workloads that have a proxy.
     pub(super) fn set_proxied<'a>(&mut self, names: impl Iterator<Item = &'a NamespacedName>) {
-        let before = std::mem::take(&mut self.listening);
-        for name in names {
-            let read = || {
-                let text = fs_err::read_to_string(self.layout.proxy(name).listening()).unwrap_or_default();
-                text.lines().filter_map(|line| line.parse().ok()).collect()
-            };
-            self.listening.insert(name.clone(), before.get(name).cloned().unwrap_or_else(read));
-        }
-        for name in before.keys().filter(|name| !self.listening.contains_key(*name)) {
-            // It goes with the folder at the latest.
-            let _is_gone = fs_err::remove_file(self.layout.proxy(name).listening());
-        }
+        self.listening.set_proxied(&self.layout, names);
     }
 
-    /// A proxy has everything that is published to it; true when it listens elsewhere than before.
-    fn note_listening(&mut self, name: &NamespacedName) -> bool {
-        let Some(published) = self.published.get(name) else { return false };
-        if self.listening.get(name) == Some(&published.inbound) {
-            return false;
+    /// A proxy has everything that is published to it. Returns which of its ports take mutual TLS as of now; nothing if it
+    /// listens as before.
+    fn note_listening(&mut self, name: &NamespacedName) -> Option<BTreeSet<SocketAddr>> {
+        let published = self.published.get(name)?;
+        self.listening.note(name, &published.folder, &published.inbound)
+    }
+
+    /// Hands new secrets to these proxies, and returns each proxy's hash.
+    pub(super) fn renew(
+        &mut self,
+        names: &BTreeSet<NamespacedName>,
+        minter: &Minter,
+    ) -> BTreeMap<NamespacedName, Digest> {
+        for (name, published) in self.published.iter_mut().filter(|(name, _)| names.contains(*name)) {
+            let mut set = ResourceSet::clone(&published.resources.borrow());
+            minter.fill(name, &mut set);
+            published.hash = set.digest();
+            published.resources.send_replace(Arc::new(set));
         }
-        let lines: String = published.inbound.iter().map(|at| format!("{at}\n")).collect();
-        if let Err(error) = replace_file(&published.folder.listening(), lines.as_bytes()) {
-            warn!(proxy = %name, "a restarted agent will not know that it listens: {error}");
-        }
-        self.listening.insert(name.clone(), published.inbound.clone());
-        true
+        self.published.iter().map(|(name, published)| (name.clone(), published.hash)).collect()
     }
 
     /// What proxies could not be given, for people.

@@ -2,9 +2,11 @@
 
 use skerry_core::bundle::v1::Supervision;
 use skerry_core::id::NamespacedName;
-use skerry_proto::limits::MAX_WORKLOAD_PROBLEMS;
+use skerry_proto::limits::{MAX_AUDITS, MAX_WORKLOAD_PROBLEMS};
 use skerry_proto::v1::proxy_state::Phase as WirePhase;
-use skerry_proto::v1::{ProxyState, SiteState};
+use skerry_proto::v1::{AuditCount, Counted, ProxyState, SiteState};
+use skerry_xds::audit::{Audited, Counts};
+use skerry_xds::lower::unenforced;
 use tracing::warn;
 
 use super::{Held, Site};
@@ -53,11 +55,15 @@ impl Site {
                 .store_trouble()
                 .into_iter()
                 .chain(self.lacks_envoy(runs))
+                .chain(self.identities.minter.problems(self.clocks(self.clock.now())))
+                .chain(self.other_mesh(runs))
                 .chain(problems)
+                .chain(runs.into_iter().flat_map(|held| unenforced(&held.bundle, &self.workloads)))
                 .take(MAX_WORKLOAD_PROBLEMS)
                 .collect(),
             workloads: u32::try_from(self.workloads.len()).unwrap_or(u32::MAX),
             // A store that cannot be read is told otherwise.
+            counted: counted(&self.counts),
             events_dropped: self.store.waiting().map_or(0, |waiting| waiting.dropped),
         }
     }
@@ -76,6 +82,18 @@ impl Site {
         let asks = runs?.bundle.settings.supervision() == Supervision::Agent;
         let help = "the site asks the agent to run its proxies, and the agent has no Envoy (help: start it with --envoy)";
         (asks && self.envoy.is_none()).then(|| help.to_owned())
+    }
+
+    /// Policies name callers by the trust domain of the bundle, and certificates by that of the enrolment.
+    fn other_mesh(&self, runs: Option<&Held>) -> Option<String> {
+        let (bundle, own) = (&runs?.bundle.settings.trust_domain, self.identities.minter.mesh()?.as_str());
+        let words = || {
+            format!(
+                "the policy is for trust domain {bundle}, and the site is enrolled in {own}: no policy knows its callers (help: \
+                 set `trustDomain` of the Mesh back, or enrol the site anew)"
+            )
+        };
+        (bundle != own).then(words)
     }
 
     fn proxies(&self) -> Vec<ProxyState> {
@@ -104,6 +122,22 @@ impl Site {
         };
         self.machine.proxies().phases().map(state).collect()
     }
+}
+
+fn counted(counts: &Counts) -> Option<Counted> {
+    if *counts == Counts::default() {
+        return None;
+    }
+    let audit = |(policy, audited): (&String, &Audited)| AuditCount {
+        policy: policy.clone(),
+        matched: audited.matched,
+        unmatched: audited.unmatched,
+    };
+    Some(Counted {
+        audits: counts.audits.iter().take(MAX_AUDITS).map(audit).collect(),
+        denied: counts.denied,
+        not_allowed: counts.not_allowed,
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {

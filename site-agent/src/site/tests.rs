@@ -78,7 +78,13 @@ impl Published {
     /// An offer with so many bytes of fragments inside.
     fn offer_with(&self, room: usize) -> Mail {
         let Step { list, fragments } = encode_list(None, &[], &self.contents.fragments, room);
-        let offer = Offer { manifest: self.manifest.clone(), list: Some(list), fragments, number: 1 };
+        let offer = Offer {
+            manifest: self.manifest.clone(),
+            list: Some(list),
+            fragments,
+            number: 1,
+            ..Offer::default()
+        };
         Mail::Link(LinkEvent::Offer(Box::new(offer)))
     }
 }
@@ -128,16 +134,28 @@ impl Bench {
         (self.commands, self.identity, self.feeds) = (Some(commands), Some(identity_seen), Some(feeds_seen));
         let id = SiteId::new("store-1").unwrap();
         let snapshots = Snapshots::new(id.clone(), XdsVariant::Delta);
+        let clock = Clock::start();
         let parts = Parts {
             id,
             store: self.store.clone(),
-            clock: Clock::start(),
+            clock,
+            time: SharedTime::new(self.store.floors().unwrap().trusted_ms, clock),
+            vouch: Box::new(|offer, _| match offer.signatures.as_slice() {
+                b"of nobody" => Err("it is signed by nobody".to_owned()),
+                _ => Ok(()),
+            }),
             machine: Machine::new(CONFIRM),
             returning: self.returning,
             publisher: Publisher::new(layout.clone(), snapshots, feeds, desired),
-            out: Outlets { link, identity, outbox: watch::Sender::default() },
+            out: Outlets {
+                link,
+                identity,
+                outbox: watch::Sender::default(),
+                issued: watch::Sender::default(),
+            },
             status_file: layout.status(),
             envoy: None,
+            enrolment: None,
             damaged: None,
         };
         Site::boot(parts, loaded(workloads)).unwrap()
@@ -471,7 +489,16 @@ impl Bench {
 
 /// A bundle whose service `echo` is reached at a port, and has a workload `b` behind a proxy.
 fn reached(generation: u64) -> Published {
-    let settings = v1::Settings { outbound_cidr: "127.70.0.0/16".into(), ..Default::default() };
+    reached_with(generation, v1::Settings { outbound_cidr: "127.70.0.0/16".into(), ..Default::default() })
+}
+
+/// The same, closed to whom no policy allows.
+fn guarded(generation: u64) -> Published {
+    let outbound_cidr = "127.70.0.0/16".into();
+    reached_with(generation, v1::Settings { outbound_cidr, deny_by_default: true, ..Default::default() })
+}
+
+fn reached_with(generation: u64, settings: v1::Settings) -> Published {
     let target = Some(v1::service_port::Target::TargetNumber(9080));
     let port = v1::ServicePort { port: 80, protocol: v1::Protocol::Tcp.into(), target, ..Default::default() };
     let service = |name: &str, index| v1::Service {

@@ -28,6 +28,11 @@ impl Store {
         })
     }
 
+    /// Keeps trusted time, if it is later than what is kept.
+    pub(crate) fn keep_trusted(&self, trusted_ms: u64) -> Result<(), StoreError> {
+        self.write(|txn| raise_floors(txn, &Floors { floor: None, trusted_ms }))
+    }
+
     /// Returns what tells this store from any that was or will be in its place.
     pub(crate) fn id(&self) -> Result<StoreId, StoreError> {
         if let Some(volatile) = &self.volatile {

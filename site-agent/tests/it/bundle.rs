@@ -33,16 +33,54 @@ pub(crate) struct Plan {
     pub(crate) path: &'static str,
     /// How many more services there are.
     pub(crate) more: u32,
+    /// What the site's proxies take.
+    pub(crate) mtls: v1::MtlsMode,
+    /// What the port of every service carries.
+    pub(crate) protocol: v1::Protocol,
+    /// The service account that may call the first service; none: everybody.
+    pub(crate) caller: Option<&'static str>,
 }
 
 /// A bundle with one service, `shop/echo`, for every path.
 pub(crate) fn plan(generation: u64) -> Plan {
-    Plan { site: "store-1", generation, supervision: Supervision::External, path: "/", more: 0 }
+    Plan {
+        site: "store-1",
+        generation,
+        supervision: Supervision::External,
+        path: "/",
+        more: 0,
+        mtls: v1::MtlsMode::Unspecified,
+        protocol: v1::Protocol::Http,
+        caller: None,
+    }
 }
 
 impl Plan {
     pub(crate) fn supervised(mut self) -> Self {
         self.supervision = Supervision::Agent;
+        self
+    }
+
+    pub(crate) fn strict(mut self) -> Self {
+        self.mtls = v1::MtlsMode::Strict;
+        self
+    }
+
+    /// Ports carry bytes: each connection of a client is one to the server.
+    pub(crate) fn bytes(mut self) -> Self {
+        self.protocol = v1::Protocol::Tcp;
+        self
+    }
+
+    /// Ports speak HTTP/2.
+    pub(crate) fn http2(mut self) -> Self {
+        self.protocol = v1::Protocol::Http2;
+        self
+    }
+
+    /// Lets this service account (`account`, or `account@site`) call the first service, and nobody else.
+    pub(crate) fn only_for(mut self, account: &'static str) -> Self {
+        self.caller = Some(account);
         self
     }
 
@@ -56,10 +94,13 @@ impl Plan {
             trust_domain: "mesh.local".into(),
             supervision: self.supervision.into(),
             drain_seconds: 1,
+            mtls: self.mtls.into(),
             ..Default::default()
         };
         let mut fragments = vec![Arc::new(EncodedFragment::settings(settings))];
-        fragments.push(Arc::new(EncodedFragment::service(self.service("echo", 1))));
+        let mut echo = self.service("echo", 1);
+        echo.authorization = self.caller.map(only_for);
+        fragments.push(Arc::new(EncodedFragment::service(echo)));
         let more =
             (0..self.more).map(|at| EncodedFragment::service(self.service(&format!("more-{at}"), at + 2)));
         fragments.extend(more.map(Arc::new));
@@ -101,6 +142,7 @@ impl Plan {
             })),
             ..Default::default()
         };
+        let table = v1::RouteTable { port: PORT, client_namespace: String::new(), routes: vec![route] };
         v1::Service {
             namespace: "shop".into(),
             name: name.into(),
@@ -109,12 +151,27 @@ impl Plan {
             ports: vec![v1::ServicePort {
                 name: "http".into(),
                 port: PORT,
-                protocol: v1::Protocol::Http.into(),
+                protocol: self.protocol.into(),
                 target: Some(v1::service_port::Target::TargetName("http".into())),
                 server_first: false,
             }],
-            tables: vec![v1::RouteTable { port: PORT, client_namespace: String::new(), routes: vec![route] }],
+            tables: if self.protocol == v1::Protocol::Tcp { Vec::new() } else { vec![table] },
             ..Default::default()
         }
     }
+}
+
+fn only_for(account: &str) -> v1::Authorization {
+    let (account, sites) = match account.split_once('@') {
+        Some((account, site)) => (account, vec![site.to_owned()]),
+        None => (account, Vec::new()),
+    };
+    let caller = v1::ServiceAccount { namespace: "shop".into(), name: account.into() };
+    let rule = v1::AuthorizationRule {
+        name: "shop/only/0".into(),
+        sources: vec![v1::Source { sites, service_accounts: vec![caller], ..Default::default() }],
+        any_operation: true,
+        ..Default::default()
+    };
+    v1::Authorization { allow: vec![rule], closed: true, ..Default::default() }
 }

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use skerry_core::id::Digest;
+use skerry_identity::envelope::{PayloadType, Signatures, sign};
+use skerry_identity::key::SigningKey;
 use skerry_proto::codec::list::Step;
 use skerry_proto::codec::reports::Context;
 use skerry_proto::codec::{chunk_at, compress_fragment, encode_list};
@@ -26,6 +28,8 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::bundle::Published;
+use crate::site::SIGNING;
+use crate::tls_core;
 
 /// What the core was told, and what it shall do.
 #[derive(Default)]
@@ -54,6 +58,41 @@ pub(crate) struct Log {
     pub(crate) dislikes: Option<&'static str>,
     /// How many requests were turned away or refused.
     pub(crate) turned_away: usize,
+    /// Who signs manifests.
+    pub(crate) signer: Signer,
+}
+
+/// Who signs manifests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Signer {
+    /// The key of the trust root.
+    #[default]
+    Core,
+    /// Another key.
+    Stranger,
+    /// The key of the trust root, something else.
+    OtherContent,
+    /// The key of the trust root, for another purpose.
+    OtherPurpose,
+    /// Nobody.
+    Nobody,
+    /// Somebody who writes no signatures.
+    Noise,
+}
+
+impl Signer {
+    fn sign(self, manifest: &[u8]) -> Vec<u8> {
+        let stranger = SigningKey::generate().unwrap();
+        let (key, purpose, content) = match self {
+            Self::Core => (&*SIGNING, PayloadType::Manifest, manifest),
+            Self::Stranger => (&stranger, PayloadType::Manifest, manifest),
+            Self::OtherContent => (&*SIGNING, PayloadType::Manifest, &b"another"[..]),
+            Self::OtherPurpose => (&*SIGNING, PayloadType::TrustRoot, manifest),
+            Self::Nobody => return Vec::new(),
+            Self::Noise => return vec![7; 71],
+        };
+        Signatures::from_iter([sign(purpose, content, key).unwrap()]).to_bytes()
+    }
 }
 
 /// What may become of a fragment on its way.
@@ -169,8 +208,20 @@ impl Core {
         let service = SiteSyncServer::new(self.shared.clone());
         let server = tonic::transport::Server::builder().add_service(service);
         self.server.spawn(async move {
+            server.serve_with_incoming(tls_core::accept(listener)).await.unwrap();
+        });
+    }
+
+    /// Listens without TLS too: as any service that speaks gRPC.
+    pub(crate) async fn listen_plainly(&mut self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = SiteSyncServer::new(self.shared.clone());
+        let server = tonic::transport::Server::builder().add_service(service);
+        self.server.spawn(async move {
             server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         });
+        address
     }
 
     /// Goes away: every connection breaks.
@@ -181,7 +232,12 @@ impl Core {
 
     /// Comes back at the same address.
     pub(crate) async fn resume(&mut self) {
-        self.serve(TcpListener::bind(self.address).await.unwrap());
+        // What accepted before it is on its way out.
+        let listener = crate::eventually::eventually("its address is free", async || {
+            TcpListener::bind(self.address).await.ok()
+        });
+        let listener = listener.await;
+        self.serve(listener);
     }
 
     /// Offers a bundle from now on.
@@ -217,7 +273,8 @@ impl Shared {
             fragments.push(FragmentData { data, ..FragmentData::default() });
         }
         let manifest = published.manifest.clone();
-        Some(Said::Offer(Offer { manifest, list: Some(list), fragments, number: 0 }))
+        let signatures = log.signer.sign(&manifest);
+        Some(Said::Offer(Offer { manifest, list: Some(list), fragments, number: 0, signatures }))
     }
 
     /// A hello says what the site runs: it counts as a word on that bundle, which may have been lost with the last stream.

@@ -142,7 +142,13 @@ async fn a_full_disk_is_said_and_waited_for() {
     core.publish(&plan(1).publish());
     let mut site = Site::new(&core);
     fs_err::create_dir(site.data()).unwrap();
-    let mount = format!("mount -t tmpfs -o size=6m x {} && exec \"$@\"", site.data().display());
+    let (data, identity) = (site.data(), site.folder.path().join("identity.json"));
+    crate::site::enrolment("store-1", &format!("https://{}", core.address)).save(&identity).unwrap();
+    let mount = format!(
+        "mount -t tmpfs -o size=6m,mode=700 x {0} && cp -p {1} {0} && exec \"$@\"",
+        data.display(),
+        identity.display()
+    );
     site.start_under(&["unshare", "--mount", "sh", "-c", &mount, "sh"]);
     eventually("the first bundle", async || core.verdict(&plan(1).publish())).await;
 

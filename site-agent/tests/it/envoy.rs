@@ -31,7 +31,7 @@ pub(crate) async fn stat(admin: &Path, name: &str) -> Option<u64> {
 
 /// How often each kind of resource was taken over, and which version of it runs.
 pub(crate) async fn updates(admin: &Path) -> String {
-    let filter = r"/stats?filter=(cds|lds|rds).*(update_success|version|update_rejected)$|\.update_success$|listener_manager\.listener_(added|modified|removed)$|cluster_manager\.cluster_(added|modified|removed|updated)$";
+    let filter = r"/stats?filter=(cds|lds|rds).*(update_success|version|update_rejected)$|^cluster\..*\.update_success$|listener_manager\.listener_(added|modified|removed)$|cluster_manager\.cluster_(added|modified|removed|updated)$";
     ask_socket(admin, "GET", filter).await.map(|answer| answer.body).unwrap_or_default()
 }
 

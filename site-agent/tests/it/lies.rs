@@ -6,7 +6,7 @@ use skerry_proto::limits::MAX_MESSAGE_BYTES;
 use crate::apply::served;
 use crate::backend::Backend;
 use crate::bundle::{Plan, Published, plan};
-use crate::core::{Core, Damage};
+use crate::core::{Core, Damage, Signer};
 use crate::eventually::eventually;
 use crate::http::get;
 use crate::site::Site;
@@ -149,4 +149,28 @@ async fn a_report_that_the_core_refuses_keeps_back_no_other() {
     assert_eq!(kinds.iter().filter(|kind| *kind == "APPLIED").count(), 2, "{kinds:?}");
     assert!(core.log().turned_away < 9, "it is found, and not tried for ever: {}", core.log().turned_away);
     core.stop().await;
+}
+
+/// What nobody vouches for who is believed is not run, and the same manifest is taken once somebody does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_is_believed_only_because_of_who_signed_it() {
+    let (core, backend) = (Core::start().await, Backend::start("one").await);
+    let Some(site) = served(&core, &[], &backend).await else { return };
+    await_generation(&core, 1).await;
+    for (generation, signer, expected) in [
+        (2, Signer::Nobody, "0 of the 1 signatures by core keys of trust root 1 that are needed"),
+        (3, Signer::Stranger, "0 of the 1 signatures by core keys"),
+        (4, Signer::OtherContent, "0 of the 1 signatures by core keys"),
+        (5, Signer::OtherPurpose, "0 of the 1 signatures by core keys"),
+        (6, Signer::Noise, "71 bytes are not a multiple of 72"),
+    ] {
+        core.log().signer = signer;
+        core.publish(&bundle(generation));
+        let reason = await_verdict(&core, &bundle(generation), |verdict| !verdict.is_empty()).await;
+        assert!(reason.contains(expected), "{signer:?}: {reason}");
+        assert_eq!(get(&site.service(1), "/").await.unwrap().body, "one");
+    }
+    core.log().signer = Signer::Core;
+    await_generation(&core, 6).await;
+    eventually("each is told", async || (refusals(&core).len() == 5).then_some(())).await;
 }

@@ -127,10 +127,24 @@ async fn a_manifest_that_is_not_for_here_or_older_is_refused_once() {
     assert_eq!(site.show()["current"]["generation"], 2);
 }
 
+/// Whoever answers at the core's address: without the core's key it hears nothing of the site.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_core_elsewhere_is_refused() {
-    let output = Site::at("http://10.1.2.3:7443").command().output().unwrap();
-    assert!(!output.status.success());
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(words.contains("only a loopback address is accepted"), "{words}");
+async fn another_core_is_not_spoken_to() {
+    let core = Core::start().await;
+    core.publish(&plan(1).publish());
+    let mut site = Site::new(&core);
+    // It was enrolled with a core of another authority.
+    let stranger = skerry_identity::ca::TransportCa::create(
+        &crate::tls_core::mesh(),
+        &crate::tls_core::lasting(skerry_identity::lifetimes::ROOT),
+    );
+    let mut enrolment = crate::site::enrolment("store-1", &format!("https://{}", core.address));
+    enrolment.link_roots = vec![skerry_identity::ca::Authority::certificate(&stranger.unwrap()).clone()];
+    site.enrol(&enrolment);
+    site.start();
+    let says = || {
+        site.log().lines().filter(|line| line.contains("is issued by nobody that is trusted here")).count()
+    };
+    eventually("it says why", async || (says() > 2).then_some(())).await;
+    assert!(core.log().hellos.is_empty());
 }

@@ -5,19 +5,26 @@
 
 #![allow(clippy::unwrap_used, reason = "what a case needs and cannot have ends it")]
 
+mod authority;
 mod backend;
 mod bundle;
+mod callee;
+mod caller;
 mod core;
 mod envoy;
 mod eventually;
 mod http;
+mod inside;
 mod network;
 mod site;
+#[path = "../../../tests/shared/tls_core.rs"]
+mod tls_core;
 
 mod apply;
 mod disk;
 mod durability;
 mod handover;
+mod identity;
 mod lies;
 mod link;
 mod program;

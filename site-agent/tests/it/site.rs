@@ -1,18 +1,29 @@
 //! One site: folders of its own, the agent's real binary, and what is left of it in the end.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use skerry_agent::enrolment::Enrolment;
+use skerry_core::id::SiteId;
+use skerry_identity::ca::{Authority as _, MeshRoot, SiteCa};
+use skerry_identity::csr::ProvenKey;
+use skerry_identity::key::{EcdsaKey, SigningKey};
+use skerry_identity::lifetimes::ROOT;
+use skerry_identity::trust_root::{Role, SignedRoot, TrustRoot, TrustedRoot};
 
 use crate::bundle::PORT;
 use crate::core::Core;
 use crate::eventually::eventually;
 use crate::http::get;
 use crate::network::{claim, end_all, make_folder};
+use crate::tls_core;
 
 /// A site; it ends, with everything that was started for it, when it is dropped.
 pub(crate) struct Site {
@@ -32,7 +43,7 @@ pub(crate) struct Site {
 impl Site {
     /// Prepares a site of a core; starts nothing.
     pub(crate) fn new(core: &Core) -> Self {
-        Self::at(&format!("http://{}", core.address))
+        Self::at(&format!("https://{}", core.address))
     }
 
     /// Prepares a site of a core at an address.
@@ -71,8 +82,22 @@ impl Site {
         self.seen(&self.proxy(name)).join(format!("admin.{epoch}.sock"))
     }
 
+    /// Makes its box the one of the site, once.
+    fn enrol_once(&self) {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = self.seen(&self.data());
+        // A test may have put something else in its place.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        let identity = path.join("identity.json");
+        if made.is_ok() && !identity.exists() {
+            // A disk of the test's own may be full or read-only by now.
+            let _ = enrolment("store-1", &self.arguments[4]).save(&identity);
+        }
+    }
+
     /// The command line of the agent.
     pub(crate) fn command(&self) -> Command {
+        self.enrol_once();
         let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-agent"));
         command.args(&self.arguments).arg("--data-dir").arg(self.data());
         command.arg("--workloads").arg(self.folder.path().join("workloads"));
@@ -128,7 +153,7 @@ impl Site {
             if holder.try_wait().unwrap().is_some() {
                 return skip();
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         self.disk = Some(holder);
         true
@@ -210,6 +235,42 @@ impl Site {
         fs_err::rename(file.with_extension("new"), file).unwrap();
     }
 
+    /// Gives a workload of a service account a proxy at this inbound port; returns where that has the first service.
+    pub(crate) fn write_account(
+        &self,
+        name: &str,
+        app: &str,
+        account: &str,
+        port: u16,
+        inbound: u16,
+    ) -> String {
+        let range = self.next_range.fetch_add(1, Ordering::Relaxed);
+        let text = format!(
+            "apiVersion: skerry.dev/v1alpha1\nkind: Workload\nmetadata: {{name: {name}, namespace: shop, labels: {{app: {app}}}}}\n\
+             spec:\n  serviceAccount: {account}\n  address: 127.0.0.1\n  ports: [{{name: http, port: {port}}}]\n\
+             \x20 proxy: {{outboundCIDR: 127.{}.{range}.0/24, inboundPort: {inbound}}}\n",
+            self.network
+        );
+        let file = self.folder.path().join("workloads").join(format!("{name}.yaml"));
+        fs_err::write(file.with_extension("new"), text).unwrap();
+        fs_err::rename(file.with_extension("new"), file).unwrap();
+        format!("127.{}.{range}.2:{PORT}", self.network)
+    }
+
+    /// Starts the launcher of a proxy that the agent does not supervise.
+    pub(crate) fn launch(&self, name: &str, envoy: &std::path::Path) -> Child {
+        let log = fs_err::File::create(self.folder.path().join(format!("{name}.launcher.log"))).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skerry-agent"));
+        command.arg("launch").arg("--proxy-dir").arg(self.proxy(name)).arg("--envoy").arg(envoy);
+        command.args(["--drain-seconds", "1"]).stderr(log.into_parts().0).spawn().unwrap()
+    }
+
+    /// Puts what an enrolled site has into its data folder.
+    pub(crate) fn enrol(&self, enrolment: &Enrolment) {
+        skerry_agent::layout::Layout::new(self.data()).prepare().unwrap();
+        enrolment.save(&self.data().join("identity.json")).unwrap();
+    }
+
     pub(crate) fn remove_workload(&self, name: &str) {
         fs_err::remove_file(self.folder.path().join("workloads").join(format!("{name}.yaml"))).unwrap();
     }
@@ -266,6 +327,39 @@ impl Drop for Site {
             let _gone_already = holder.kill();
             let _gone_already = holder.wait();
         }
+    }
+}
+
+/// The key that cores of this process sign manifests with.
+pub(crate) static SIGNING: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate().unwrap());
+
+/// What the box of a site has.
+pub(crate) fn enrolment(site: &str, core: &str) -> Enrolment {
+    let (mesh, site) = (tls_core::mesh(), SiteId::new(site).unwrap());
+    let root = MeshRoot::create(&mesh, &tls_core::lasting(ROOT)).unwrap();
+    let (agent_key, key) = (EcdsaKey::generate().unwrap(), EcdsaKey::generate().unwrap());
+    let week = tls_core::lasting(Duration::from_secs(7 * 86_400));
+    let authority = root.sign_site(&site, &ProvenKey::from(&key), &week).unwrap();
+    let first = TrustRoot {
+        mesh: mesh.clone(),
+        version: 1,
+        expires: week.until.0 / 1000,
+        core: Role::new(1, [SIGNING.public()]),
+        policy: None,
+        require_policy: false,
+    };
+    let mut signed = SignedRoot::new(&first).unwrap();
+    signed.sign(&SIGNING).unwrap();
+    Enrolment {
+        core: core.to_owned(),
+        agent: tls_core::AUTHORITY.sign_agent(&site, &ProvenKey::from(&agent_key), &week).unwrap(),
+        agent_key,
+        authority: SiteCa::load(&mesh, &site, authority, key).unwrap(),
+        mesh_roots: vec![root.certificate().clone()],
+        link_roots: tls_core::anchors().roots,
+        trust_root: TrustedRoot::first(signed).unwrap(),
+        revoked: BTreeSet::new(),
+        offline_budget: Duration::from_secs(86_400),
     }
 }
 

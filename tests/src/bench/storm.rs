@@ -4,18 +4,19 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tokio::runtime::Runtime;
 
 use super::usage::{Memory, processor_time};
 use super::{Args, Row};
 use crate::crowd::{Arrival, Goal, raise_files};
 
 mod fleet;
-mod start;
+pub(super) mod start;
 
 use fleet::{Fleet, Storm};
 
-/// Agents that are connected. More than 20,000 files are seldom allowed to a process, and a core has
-/// one for each.
+/// Agents that are connected if nobody says how many: a minute's work each, and as many files as a process may have
+/// nearly everywhere. A core has one for each, and so has the crowd.
 const SIZES: [usize; 2] = [1_000, 10_000];
 /// Over what time agents come that do not come at once.
 const STAGGER: Duration = Duration::from_secs(30);
@@ -27,24 +28,29 @@ const QUIET: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTES: u32 = 5;
 
-/// Measures storms, then starts of a core with more sites than can be connected here.
+/// Measures storms.
 pub(super) fn measure(args: &Args) -> Result<Vec<Row>> {
-    raise_files(SIZES[SIZES.len() - 1])?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let sizes = if args.agents.is_empty() { &SIZES[..] } else { &args.agents };
+    raise_files(sizes.iter().copied().max().unwrap_or_default())?;
+    let runtime = runtime()?;
     let mut rows = Vec::new();
-    for sites in SIZES {
-        rows.extend(runtime.block_on(storms(args, sites))?);
+    for sites in sizes {
+        rows.extend(runtime.block_on(storms(args, *sites))?);
     }
-    rows.extend(runtime.block_on(start::measure(args))?);
     Ok(rows)
 }
 
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
 async fn storms(args: &Args, sites: usize) -> Result<Vec<Row>> {
+    let alone = Memory::of(std::process::id())?;
     let mut fleet = Fleet::start(args, sites).await?;
     let empty = Memory::of(fleet.core_id()?)?;
     let revision = fleet.add_sites().await?;
-    let alone = Memory::of(fleet.core_id()?)?;
-    let mut rows = vec![memory("core without agents", sites, alone, empty)];
+    let loaded = Memory::of(fleet.core_id()?)?;
+    let mut rows = vec![memory("core without agents", sites, loaded, empty)];
 
     let start = Instant::now();
     let seen = fleet.look()?;
@@ -53,6 +59,7 @@ async fn storms(args: &Args, sites: usize) -> Result<Vec<Row>> {
     rows.extend(storm.rows("all start at once and fetch their first bundle", sites));
     rows.extend(restarts(&mut fleet, sites).await?);
     rows.extend(idle(&fleet, sites, empty).await?);
+    rows.push(crowd(sites, alone)?);
     rows.extend(changes(&mut fleet, sites).await?);
     rows.extend(arrivals(&mut fleet, sites).await?);
     Ok(rows)
@@ -142,6 +149,14 @@ async fn idle(fleet: &Fleet, sites: usize, empty: Memory) -> Result<Vec<Row>> {
             held.resident as f64 / 1e6,
         ),
     ])
+}
+
+/// What the agents cost this process, and how much more that is for each than it held before.
+fn crowd(sites: usize, before: Memory) -> Result<Row> {
+    let held = Memory::of(std::process::id())?.resident;
+    let each = held.saturating_sub(before.resident) as f64 / 1e3 / sites as f64;
+    let figure = format!("{:.1} MB, {each:.1} KB an agent", held as f64 / 1e6);
+    Ok(Row::new(format!("memory of the simulator, {sites} agents connected"), figure))
 }
 
 /// What a core holds, and how much more that is for each site than it held without sites.

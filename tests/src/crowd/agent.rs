@@ -92,6 +92,11 @@ impl Agent {
         Self { site, boot, runs: None, fetch: None, outbox, seq: 0, packing, is_reporting: false, attempt: 0 }
     }
 
+    /// Its site.
+    pub(super) fn site(&self) -> &SiteId {
+        &self.site
+    }
+
     /// The first message.
     pub(super) fn hello(&mut self) -> SyncRequest {
         (self.packing, self.is_reporting) = (Packing::default(), false);

@@ -2,22 +2,26 @@
 //!
 //! Settings of the connection and deadlines are those of `skerry-agent`'s link. Must not know what messages mean.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use skerry_agent::link::backoff::Backoff;
 use skerry_core::pace::next_beat;
 use skerry_proto::limits::{MAX_MESSAGE_BYTES, REPORT_INTERVAL_SECONDS};
+use skerry_proto::tls::Connector;
 use skerry_proto::v1::site_sync_client::SiteSyncClient;
 use skerry_proto::v1::{SyncRequest, SyncResponse};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until, timeout};
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Status, Streaming};
 
+use super::AGENTS_OF_ADDRESS;
 use super::agent::{Agent, Heard};
 use super::pool::Pool;
 use super::tally::Tally;
@@ -29,19 +33,30 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from
 const SETTLE: Duration = Duration::from_millis(300);
 const HEARTBEAT: Duration = Duration::from_secs(REPORT_INTERVAL_SECONDS as u64);
 const REQUESTS: usize = 16;
+
 const WINDOW: u32 = 65_535;
+
+/// How messages reach the stream. Boxed: a channel has room for 32 from the beginning.
+type Requests = mpsc::Sender<Box<SyncRequest>>;
 
 /// What all agents share.
 #[derive(Debug)]
 pub(super) struct Ground {
     core: SocketAddr,
+    /// Where agents come from.
+    addresses: Vec<IpAddr>,
     pool: Pool,
     pub(super) tally: Tally,
 }
 
 impl Ground {
-    pub(super) fn new(core: SocketAddr, agents: usize) -> Self {
-        Self { core, pool: Pool::default(), tally: Tally::new(agents) }
+    pub(super) fn new(core: SocketAddr, addresses: Vec<IpAddr>, agents: usize) -> Self {
+        Self { core, addresses, pool: Pool::default(), tally: Tally::new(agents) }
+    }
+
+    /// The address that an agent comes from; `None` where the kernel chooses.
+    fn address(&self, place: usize) -> Option<IpAddr> {
+        self.addresses.get(place / AGENTS_OF_ADDRESS).or(self.addresses.last()).copied()
     }
 }
 
@@ -49,6 +64,8 @@ impl Ground {
 #[derive(Debug)]
 pub(super) struct Member {
     agent: Agent,
+    /// What it shows, and its session.
+    tls: Arc<ClientConfig>,
     place: usize,
     ground: Arc<Ground>,
     /// When it began, and where in the interval its reports of no change are: 0 to 1.
@@ -78,10 +95,11 @@ impl From<Status> for End {
 type Client = SiteSyncClient<Channel>;
 
 impl Member {
-    pub(super) fn new(agent: Agent, place: usize, ground: Arc<Ground>) -> Self {
+    pub(super) fn new(agent: Agent, place: usize, tls: Arc<ClientConfig>, ground: Arc<Ground>) -> Self {
         let now = Instant::now();
         Self {
             agent,
+            tls,
             place,
             ground,
             born: now,
@@ -138,8 +156,9 @@ impl Member {
         let (requests, queue) = mpsc::channel(REQUESTS);
         let hello = self.agent.hello();
         let opened = async {
-            requests.send(hello).await.map_err(|_| End::Lost("closed".to_owned()))?;
-            let mut stream = client.sync(ReceiverStream::new(queue)).await?.into_inner();
+            requests.send(Box::new(hello)).await.map_err(|_| End::Lost("closed".to_owned()))?;
+            let mut stream =
+                client.sync(ReceiverStream::new(queue).map(|request| *request)).await?.into_inner();
             let first = stream.message().await?;
             Ok::<_, End>((stream, first))
         };
@@ -156,29 +175,30 @@ impl Member {
     }
 
     async fn open(&self) -> Result<Client, tonic::transport::Error> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.ground.core))?
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.ground.core))?
+            .origin(Uri::from_static("http://core"))
             .connect_timeout(CONNECT_DEADLINE)
             .http2_keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1)
             .keep_alive_while_idle(true)
             .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
-            .tcp_nodelay(true);
-        let client = SiteSyncClient::new(endpoint.connect().await?);
+            .initial_connection_window_size(WINDOW);
+        let connector = Connector::new(Arc::clone(&self.tls)).from(self.ground.address(self.place));
+        let client = SiteSyncClient::new(endpoint.connect_with_connector(connector).await?);
         Ok(client.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
     }
 
     /// Takes what the core says, and says what waits, until the stream ends.
     async fn converse(
         &mut self,
-        requests: &mpsc::Sender<SyncRequest>,
+        requests: &Requests,
         stream: &mut Streaming<SyncResponse>,
         backoff: &mut Backoff,
     ) -> End {
         loop {
             if let Some(reports) = self.agent.poll_reports() {
                 self.report_again = Instant::now() + CALL_DEADLINE;
-                if requests.send(reports).await.is_err() {
+                if requests.send(Box::new(reports)).await.is_err() {
                     return End::Lost("closed".to_owned());
                 }
             }
@@ -223,7 +243,7 @@ impl Member {
     async fn hear(
         &mut self,
         response: Option<SyncResponse>,
-        requests: &mpsc::Sender<SyncRequest>,
+        requests: &Requests,
         backoff: &mut Backoff,
     ) -> Result<(), End> {
         let Some(response) = response else { return Err(End::Lost("hung up".to_owned())) };
@@ -257,8 +277,25 @@ impl Member {
             }
         };
         match answer {
-            Some(request) => requests.send(request).await.map_err(|_| End::Lost("closed".to_owned())),
+            Some(request) => {
+                requests.send(Box::new(request)).await.map_err(|_| End::Lost("closed".to_owned()))
+            }
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_are_spread_over_addresses() {
+        let core = SocketAddr::from(([127, 0, 0, 1], 7443));
+        let addresses: Vec<IpAddr> = vec![[127, 0, 0, 2].into(), [127, 0, 0, 3].into()];
+        let ground = Ground::new(core, addresses.clone(), 20_001);
+        let of = |place| addresses.iter().position(|address| ground.address(place) == Some(*address));
+        assert_eq!([0, 9_999, 10_000, 19_999, 20_000].map(of), [0, 0, 1, 1, 1].map(Some));
+        assert_eq!(Ground::new(core, Vec::new(), 1).address(0), None);
     }
 }

@@ -43,11 +43,6 @@ impl Times {
         self.percentile(100)
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// By nearest rank; zero when there are none.
     fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
@@ -153,8 +148,14 @@ impl Tally {
         self.count().clone()
     }
 
-    /// How long those took that reached a goal since `start`, and how many have not.
-    pub(super) fn times(&self, goal: &Goal, start: Instant) -> (Times, usize) {
+    /// How many have not reached a goal since `start`: asked again and again, so it sorts nothing.
+    pub(super) fn late(&self, goal: &Goal, start: Instant) -> usize {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.iter().filter(|mark| mark.reached(goal).is_none_or(|at| at < start)).count()
+    }
+
+    /// How long those took that reached a goal since `start`.
+    pub(super) fn times(&self, goal: &Goal, start: Instant) -> Times {
         let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         let took = |mark: &Mark| {
             let reached = mark.reached(goal).filter(|at| *at >= start)?;
@@ -162,9 +163,8 @@ impl Tally {
             Some(reached.saturating_duration_since(began))
         };
         let mut times: Vec<Duration> = marks.iter().filter_map(took).collect();
-        let late = marks.len() - times.len();
         times.sort_unstable();
-        (Times(times), late)
+        Times(times)
     }
 }
 
@@ -187,9 +187,9 @@ mod tests {
         let (tally, start) = (Tally::new(3), Instant::now());
         tally.mark(0, |mark| mark.current = Some(start + 3 * SECOND));
         tally.mark(1, |mark| (mark.arrived, mark.current) = (Some(start + SECOND), Some(start + 2 * SECOND)));
-        let (times, late) = tally.times(&Goal::Current, start);
-        assert_eq!((times, late), (Times(vec![SECOND, 3 * SECOND]), 1));
-        assert_eq!(tally.times(&Goal::Current, start + 3 * SECOND).1, 2, "what was before does not count");
+        assert_eq!(tally.times(&Goal::Current, start), Times(vec![SECOND, 3 * SECOND]));
+        assert_eq!(tally.late(&Goal::Current, start), 1);
+        assert_eq!(tally.late(&Goal::Current, start + 3 * SECOND), 2, "what was before does not count");
     }
 
     #[test]
@@ -197,10 +197,10 @@ mod tests {
         let (tally, start) = (Tally::new(1), Instant::now());
         let goal = Goal::Reported("main@sha1:1".to_owned());
         tally.mark(0, |mark| (mark.revision, mark.reported) = ("main@sha1:0".into(), Some(start)));
-        assert_eq!(tally.times(&goal, start).1, 1);
+        assert_eq!(tally.late(&goal, start), 1);
         tally.mark(0, |mark| (mark.revision, mark.reported) = ("main@sha1:1".into(), None));
-        assert_eq!(tally.times(&goal, start).1, 1);
+        assert_eq!(tally.late(&goal, start), 1);
         tally.mark(0, |mark| mark.reported = Some(start));
-        assert_eq!(tally.times(&goal, start).1, 0);
+        assert_eq!(tally.late(&goal, start), 0);
     }
 }

@@ -1,14 +1,13 @@
 //! Everything that the demo sets up: a policy repository, a core, three sites.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::site::Site;
-use crate::fleet::Core;
+use crate::fleet::{Core, skerry};
 use crate::repo::PolicyRepo;
 use crate::run::Run;
 
@@ -35,7 +34,7 @@ impl Stage {
     /// Starts everything. The policy repository is still empty.
     pub(super) async fn set_up(run: &Arc<Run>) -> Result<Self> {
         let repo = PolicyRepo::init(run.folder())?;
-        let mut core = Core::new(run, "core", &repo.url())?;
+        let mut core = Core::new(run, "core", &repo.url())?.of_mesh("skerry.example");
         core.start().await?;
         let mut sites = Vec::new();
         for name in SITES {
@@ -79,12 +78,8 @@ impl Stage {
 
     /// What `skerry status` prints.
     pub(super) fn status_table(&self) -> Result<String> {
-        let Ok(skerry) = self.run.binaries().ours("skerry") else {
-            return Ok("(no `skerry status`: the program is not built)".to_owned());
-        };
-        let mut command = Command::new(skerry);
-        command.args(["status", "--core", &format!("http://{}", self.core.address())]);
-        let output = command.output().context("cannot start skerry")?;
+        let mut command = skerry(&self.run, self.core.address())?;
+        let output = command.arg("status").output().context("cannot start skerry")?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`skerry status` ended with {}: {errors}", output.status);
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -98,7 +93,7 @@ impl Stage {
             .ours("skerry")
             .map_or_else(|_| "skerry".into(), |path| path.display().to_string());
         let mut lines = vec![
-            format!("{skerry} status --core http://{}", self.core.address()),
+            format!("SKERRY_CREDENTIALS={} {skerry} status", shown(&self.core.data().join("operator.json"))),
             format!(
                 "cd {} && $EDITOR {ROUTE} && git commit -am 'try this' && git push origin main",
                 shown(self.repo.work())

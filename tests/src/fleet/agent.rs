@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use skerry_agent::enrolment::Enrolment;
 
-use super::{Doom, Workload};
+use super::{Doom, Workload, trust};
 use crate::process::{self, Process, Seen};
 use crate::run::Run;
 
@@ -30,6 +31,9 @@ impl XdsMode {
         }
     }
 }
+
+/// The file of an identity in a data folder.
+const IDENTITY: &str = "identity.json";
 
 /// An agent with its folders; it can be stopped and started again.
 #[derive(Debug)]
@@ -91,9 +95,23 @@ impl Agent {
         self.spawn(doom.command(&self.run)?.arg("agent"))
     }
 
+    /// Enrols it, as its first start does. A second agent of a site has a copy of the first one's identity.
+    pub fn enrol(&self) -> Result<()> {
+        let (own, first) = (self.data.join(IDENTITY), self.run.folder().join(&self.site).join(IDENTITY));
+        if own.exists() {
+            return Ok(());
+        }
+        if self.name != self.site && first.exists() {
+            let enrolment = Enrolment::load(&first)?.context("the first one is enrolled")?;
+            return Ok(enrolment.save(&own)?);
+        }
+        trust::enrol(&self.run, &self.site, self.core, &self.data)
+    }
+
     fn spawn(&mut self, command: &mut Command) -> Result<()> {
+        self.enrol()?;
         command.args(["--site", &self.site, "--xds", self.mode.as_str()]);
-        command.arg("--core").arg(format!("http://{}", self.core));
+        command.arg("--core").arg(format!("https://{}", self.core));
         command.arg("--data-dir").arg(&self.data).arg("--workloads").arg(&self.workloads);
         command.arg("--envoy").arg(&self.envoy).args(&self.arguments);
         self.process = Some(self.run.spawn(&format!("agent-{}", self.name), command)?);

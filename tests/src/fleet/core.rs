@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use hyper::Method;
+use skerry_core::id::SiteId;
 use skerry_proto::v1::{ConfirmSourceRequest, GetSiteRequest, SiteDetail};
 
-use super::{Doom, FleetView};
+use super::{Doom, FleetView, Papers, trust};
 use crate::http::Request;
 use crate::process::Process;
 use crate::run::Run;
@@ -32,6 +33,9 @@ pub struct Core {
     listen: SocketAddr,
     webhook: SocketAddr,
     environment: Vec<(&'static str, PathBuf)>,
+    /// The mesh, if it is not the default.
+    mesh: Option<&'static str>,
+    sites: Option<usize>,
     process: Option<Process>,
 }
 
@@ -49,8 +53,20 @@ impl Core {
         fs_err::write(&secret, SECRET)?;
         fs_err::write(&source, to_source(url, interval, Some(&secret)))?;
         let (listen, webhook) = (run.net().socket(7600), run.net().socket(7601));
+        trust::register(listen, &data);
         let (run, name, environment) = (Arc::clone(run), name.to_owned(), Vec::new());
-        Ok(Self { run, name, data, source, listen, webhook, environment, process: None })
+        Ok(Self {
+            run,
+            name,
+            data,
+            source,
+            listen,
+            webhook,
+            environment,
+            sites: None,
+            mesh: None,
+            process: None,
+        })
     }
 
     /// Takes the webhook out of the source: its repository is asked for news, and nobody tells.
@@ -59,11 +75,29 @@ impl Core {
         Ok(self)
     }
 
+    /// The mesh, if it is not `mesh.local`. Before its first start.
+    #[must_use]
+    pub fn of_mesh(mut self, trust_domain: &'static str) -> Self {
+        self.mesh = Some(trust_domain);
+        self
+    }
+
+    /// Enrols sites whose agents are simulated. Before its first start.
+    pub fn enrol(&self, sites: impl IntoIterator<Item = SiteId>) -> Result<Papers> {
+        Papers::make(&self.data, sites)
+    }
+
     /// Sets a variable of the environment that it starts in.
     #[must_use]
     pub fn with_variable(mut self, name: &'static str, value: PathBuf) -> Self {
         self.environment.push((name, value));
         self
+    }
+
+    /// Has it serve so many sites at once, instead of as many as it does by itself.
+    #[must_use]
+    pub fn with_room_for(self, sites: usize) -> Self {
+        Self { sites: Some(sites), ..self }
     }
 
     /// Starts it and waits until it listens.
@@ -94,6 +128,10 @@ impl Core {
         command.arg("--source").arg(&self.source).arg("--data-dir").arg(&self.data);
         command.arg("--listen").arg(self.listen.to_string());
         command.arg("--webhook-listen").arg(self.webhook.to_string());
+        command.args(self.mesh.iter().flat_map(|mesh| ["--trust-domain", mesh]));
+        if let Some(sites) = self.sites {
+            command.arg("--max-sites").arg(sites.to_string());
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(self.run.spawn(&self.name, command)?);
         Ok(())

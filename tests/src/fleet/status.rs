@@ -1,7 +1,6 @@
 //! The fleet as the core shows it: the same answer that `skerry status` prints.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use skerry_proto::v1::fleet_client::FleetClient;
@@ -9,14 +8,13 @@ use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::{
     Diagnostic, EventRow, FleetStatus, GetFleetRequest, GetSiteRequest, SiteState, SiteSummary, SourceStatus,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
+
+use super::trust;
 
 /// Connects to a core as people do.
 pub(super) async fn connect(core: SocketAddr) -> Result<FleetClient<Channel>> {
-    let endpoint = Endpoint::from_shared(format!("http://{core}"))?;
-    let channel =
-        endpoint.timeout(Duration::from_secs(30)).connect().await.context("the core is not there")?;
-    Ok(FleetClient::new(channel))
+    Ok(FleetClient::new(trust::connect(core).await?))
 }
 
 /// One answer of the core.

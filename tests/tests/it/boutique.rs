@@ -22,7 +22,7 @@ type Matrix = BTreeMap<String, BTreeSet<String>>;
 
 fn world() -> World {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/online-boutique");
-    let loaded = load_folder(&folder).expect("the example can be read");
+    let loaded = load_folder(&folder, "").expect("the example can be read");
     assert_eq!(loaded.diagnostics.into_iter().collect::<Vec<_>>(), []);
     let mut world = World::new(loaded.objects);
     let services: Vec<NamespacedName> = world

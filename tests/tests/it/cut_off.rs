@@ -1,11 +1,10 @@
 //! Invariant 5: an agent without a link keeps serving its last verified bundle, across restarts of
 //! agent and Envoy; and when the link is back, both ends agree again.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use rustix::process::Signal;
-use skerry_tests::fleet::{Agent, Workload, XdsMode};
+use skerry_tests::fleet::{Agent, Workload, XdsMode, skerry};
 use skerry_tests::http::Request;
 use skerry_tests::link::Link;
 use skerry_tests::process;
@@ -76,9 +75,8 @@ impl Site {
 
     /// Asks the core about the site, by the command that people type.
     fn described(&self) -> anyhow::Result<serde_json::Value> {
-        let mut skerry = Command::new(self.run.binaries().ours("skerry")?);
-        skerry.args(["site", "describe", "edge", "--output", "json"]);
-        let output = skerry.arg("--core").arg(format!("http://{}", self.source.core.address())).output()?;
+        let mut skerry = skerry(&self.run, self.source.core.address())?;
+        let output = skerry.args(["site", "describe", "edge", "--output", "json"]).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(serde_json::from_slice(&output.stdout)?)
     }

@@ -13,7 +13,7 @@ fn workspace() -> PathBuf {
 
 /// Reads and compiles a policy folder as `skerry validate` does; returns what was said and the sites.
 fn compile(folder: &Path) -> (Vec<Diagnostic>, Vec<String>) {
-    let loaded = load_folder(folder).expect("the folder can be read");
+    let loaded = load_folder(folder, "").expect("the folder can be read");
     let mut world = World::new(loaded.objects);
     let services = world.objects.keys().filter(|key| key.kind == skerry_core::id::Kind::Service);
     let services: Vec<_> = services.map(skerry_core::id::ObjectKey::namespaced_name).collect();

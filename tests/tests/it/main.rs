@@ -14,6 +14,7 @@ mod corpora;
 mod cut_off;
 mod demo;
 mod documented;
+mod enrolment;
 mod examples;
 mod fault_table;
 mod filler;

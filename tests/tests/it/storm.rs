@@ -41,9 +41,11 @@ impl Fleet {
         write_route(&repo, "first");
         let revision = repo.publish("first").expect("a push");
         let mut core = Core::new(&run, "core", &repo.url()).expect("a core");
+        let sites = || (0..SITES).map(|at| SiteId::new(format!("s{at}")).expect("a good name"));
+        let papers = core.enrol(sites()).expect("sites can be enrolled");
         core.start().await.expect("the core starts");
-        let sites = (0..SITES).map(|at| SiteId::new(format!("s{at}")).expect("a good name"));
-        let mut crowd = Crowd::new(core.address(), sites);
+        let addresses = vec![run.net().address().into()];
+        let mut crowd = Crowd::new(core.address(), addresses, &papers, sites()).expect("a crowd");
         // Nothing is published yet: who comes first waits for it, or is told to come back.
         crowd.arrive(Arrival::AtOnce);
         let fleet = Self { repo, core, crowd, _run: run };

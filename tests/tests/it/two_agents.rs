@@ -1,10 +1,9 @@
 //! Two agents that claim one site: one is served, people are told which and which not, and the other one takes over when
 //! the first is gone.
 
-use std::process::Command;
 use std::sync::Arc;
 
-use skerry_tests::fleet::{Agent, Workload, XdsMode};
+use skerry_tests::fleet::{Agent, Workload, XdsMode, skerry};
 use skerry_tests::http::Request;
 use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
@@ -77,9 +76,8 @@ impl World {
 
     /// The site as `skerry status` shows it.
     fn status(&self) -> anyhow::Result<serde_json::Value> {
-        let mut skerry = Command::new(self.run.binaries().ours("skerry")?);
-        let core = format!("http://{}", self.source.core.address());
-        let output = skerry.args(["status", "--output", "json", "--core", &core]).output()?;
+        let mut skerry = skerry(&self.run, self.source.core.address())?;
+        let output = skerry.args(["status", "--output", "json"]).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let mut view: serde_json::Value = serde_json::from_slice(&output.stdout)?;
         Ok(view["sites"][0].take())

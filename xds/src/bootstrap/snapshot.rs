@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use prost::Message as _;
 
-use super::{BootstrapOptions, NodeId, runtime};
+use super::{BootstrapOptions, NodeId, runtime, secrets};
 use crate::envoy::bootstrap::Bootstrap;
 use crate::envoy::bootstrap::bootstrap::StaticResources;
 use crate::envoy::cluster::Cluster;
@@ -25,8 +25,14 @@ pub fn static_bootstrap(set: &ResourceSet, node: &NodeId, options: &BootstrapOpt
         set.endpoints().map(|assignment| (assignment.cluster_name.clone(), assignment)).collect();
     let routes: BTreeMap<_, _> = set.routes().map(|routes| (routes.name.clone(), routes)).collect();
     let resources = StaticResources {
-        clusters: set.clusters().map(|cluster| fix_endpoints(cluster, &mut endpoints)).collect(),
-        listeners: set.listeners().map(|listener| fix_routes(listener, &routes)).collect(),
+        clusters: set
+            .clusters()
+            .map(|cluster| secrets::fix_cluster(fix_endpoints(cluster, &mut endpoints), &options.secrets))
+            .collect(),
+        listeners: set
+            .listeners()
+            .map(|listener| secrets::fix_listener(fix_routes(listener, &routes), &options.secrets))
+            .collect(),
         ..Default::default()
     };
     Bootstrap {
@@ -49,7 +55,8 @@ fn fix_endpoints(mut cluster: Cluster, endpoints: &mut BTreeMap<String, ClusterL
 }
 
 fn fix_routes(mut listener: Listener, routes: &BTreeMap<String, RouteConfiguration>) -> Listener {
-    for filter in listener.filter_chains.iter_mut().flat_map(|chain| &mut chain.filters) {
+    let chains = listener.filter_chains.iter_mut().chain(&mut listener.default_filter_chain);
+    for filter in chains.flat_map(|chain| &mut chain.filters) {
         if let Some(mut manager) = to_manager(filter)
             && let Some(RouteSpecifier::Rds(named)) = &manager.route_specifier
         {

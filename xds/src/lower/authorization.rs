@@ -14,6 +14,9 @@ use crate::envoy::rbac;
 pub(crate) mod filter;
 mod permission;
 mod principal;
+mod unenforced;
+
+pub use unenforced::unenforced;
 
 /// Rules by name, as Envoy has them.
 type Policies = BTreeMap<String, rbac::Policy>;

@@ -4,16 +4,20 @@ use std::net::SocketAddr;
 
 use skerry_core::bundle::v1::{ClusterPolicy, Protocol, RetryBudget, Service, ServicePort};
 
-use super::{endpoint, name};
+use super::identity::{self, Identity};
+use super::{Scope, endpoint, name, tls};
 use crate::envoy::cluster::circuit_breakers::{Thresholds, thresholds};
-use crate::envoy::cluster::cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig};
+use crate::envoy::cluster::cluster::{
+    ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch,
+};
 use crate::envoy::cluster::{CircuitBreakers, Cluster};
+use crate::envoy::core::Metadata;
 use crate::envoy::upstream_http::HttpProtocolOptions;
 use crate::envoy::upstream_http::http_protocol_options::{
     ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
     explicit_http_config::ProtocolConfig,
 };
-use crate::envoy::{UInt32Value, core, from_ads, millis, pack, value};
+use crate::envoy::{UInt32Value, core, from_ads, millis, of_text, pack, value};
 use crate::resource::Named;
 
 /// Skerry's default for a service's connections; also Envoy's.
@@ -52,12 +56,30 @@ impl From<Protocol> for Upstream {
     }
 }
 
-/// Makes a cluster for every port of a service.
-pub(super) fn lower(service: &Service) -> Vec<Named> {
-    service.ports.iter().map(|port| Named::cluster(&of_service(service, port))).collect()
+/// Makes a cluster for every port of a service; says whether they name secrets.
+pub(super) fn lower(scope: &Scope<'_>, service: &Service) -> (Vec<Named>, bool) {
+    let ids = match scope.identity {
+        Identity::Held(domain) => identity::of_service(scope, domain, service),
+        Identity::NotEnrolled | Identity::Missing => Vec::new(),
+    };
+    let metadata = if ids.is_empty() { None } else { not_yet_mutual(scope, service) };
+    let of_port = |port| Cluster { metadata: metadata.clone(), ..of_service(service, port, &ids) };
+    let clusters = service.ports.iter().map(|port| Named::cluster(&of_port(port))).collect();
+    (clusters, !ids.is_empty() && !service.ports.is_empty())
 }
 
-fn of_service(service: &Service, port: &ServicePort) -> Cluster {
+/// Names the endpoints that take no mutual TLS yet. Envoy keeps the connections to an endpoint that is called otherwise
+/// from now on, but not those of a cluster that differs: the last one in plain text goes when this changes.
+fn not_yet_mutual(scope: &Scope<'_>, service: &Service) -> Option<Metadata> {
+    let places = endpoint::not_yet_mutual(scope, service);
+    let text: Vec<String> = places.iter().map(ToString::to_string).collect();
+    let named = of_text("not-yet-mutual-tls", &text.join(" "));
+    let metadata = Metadata { filter_metadata: [("skerry".to_owned(), named)].into(), ..Default::default() };
+    (!places.is_empty()).then_some(metadata)
+}
+
+/// `ids` are those of whom it may meet; nobody is called by mutual TLS where there are none.
+fn of_service(service: &Service, port: &ServicePort, ids: &[String]) -> Cluster {
     let policy = service.cluster.unwrap_or_default();
     let eds = EdsClusterConfig { eds_config: Some(from_ads()), service_name: String::new() };
     Cluster {
@@ -66,9 +88,22 @@ fn of_service(service: &Service, port: &ServicePort) -> Cluster {
         eds_cluster_config: Some(eds),
         connect_timeout: Some(millis(connect_timeout(&policy).into())),
         circuit_breakers: Some(circuit_breakers(policy.retry_budget)),
+        transport_socket_matches: mutual_tls(ids, port.protocol().into()),
         typed_extension_protocol_options: http_options(port.protocol().into()),
         ..Default::default()
     }
+}
+
+/// The socket of endpoints that say so; others are called in plain text.
+fn mutual_tls(ids: &[String], upstream: Upstream) -> Vec<TransportSocketMatch> {
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    vec![TransportSocketMatch {
+        name: "mutual-tls".to_owned(),
+        r#match: Some(tls::criterion()),
+        transport_socket: Some(tls::client(ids, upstream)),
+    }]
 }
 
 /// Makes the cluster of one port of the workload beside the proxy.

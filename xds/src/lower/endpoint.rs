@@ -1,13 +1,14 @@
 //! `ClusterLoadAssignment` (EDS): where the workloads of a service listen. `Service` means this site.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use skerry_core::bundle::v1::{Service, ServicePort};
 use skerry_core::workload::Workload;
 
-use super::{Scope, name, port};
+use super::identity::Identity;
+use super::{Scope, name, port, tls};
 use crate::envoy::core::Address;
 use crate::envoy::endpoint::lb_endpoint::HostIdentifier;
 use crate::envoy::endpoint::{ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints};
@@ -21,27 +22,50 @@ pub(super) fn lower(scope: &Scope<'_>, service: &Service) -> Vec<Named> {
         scope.workloads.values().copied().filter(|workload| port::selects(service, workload)).collect();
     let of = |service_port: &ServicePort| {
         let name = name::cluster(&service.namespace, &service.name, service_port.port);
-        Named::endpoint(&assignment(&name, addresses(scope, &selected, service_port)))
+        let places = places(scope, &selected, service_port);
+        let endpoints = places.into_iter().map(|(at, way)| lb_endpoint(tcp(at), way)).collect();
+        Named::endpoint(&of_endpoints(&name, endpoints))
     };
     service.ports.iter().map(of).collect()
 }
 
-fn addresses(scope: &Scope<'_>, selected: &[&Workload], service_port: &ServicePort) -> BTreeSet<SocketAddr> {
-    let at = |workload: &&Workload| {
-        port::resolve(service_port, workload).map(|port| address(scope, workload, port))
-    };
+/// Lists the endpoints of a service that have a proxy and are called in plain text all the same.
+pub(super) fn not_yet_mutual(scope: &Scope<'_>, service: &Service) -> BTreeSet<SocketAddr> {
+    let selected: Vec<&Workload> =
+        scope.workloads.values().copied().filter(|workload| port::selects(service, workload)).collect();
+    let places = service.ports.iter().map(|port| places(scope, &selected, port));
+    places
+        .flatten()
+        .filter_map(|(at, way)| (way == Way::Plain && scope.plain.contains(&at)).then_some(at))
+        .collect()
+}
+
+/// How an endpoint is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Plain,
+    Mutual,
+}
+
+fn places(
+    scope: &Scope<'_>,
+    selected: &[&Workload],
+    service_port: &ServicePort,
+) -> BTreeMap<SocketAddr, Way> {
+    let at =
+        |workload: &&Workload| port::resolve(service_port, workload).map(|port| place(scope, workload, port));
     selected.iter().filter_map(at).collect()
 }
 
 /// The proxy of a workload that calls itself does not go out and in again, and a proxy that does not
 /// listen yet is passed by: make before break, when a workload gets a proxy.
-fn address(scope: &Scope<'_>, workload: &Workload, port: NonZeroU16) -> SocketAddr {
-    let behind = workload.endpoint(port);
-    if workload.name == scope.owner.name || scope.silent.contains(&behind) {
-        SocketAddr::new(workload.address, port.get())
-    } else {
-        behind
+fn place(scope: &Scope<'_>, workload: &Workload, port: NonZeroU16) -> (SocketAddr, Way) {
+    let (itself, behind) = (SocketAddr::new(workload.address, port.get()), workload.endpoint(port));
+    if workload.name == scope.owner.name || scope.silent.contains(&behind) || behind == itself {
+        return (itself, Way::Plain);
     }
+    let is_mutual = matches!(scope.identity, Identity::Held(_)) && !scope.plain.contains(&behind);
+    (behind, if is_mutual { Way::Mutual } else { Way::Plain })
 }
 
 /// Makes the assignment of a cluster: TCP addresses of equal weight, in the given order.
@@ -54,13 +78,20 @@ pub(crate) fn assignment(
 
 /// Makes the assignment of a cluster of any addresses; without any it has no locality either.
 pub(crate) fn assignment_at(cluster: &str, addresses: Vec<Address>) -> ClusterLoadAssignment {
-    let lb_endpoints: Vec<_> = addresses.into_iter().map(lb_endpoint).collect();
+    of_endpoints(cluster, addresses.into_iter().map(|address| lb_endpoint(address, Way::Plain)).collect())
+}
+
+fn of_endpoints(cluster: &str, lb_endpoints: Vec<LbEndpoint>) -> ClusterLoadAssignment {
     let locality = LocalityLbEndpoints { lb_endpoints, ..Default::default() };
     let endpoints = if locality.lb_endpoints.is_empty() { Vec::new() } else { vec![locality] };
     ClusterLoadAssignment { cluster_name: cluster.to_owned(), endpoints, ..Default::default() }
 }
 
-fn lb_endpoint(address: Address) -> LbEndpoint {
+fn lb_endpoint(address: Address, way: Way) -> LbEndpoint {
     let endpoint = Endpoint { address: Some(address), ..Default::default() };
-    LbEndpoint { host_identifier: Some(HostIdentifier::Endpoint(endpoint)), ..Default::default() }
+    LbEndpoint {
+        host_identifier: Some(HostIdentifier::Endpoint(endpoint)),
+        metadata: (way == Way::Mutual).then(tls::metadata),
+        ..Default::default()
+    }
 }

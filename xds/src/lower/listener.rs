@@ -12,6 +12,7 @@ use crate::envoy::{BoolValue, UInt32Value, pack, tcp, tcp_proxy};
 pub(crate) mod dns;
 pub(crate) mod http;
 pub(crate) mod inbound;
+mod mutual;
 pub(crate) mod outbound;
 
 /// Makes a listener with filters, the last of which leads somewhere.

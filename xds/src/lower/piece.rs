@@ -39,6 +39,7 @@ fn is_there(bundle: &Bundle, service: &NamespacedName, port: u32) -> bool {
 pub(super) struct Piece {
     service: Arc<Service>,
     lookups: Vec<Lookup>,
+    names_secrets: bool,
     clusters: Vec<Named>,
     endpoints: Vec<Named>,
     /// Its ports, or why there are none.
@@ -52,10 +53,12 @@ impl Piece {
         let ports = listener::outbound::lower(scope, service, &mut lookups);
         lookups.sort_unstable();
         lookups.dedup();
+        let (clusters, names_secrets) = cluster::lower(scope, service);
         Self {
             service: Arc::clone(service),
             lookups,
-            clusters: cluster::lower(service),
+            names_secrets,
+            clusters,
             endpoints: endpoint::lower(scope, service),
             ports: ports.map_err(|error| format!("has no listener: {error}")),
         }
@@ -77,6 +80,7 @@ impl Piece {
 
     /// Adds it to a result.
     pub(super) fn place(&self, draft: &mut Draft) {
+        draft.set.names_secrets |= self.names_secrets;
         self.clusters.iter().for_each(|cluster| draft.set.insert(cluster));
         self.endpoints.iter().for_each(|endpoint| draft.set.insert(endpoint));
         match &self.ports {

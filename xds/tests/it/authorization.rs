@@ -188,3 +188,35 @@ fn the_longest_source_is_taken() {
     site.bundle.settings.trust_domain = format!("{}.{}.{}", long(0, 63), long(1, 63), long(2, 61));
     validate(&site.lower("shop/web-1")).unwrap();
 }
+
+/// ADR 0014: the called workload's proxy decides, so one without a proxy is named wherever a policy holds.
+#[test]
+fn a_policy_that_no_proxy_enforces_is_told() {
+    let guarded = || {
+        let authorization = Some(v1::Authorization { closed: true, ..Default::default() });
+        site().service(v1::Service { authorization, ..service("shop/web").http(80, 9080) })
+    };
+    let bare = |name: &str| workload(name).port("http", 9080);
+    let behind = |name: &str| bare(name).proxy("127.65.0.0/16", 15006);
+    let told = |site: Site| skerry_xds::lower::unenforced(&site.bundle, &site.workloads);
+    let nothing: [String; 0] = [];
+
+    let line = "service shop/web has a policy, and there is no proxy in front of workload `shop/web-1`: nobody enforces it \
+                there (help: give it `spec.proxy` in its Workload file)";
+    assert_eq!(told(guarded().workload(bare("shop/web-1")).workload(behind("shop/web-2"))), [line]);
+    let many = (1..=5).fold(guarded(), |site, number| site.workload(bare(&format!("shop/web-{number}"))));
+    assert!(told(many)[0].contains("`shop/web-3` and 2 more:"));
+
+    let lines = told(guarded().workload(workload("shop/web-1").proxy("127.65.0.0/16", 15006)));
+    assert!(
+        lines.len() == 1 && lines[0].contains("past the proxy to port 9080 of `shop/web-1`"),
+        "{lines:?}"
+    );
+
+    let open = site().service(service("shop/web").http(80, 9080)).workload(bare("shop/web-1"));
+    assert_eq!(told(open.clone()), nothing);
+    let mut closed = open;
+    closed.bundle.settings.deny_by_default = true;
+    assert!(told(closed)[0].contains("is closed by the mesh's default"));
+    assert_eq!(told(guarded().workload(bare("shop/cart-1")).workload(behind("shop/web-1"))), nothing);
+}

@@ -131,7 +131,7 @@ pub(crate) fn validate(set: &ResourceSet) -> Result<(), String> {
 }
 
 fn options(admin: &Path) -> BootstrapOptions {
-    BootstrapOptions { admin_socket: Some(admin.to_owned()) }
+    BootstrapOptions { admin_socket: Some(admin.to_owned()), ..BootstrapOptions::default() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where these tests are told of Envoy")]

@@ -118,7 +118,8 @@ fn a_start_file_that_needs_nobody() {
 
 #[test]
 fn a_start_file_that_asks_the_agent() {
-    let options = BootstrapOptions { admin_socket: Some("/run/skerry/admin.sock".into()) };
+    let admin_socket = Some("/run/skerry/admin.sock".into());
+    let options = BootstrapOptions { admin_socket, ..BootstrapOptions::default() };
     let bootstrap = ads_bootstrap(&node(), Path::new("/run/skerry/ads.sock"), AdsMode::Delta, &options);
     assert_snapshot!(to_json(&bootstrap).unwrap());
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use skerry_core::bundle::v1::{self, Protocol, service_port::Target};
 use skerry_core::workload::Workload;
-use skerry_xds::lower::{LowerOptions, Lowering, lower};
+use skerry_xds::lower::{Domain, Identity, LowerOptions, Lowering, lower};
 use skerry_xds::resource::{ResourceKind, ResourceSet};
 
 use crate::authorization::{methods, ports, rule};
@@ -40,6 +40,8 @@ enum Step {
     Workloads(Vec<(usize, u16)>, Vec<u16>),
     /// The proxy cannot bind these of its virtual addresses, and nobody listens yet at this inbound port.
     Addresses(Vec<u8>, Option<u16>),
+    /// The proxy gets a certificate or loses it, and the mesh another mode; these inbound ports take what others do not.
+    Identity(u8, bool, Option<u16>, Option<u16>),
     /// The bundle is read anew: equal, but nothing is shared.
     Copy,
 }
@@ -61,6 +63,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => workloads.prop_map(|(workloads, ports)| Step::Workloads(workloads, ports)),
         1 => (prop::collection::vec(2..5_u8, 0..2), prop::option::of(15006..15008_u16))
             .prop_map(|(unbound, silent)| Step::Addresses(unbound, silent)),
+        2 => (0..4_u8, any::<bool>(), prop::option::of(15006..15008_u16), prop::option::of(15006..15008_u16))
+            .prop_map(|(held, is_strict, plain, lenient)| Step::Identity(held, is_strict, plain, lenient)),
         1 => Just(Step::Copy),
     ];
     prop::collection::vec(step, 1..30)
@@ -96,6 +100,27 @@ fn client(ports: &[u16]) -> Workload {
     client
 }
 
+fn take_addresses(options: &mut LowerOptions, unbound: &[u8], silent: Option<u16>) {
+    let at = |last: &u8| (SocketAddr::from(([127, 65, 0, *last], 80)), "it is taken".to_owned());
+    options.unbound = unbound.iter().map(at).collect();
+    options.silent = silent.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+}
+
+fn mode(is_strict: bool) -> v1::MtlsMode {
+    if is_strict { v1::MtlsMode::Strict } else { v1::MtlsMode::Unspecified }
+}
+
+fn identify(options: &mut LowerOptions, held: u8, plain: Option<u16>, lenient: Option<u16>) {
+    options.identity = match held {
+        0 => Identity::NotEnrolled,
+        1 => Identity::Missing,
+        site => Identity::Held(Domain { site: format!("s{site}"), mesh: "mesh.local".to_owned() }),
+    };
+    let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    options.plain = plain.into_iter().map(at).collect();
+    options.lenient = lenient.into_iter().map(at).collect();
+}
+
 fn apply(site: &mut Site, options: &mut LowerOptions, step: &Step) {
     match step {
         Step::Put(at, plan) => {
@@ -126,10 +151,10 @@ fn apply(site: &mut Site, options: &mut LowerOptions, step: &Step) {
             let others: BTreeMap<usize, Workload> = others.iter().map(other).collect();
             site.workloads = std::iter::once(client(ports)).chain(others.into_values()).collect();
         }
-        Step::Addresses(unbound, silent) => {
-            let at = |last: &u8| (SocketAddr::from(([127, 65, 0, *last], 80)), "it is taken".to_owned());
-            options.unbound = unbound.iter().map(at).collect();
-            options.silent = silent.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+        Step::Addresses(unbound, silent) => take_addresses(options, unbound, *silent),
+        Step::Identity(held, is_strict, plain, lenient) => {
+            site.bundle.settings.mtls = mode(*is_strict).into();
+            identify(options, *held, *plain, *lenient);
         }
         Step::Copy => {
             for service in site.bundle.services.values_mut() {

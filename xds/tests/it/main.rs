@@ -9,6 +9,7 @@ mod backend;
 mod client;
 mod envoy;
 mod golden;
+mod identity;
 mod incremental;
 mod lowering;
 mod parts;

@@ -9,7 +9,7 @@ use skerry_core::bundle::Bundle;
 use skerry_core::bundle::v1::{self, Protocol, service_port::Target};
 use skerry_core::id::{Digest, NamespacedName};
 use skerry_core::workload::{Proxy, ProxyRole, Workload, WorkloadPort};
-use skerry_xds::lower::{LowerOptions, lower};
+use skerry_xds::lower::{Domain, Identity, LowerOptions, lower};
 use skerry_xds::resource::ResourceSet;
 
 /// A site in the making: its bundle and its workloads.
@@ -51,6 +51,13 @@ impl Site {
     /// Lowers for the proxy of a workload.
     pub(crate) fn lower(&self, proxy: &str) -> ResourceSet {
         lower(&self.bundle, &self.workloads, &proxy.parse().unwrap(), &LowerOptions::default()).unwrap()
+    }
+
+    /// Lowers it for a workload that has a certificate of site `oslo`.
+    pub(crate) fn lower_enrolled(&self, proxy: &str) -> ResourceSet {
+        let domain = Domain { site: "oslo".to_owned(), mesh: "mesh.local".to_owned() };
+        let options = LowerOptions { identity: Identity::Held(domain), ..LowerOptions::default() };
+        lower(&self.bundle, &self.workloads, &proxy.parse().unwrap(), &options).unwrap()
     }
 
     /// The virtual address of a service in a CIDR.
@@ -231,6 +238,7 @@ pub(crate) fn workload(name: &str) -> Workload {
         service_account: String::new(),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         ports: Vec::new(),
+        uid: None,
         proxy: None,
     }
 }

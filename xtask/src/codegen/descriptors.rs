@@ -21,15 +21,20 @@ pub(crate) const OWNED: &[Owned] = &[Owned { folder: "xds/src/gen", extension: "
 /// What is packed into `Any` by lowering, and the start file itself.
 const ROOTS: &[&str] = &[
     "envoy/config/bootstrap/v3/bootstrap.proto:Bootstrap",
+    "envoy/config/rbac/v3/rbac.proto:Action",
     "envoy/extensions/filters/http/rbac/v3/rbac.proto:RBAC",
     "envoy/extensions/filters/http/rbac/v3/rbac.proto:RBACPerRoute",
     "envoy/extensions/filters/http/router/v3/router.proto:Router",
+    "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto:TlsInspector",
     "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto:HttpConnectionManager",
     "envoy/extensions/filters/network/rbac/v3/rbac.proto:RBAC",
     "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto:TcpProxy",
     "envoy/extensions/filters/udp/dns_filter/v3/dns_filter.proto:DnsFilterConfig",
+    "envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs.proto:UriSanInput",
     "envoy/extensions/rbac/principals/mtls_authenticated/v3/mtls_authenticated.proto:Config",
     "envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto:PreviousHostsPredicate",
+    "envoy/extensions/transport_sockets/tls/v3/tls.proto:DownstreamTlsContext",
+    "envoy/extensions/transport_sockets/tls/v3/tls.proto:UpstreamTlsContext",
     "envoy/extensions/upstreams/http/v3/http_protocol_options.proto:HttpProtocolOptions",
 ];
 

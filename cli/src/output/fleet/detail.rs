@@ -1,7 +1,8 @@
 //! One site with all that is known of it.
 
-use crate::fleet::view::{EventView, ProxyView, SiteDetailView, SiteView};
-use crate::output::age::{Moment, age_or_never};
+use crate::fleet::counted::{AuditView, CountedView};
+use crate::fleet::view::{EnrolmentView, EventView, ProxyView, SiteDetailView, SiteView};
+use crate::output::age::{Moment, age_or_never, span};
 use crate::output::paint::Paint;
 use crate::output::printable::{on_one_line, printable};
 use crate::output::table::{Cell, table};
@@ -19,6 +20,13 @@ pub fn detail(detail: &SiteDetailView, paint: Paint) -> String {
         ("Fragments", fragments_table(detail, paint)),
     ];
     let mut text = fields(&head(&detail.site), paint);
+    let counted = detail.site.running.iter().filter_map(|running| running.counted.as_ref());
+    let audits: Vec<Vec<Cell>> = counted.flat_map(|counted| &counted.audits).map(audit_cells).collect();
+    if !audits.is_empty() {
+        let heading = paint.bold("Audit policies, since the proxies were started");
+        let body = table(paint, &["POLICY", "MATCHED", "NOT MATCHED"], audits);
+        text.push_str(&format!("\n{heading}\n{body}"));
+    }
     for (title, body) in sections {
         text.push_str(&format!("\n{}\n{body}", paint.bold(title)));
     }
@@ -46,9 +54,28 @@ fn head(site: &SiteView) -> Vec<(&'static str, String)> {
         rows.push(("Runs from", running.runs_from.clone()));
         rows.push(("Agent", printable(&running.agent_version)));
         rows.push(("Workloads", running.workloads.to_string()));
+        rows.extend(running.counted.as_ref().map(|counted| ("Refused calls", refused(counted))));
     }
+    rows.extend(site.enrolment.as_ref().map(|enrolment| ("Identity", identity(enrolment))));
     rows.extend(site.agent.as_ref().map(|agent| ("Served", format!("{} from {}", agent.boot, agent.peer))));
     rows
+}
+
+fn identity(enrolment: &EnrolmentView) -> String {
+    let key = enrolment.key.get(..12).unwrap_or(&enrolment.key);
+    match &enrolment.revoked_at {
+        Some(at) => format!("key {key}, revoked at {at}"),
+        None => format!(
+            "key {key}, good without the core for {} (until {})",
+            span(enrolment.runway_seconds * 1000),
+            enrolment.authority_until
+        ),
+    }
+}
+
+/// Since the proxies were started.
+fn refused(counted: &CountedView) -> String {
+    format!("{} denied, {} allowed by nobody", counted.denied, counted.not_allowed)
 }
 
 fn ago(moment: Option<&Moment>) -> String {
@@ -66,6 +93,10 @@ fn proxies_table<'a>(proxies: impl Iterator<Item = &'a ProxyView>, paint: Paint)
         ]
     };
     or_none(&["WORKLOAD", "PHASE", "RESTARTS", "DETAIL"], proxies.map(row).collect(), paint)
+}
+
+fn audit_cells(audit: &AuditView) -> Vec<Cell> {
+    vec![audit.policy.as_str().into(), audit.matched.to_string().into(), audit.unmatched.to_string().into()]
 }
 
 fn events_table(detail: &SiteDetailView, paint: Paint) -> String {

@@ -82,6 +82,9 @@ fn fetched(source: &SourceView) -> String {
 }
 
 fn policy(source: &SourceView, paint: Paint) -> String {
+    if source.compiled.is_none() && source.errors == 0 && source.warnings == 0 {
+        return "not read yet".to_owned();
+    }
     let count = |count: u32, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let (errors, warnings) = (count(source.errors, "error"), count(source.warnings, "warning"));
     let errors = if source.errors > 0 { paint.error(&errors) } else { errors };

@@ -96,5 +96,7 @@ fn to_offer(rendered: &Rendered, chosen: &Chosen) -> Offer {
         list: Some(ListDelta { upserts, ..ListDelta::default() }),
         fragments: fragments.iter().map(|fragment| data(&fragment.bytes)).collect(),
         number: 1,
+        // It is what a core would say; no core has.
+        signatures: Vec::new(),
     }
 }

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use skerry_core::bundle::Bundle;
+use skerry_core::bundle::v1::MtlsMode;
 use skerry_core::diagnostic::{Diagnostic, Severity, has_errors};
-use skerry_core::id::NamespacedName;
+use skerry_core::id::{NamespacedName, SiteId};
 use skerry_core::workload::Workload;
 use skerry_xds::bootstrap::{BootstrapOptions, NodeId, static_bootstrap};
 use skerry_xds::json::{JsonError, resources_to_json, to_json};
-use skerry_xds::lower::{Dns, LowerError, LowerOptions, lower};
+use skerry_xds::lower::{Dns, Domain, Identity, LowerError, LowerOptions, lower, unenforced};
 use skerry_xds::resource::ResourceSet;
 
 use crate::error::{CliError, ErrorKind};
@@ -41,6 +43,10 @@ pub struct Args {
     /// Print one file that `envoy -c` runs and that needs nothing else; without it, the xDS resources
     #[arg(long = "static")]
     pub is_static: bool,
+    /// As at an enrolled site: with mutual TLS, by certificates that Envoy reads from this folder (with `--static`:
+    /// `workload.secret.pb` and `mesh-roots.secret.pb`)
+    #[arg(long, value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
     /// Do not answer names over DNS
     #[arg(long)]
     pub no_dns: bool,
@@ -52,11 +58,22 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let (workloads, problems) = read_workloads(&args.workloads)?;
     say_problems(&problems, &args.workloads, output);
     let bundle = render(&policy, &chosen)?.bundle;
-    let options =
-        LowerOptions { dns: if args.no_dns { Dns::Off } else { Dns::Serve }, ..LowerOptions::default() };
+    let options = LowerOptions {
+        dns: if args.no_dns { Dns::Off } else { Dns::Serve },
+        identity: identity(args, &chosen.site, &bundle),
+        ..LowerOptions::default()
+    };
+    if args.secrets.is_none() && asks_for_mutual_tls(&bundle) {
+        let warning = output.paint_stderr().warning("warning:");
+        output.note(&format!(
+            "{warning} the policy says Strict, and this is how a site serves that is not enrolled: in plain text (--secrets DIR \
+             shows mutual TLS)\n"
+        ));
+    }
     let set =
         lower(&bundle, &workloads, &args.workload, &options).map_err(|error| to_error(&error, &workloads))?;
-    for problem in &set.problems {
+    let problems_of_proxy = set.problems.iter().map(ToString::to_string);
+    for problem in problems_of_proxy.chain(unenforced(&bundle, &workloads)) {
         let warning = output.paint_stderr().warning("warning:");
         output.note(&format!("{warning} {problem}\n"));
     }
@@ -66,9 +83,30 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     Ok(if has_errors(&problems) { Outcome::PolicyErrors } else { policy.outcome() })
 }
 
+fn identity(args: &Args, site: &SiteId, bundle: &Bundle) -> Identity {
+    match args.secrets {
+        Some(_) => {
+            Identity::Held(Domain { site: site.to_string(), mesh: bundle.settings.trust_domain.clone() })
+        }
+        None => Identity::NotEnrolled,
+    }
+}
+
+fn asks_for_mutual_tls(bundle: &Bundle) -> bool {
+    let services = bundle.services.values().map(|service| service.mtls());
+    services.chain([bundle.settings.mtls()]).any(|mode| mode == MtlsMode::Strict)
+}
+
 fn print(args: &Args, set: &ResourceSet, node: &NodeId) -> Result<String, JsonError> {
     match args.is_static {
-        true => to_json(&static_bootstrap(set, node, &BootstrapOptions::default())),
+        true => {
+            let secrets = args.secrets.clone().unwrap_or_default();
+            to_json(&static_bootstrap(
+                set,
+                node,
+                &BootstrapOptions { secrets, ..BootstrapOptions::default() },
+            ))
+        }
         false => resources_to_json(set),
     }
 }

@@ -3,7 +3,6 @@
 use crate::args::TableFormat;
 use crate::args::core::CoreArgs;
 use crate::error::CliError;
-use crate::fleet::Fleet;
 use crate::outcome::Outcome;
 use crate::output::{Output, fleet, serialized};
 
@@ -31,7 +30,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
-    let site = get::one(&mut Fleet::at(&args.core.core)?, &args.name)?;
+    let site = get::one(&mut args.core.connect()?, &args.name)?;
     let text = match args.output {
         TableFormat::Table => fleet::detail(&site, output.paint()),
         TableFormat::Json => serialized::json(&site)?,

@@ -31,7 +31,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
-    let mut core = Fleet::at(&args.core.core)?;
+    let mut core = args.core.connect()?;
     let text = match &args.name {
         Some(name) => {
             let site = one(&mut core, name)?.site;

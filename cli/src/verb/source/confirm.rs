@@ -1,10 +1,11 @@
 //! `skerry source confirm`: accepts a head that the core holds, or what sites refused of the revision in force.
 
 use skerry_core::id::Revision;
+use skerry_proto::v1::site_event::Kind;
+use skerry_proto::v1::{EventRow, FleetStatus};
 
 use crate::args::core::CoreArgs;
 use crate::error::{CliError, ErrorKind};
-use crate::fleet::Fleet;
 use crate::fleet::view::{FleetView, SourceView};
 use crate::outcome::Outcome;
 use crate::output::Output;
@@ -36,15 +37,29 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         let error = CliError::new(ErrorKind::Usage, format!("`{}` does not name a revision", args.revision));
         return Err(error.hint("write the held one as `skerry source get` shows it, or 7 digits of its hash"));
     }
-    let mut core = Fleet::at(&args.core.core)?;
+    let mut core = args.core.connect()?;
     let source = FleetView::of(core.source()?).source;
     let held = source.held.as_ref().map(|held| &held.revision);
     let meant =
         held.into_iter().chain([&source.revision]).find(|revision| is_meant(&args.revision, revision));
     let Some(meant) = meant else { return Err(not_meant(args, &source)) };
+    // A confirmation of what is in force goes to every site: only where it is an answer to one.
+    if held != Some(meant) && !has_refusals(&core.status("")?) {
+        let nothing = "nothing waits for a confirmation";
+        output
+            .result(&format!("{nothing}: {meant} is in force, and no site has refused anything of it\n"))?;
+        return Ok(Outcome::Done);
+    }
     core.confirm_source(meant)?;
     output.result(&format!("confirmed {meant}\n"))?;
     Ok(Outcome::Done)
+}
+
+/// Says whether a site has refused something since it last applied a bundle.
+fn has_refusals(fleet: &FleetStatus) -> bool {
+    let is_refusal =
+        |event: &EventRow| event.event.as_ref().is_some_and(|event| event.kind() == Kind::BundleRefused);
+    fleet.sites.iter().any(|site| site.open_older > 0 || site.open.iter().any(is_refusal))
 }
 
 fn not_meant(args: &Args, source: &SourceView) -> CliError {

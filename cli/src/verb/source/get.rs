@@ -3,7 +3,6 @@
 use crate::args::TableFormat;
 use crate::args::core::CoreArgs;
 use crate::error::CliError;
-use crate::fleet::Fleet;
 use crate::fleet::view::FleetView;
 use crate::outcome::Outcome;
 use crate::output::{Output, fleet, serialized};
@@ -27,7 +26,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
-    let mut core = Fleet::at(&args.core.core)?;
+    let mut core = args.core.connect()?;
     let source = FleetView::of(output.progress().during("asking the core", || core.source())?).source;
     let text = match args.output {
         TableFormat::Table => fleet::source(&source, fleet::Extent::Whole, output.paint()),

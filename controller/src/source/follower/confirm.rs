@@ -34,7 +34,7 @@ impl<S: StateStore> Follower<S> {
     fn confirm_in_force(&mut self, revision: &str) -> Result<(), NotConfirmed> {
         let accepted = self.accepted.clone();
         let accepted = accepted.filter(|known| is_meant(revision, known.commit, &known.revision));
-        let advance = self.tree.as_ref().and_then(SourceTree::standing);
+        let advance = self.known_tree().and_then(SourceTree::standing);
         let Some((accepted, advance)) = accepted.zip(advance) else {
             return Err(match &self.pending.held {
                 Some(held) => NotConfirmed::OtherHeld(held.revision.clone()),

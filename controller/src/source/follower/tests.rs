@@ -15,6 +15,7 @@ use super::*;
 use crate::source::NotConfirmed;
 use crate::source::config::Login;
 
+mod lost;
 #[path = "../../../tests/it/rig/repository.rs"]
 #[allow(dead_code, reason = "the integration tests use all of it")]
 mod repository;

@@ -1,8 +1,9 @@
 //! A core in this process, with its own folder and ports, that can be stopped and started again.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use skerry_controller::admission::Limits;
 use skerry_controller::app::App;
@@ -18,8 +19,9 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
+use super::papers::{self, Papers};
 use super::{until, within};
 
 /// The webhook's secret.
@@ -28,6 +30,7 @@ pub(crate) const SECRET: &str = "push-secret";
 /// The folders of a core and its source file.
 pub(crate) struct Home {
     folder: Arc<TempDir>,
+    papers: Arc<Papers>,
     source: String,
 }
 
@@ -46,7 +49,7 @@ impl Home {
             "apiVersion: skerry.dev/v1alpha1\nkind: PolicySource\nmetadata: {{name: policies}}\nspec:\n  \
              url: {url}\n  interval: 1h\n  timeout: 10s\n  webhook: {{secretFile: secret}}\n{spec}"
         );
-        Self { folder, source }
+        Self { folder, papers: Arc::default(), source }
     }
 
     /// Changes the source file for the next start.
@@ -72,6 +75,10 @@ impl Home {
             data_dir: self.data_dir(),
             listen: any_port,
             webhook_listen: any_port,
+            trust_domain: "mesh.local".to_owned(),
+            new_mesh: false,
+            seal_key_file: None,
+            max_sites: 20_000,
             log: "info".to_owned(),
         };
         Config::resolve(args, |path| std::fs::read(path)).expect("a test's source file is good")
@@ -84,25 +91,27 @@ impl Home {
 
     /// Starts a core with a clock of its own.
     pub(crate) async fn start_with(&self, clock: Clock) -> TestCore {
-        Self::run(self.config(), clock, Arc::clone(&self.folder)).await
+        self.run(self.config(), clock).await
     }
 
     /// Starts a core that takes on so much at once, and waits until it has compiled something.
     pub(crate) async fn start_limited(&self, limits: Limits) -> TestCore {
         let config = Config { limits, ..self.config() };
-        Self::run(config, Clock::system(), Arc::clone(&self.folder)).await.ready().await
+        self.run(config, Clock::system()).await.ready().await
     }
 
     #[expect(clippy::unused_async, reason = "it needs a runtime, as all that starts something")]
-    async fn run(config: Config, clock: Clock, folder: Arc<TempDir>) -> TestCore {
+    async fn run(&self, config: Config, clock: Clock) -> TestCore {
+        let data = config.data_dir.clone();
         let cancel = CancellationToken::new();
         let app = App::build(config, clock, cancel.clone()).expect("a core can be built");
         let address = app.address().expect("the address is bound");
         let webhook = app.webhook_address().expect("the address is bound");
         let mut running = JoinSet::new();
         running.spawn(app.run());
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address is a URL");
-        TestCore { channel: endpoint.connect_lazy(), webhook, cancel, running, _folder: folder, address }
+        let mut core = TestCore::at(self, address, data);
+        (core.webhook, core.cancel, core.running) = (webhook, cancel, running);
+        core
     }
 
     /// Starts a core and waits until it has compiled something.
@@ -113,7 +122,11 @@ impl Home {
 
 /// A running core.
 pub(crate) struct TestCore {
-    pub(crate) channel: Channel,
+    operator: OnceLock<Channel>,
+    agents: tokio::sync::Mutex<BTreeMap<String, Channel>>,
+    papers: Arc<Papers>,
+    /// Where its data folder is seen from here.
+    data: PathBuf,
     pub(crate) address: SocketAddr,
     pub(crate) webhook: SocketAddr,
     cancel: CancellationToken,
@@ -143,29 +156,43 @@ impl TestCore {
             .await
         };
         let (address, webhook) = (read("listen").await, read("webhook").await);
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address is a URL");
+        let mut core = Self::at(home, address, data_dir.to_owned());
+        core.webhook = webhook;
+        core
+    }
+
+    /// Something at an address, that is said to be the core of these folders.
+    fn at(home: &Home, address: SocketAddr, data: PathBuf) -> Self {
         Self {
-            channel: endpoint.connect_lazy(),
-            webhook,
+            operator: OnceLock::new(),
+            agents: tokio::sync::Mutex::default(),
+            papers: Arc::clone(&home.papers),
+            data,
+            address,
+            webhook: address,
             cancel: CancellationToken::new(),
             running: JoinSet::new(),
             _folder: Arc::clone(&home.folder),
-            address,
         }
     }
 
     /// Waits until it has compiled something.
     async fn ready(self) -> Self {
         self.source_when("the first revision", |source| !source.revision.is_empty()).await;
+        // Now, while there is room, and on a connection that is gone afterwards.
+        for site in ["s1", "s2", "s3"] {
+            drop(self.papers.agent(site, self.address, &self.data).await);
+        }
         self
     }
 
     /// The same core for somebody who comes on a connection of their own.
     pub(crate) fn anew(&self) -> Self {
-        let endpoint =
-            Endpoint::from_shared(format!("http://{}", self.address)).expect("an address is a URL");
         Self {
-            channel: endpoint.connect_lazy(),
+            operator: OnceLock::new(),
+            agents: tokio::sync::Mutex::default(),
+            papers: Arc::clone(&self.papers),
+            data: self.data.clone(),
             cancel: CancellationToken::new(),
             running: JoinSet::new(),
             _folder: Arc::clone(&self._folder),
@@ -173,12 +200,23 @@ impl TestCore {
         }
     }
 
-    pub(crate) fn sites(&self) -> SiteSyncClient<Channel> {
-        SiteSyncClient::new(self.channel.clone())
+    /// The connection of a site's agent.
+    pub(crate) async fn agent(&self, site: &str) -> Channel {
+        let mut agents = self.agents.lock().await;
+        if let Some(channel) = agents.get(site) {
+            return channel.clone();
+        }
+        let channel = self.papers.agent(site, self.address, &self.data).await;
+        agents.entry(site.to_owned()).or_insert(channel).clone()
+    }
+
+    pub(crate) async fn sites(&self, site: &str) -> SiteSyncClient<Channel> {
+        SiteSyncClient::new(self.agent(site).await)
     }
 
     pub(crate) fn fleet(&self) -> FleetClient<Channel> {
-        FleetClient::new(self.channel.clone())
+        let channel = self.operator.get_or_init(|| papers::operator(self.address, &self.data));
+        FleetClient::new(channel.clone())
     }
 
     /// Asks for a fetch as a Git host does.

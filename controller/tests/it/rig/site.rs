@@ -89,7 +89,8 @@ impl TestSite {
     ) -> Result<Connected<'_>, Status> {
         let (requests, receive) = mpsc::channel(4);
         requests.send(request(sync_request::Message::Hello(hello))).await.expect("there is room");
-        let mut client = core.sites().max_decoding_message_size(skerry_proto::limits::MAX_MESSAGE_BYTES);
+        let mut client =
+            core.sites(&self.name).await.max_decoding_message_size(skerry_proto::limits::MAX_MESSAGE_BYTES);
         let responses =
             within("the stream opens", client.sync(ReceiverStream::new(receive))).await?.into_inner();
         Ok(Connected { site: self, requests, responses })
@@ -98,7 +99,10 @@ impl TestSite {
     /// Pulls once.
     pub(crate) async fn pull(&self, core: &TestCore, need: Option<Need>) -> PullResponse {
         let request = PullRequest { hello: Some(self.hello()), need };
-        within("an answer", core.sites().pull(request)).await.expect("the core answers").into_inner()
+        within("an answer", core.sites(&self.name).await.pull(request))
+            .await
+            .expect("the core answers")
+            .into_inner()
     }
 
     /// The fragment of a service, decoded.
@@ -125,7 +129,7 @@ impl TestSite {
     pub(crate) async fn send(&self, core: &TestCore, reports: Vec<Report>) -> Result<u64, Status> {
         let request =
             ReportRequest { site: self.name.clone(), boot: vec![1; BOOT_BYTES], reports, sent_at_ms: 0 };
-        within("the report is kept", core.sites().report(request))
+        within("the report is kept", core.sites(&self.name).await.report(request))
             .await
             .map(|reply| reply.into_inner().acknowledged)
     }

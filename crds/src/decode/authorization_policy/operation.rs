@@ -7,7 +7,7 @@ use crate::api::authorization_policy::{
     AuthorizationOperation, AuthorizationPath, AuthorizationPathType, HttpMethod,
 };
 use crate::decode::invalid;
-use crate::decode::path::{checked, without_slash};
+use crate::decode::path::{checked, star, without_slash};
 use crate::findings::Findings;
 
 /// Converts an operation.
@@ -31,6 +31,10 @@ pub(super) fn convert(
 
 fn to_path(given: &AuthorizationPath, pointer: &str, findings: &mut Findings<'_>) -> PathMatch {
     let path = checked(&given.value, pointer, findings).unwrap_or_default();
+    // Whoever writes one means more than it says: a `Deny` would leave that open.
+    if let Some((message, help)) = star(path) {
+        invalid(findings, pointer, message, help);
+    }
     let kind = match given.r#type {
         Some(AuthorizationPathType::Exact) => Kind::Exact(path.to_owned()),
         Some(AuthorizationPathType::PathPrefix) | None => Kind::Prefix(without_slash(path)),

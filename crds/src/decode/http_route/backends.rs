@@ -60,7 +60,7 @@ fn target(
     let kind = reference.kind.as_deref().unwrap_or("Service");
     if (group, kind) != ("", "Service") {
         let what = if group.is_empty() { kind.to_owned() } else { format!("{group} {kind}") };
-        let message = format!("a {what} is not supported as backend; its share is answered 500");
+        let message = format!("`{what}` is not supported as backend; its share is answered 500");
         findings.error(Code::Unsupported, pointer, message, "name a Service: group \"\", kind Service");
         return Err(InvalidBackend);
     }

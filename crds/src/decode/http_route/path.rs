@@ -5,8 +5,9 @@ use gateway_api::apis::experimental::httproutes::{
 };
 use skerry_core::bundle::v1::PathMatch;
 use skerry_core::bundle::v1::path_match::Kind;
+use skerry_core::diagnostic::Code;
 
-use crate::decode::path::{MAX_PATH, checked, without_slash};
+use crate::decode::path::{MAX_PATH, checked, star, without_slash};
 use crate::findings::{Findings, below};
 
 use super::matches;
@@ -25,6 +26,10 @@ pub(super) fn convert(
     let Some(path) = path else { return Some(everything()) };
     let value = path.value.as_deref().unwrap_or("/");
     let pointer = below(pointer, "value");
+    let is_regex = matches!(path.r#type, Some(PathType::RegularExpression));
+    if let Some((message, help)) = star(value).filter(|_| !is_regex) {
+        findings.warning(Code::InvalidValue, &pointer, message, help);
+    }
     let kind = match path.r#type.as_ref().unwrap_or(&PathType::PathPrefix) {
         PathType::Exact => Kind::Exact(checked(value, &pointer, findings)?.to_owned()),
         PathType::PathPrefix => Kind::Prefix(without_slash(checked(value, &pointer, findings)?)),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use gateway_api::apis::experimental::httproutes::HttpRouteRules;
 use skerry_core::diagnostic::Code;
-use skerry_core::policy::http_route::{Action, Rule};
+use skerry_core::policy::http_route::{Action, BackendRef, Rule};
 
 use crate::decode::{dns, invalid};
 use crate::findings::{Findings, below};
@@ -80,7 +80,7 @@ fn convert_rule(
             Action::Redirect(redirect)
         }
         (false, None) => {
-            warn_without_backends(has_backends, pointer, findings);
+            warn_without_backends(has_backends, &backends, pointer, findings);
             Action::Forward { backends, rewrite: filters.rewrite }
         }
     };
@@ -96,9 +96,19 @@ fn refuse_backends(has_backends: bool, pointer: &str, findings: &mut Findings<'_
     }
 }
 
-fn warn_without_backends(has_backends: bool, pointer: &str, findings: &mut Findings<'_>) {
-    if !has_backends {
-        let message = "the rule has no backends: what it matches is answered 500";
-        findings.warning(Code::InvalidValue, &below(pointer, "backendRefs"), message, "add `backendRefs`");
-    }
+fn warn_without_backends(
+    has_backends: bool,
+    backends: &[BackendRef],
+    pointer: &str,
+    findings: &mut Findings<'_>,
+) {
+    let (message, help) = match has_backends {
+        false => ("the rule has no backends: what it matches is answered 500", "add `backendRefs`"),
+        true if backends.iter().all(|backend| backend.weight == 0) => (
+            "every backend has the weight 0: what the rule matches is answered 500",
+            "give one of them a weight",
+        ),
+        true => return,
+    };
+    findings.warning(Code::InvalidValue, &below(pointer, "backendRefs"), message, help);
 }

@@ -207,3 +207,36 @@ fn rustls_alone_refuses_every_svid_and_takes_the_link() {
     let taken = servers.build().unwrap().verify_server_cert(&chain[0], &chain[1..], &name, &[], now);
     assert!(taken.is_ok(), "{taken:?}");
 }
+
+/// The table of an agent's clock: 1970, behind, right, after the core's certificate is over; and who is not the core.
+#[test]
+fn an_agent_takes_the_core_whatever_its_clock_shows_until_the_core_is_over() {
+    let authority = transport();
+    let signed = |peer: &str| {
+        let key = EcdsaKey::generate().unwrap();
+        let proven = ProvenKey::from(&key);
+        let certificate = match peer {
+            "core" => authority.sign_core(&[], &proven, &lasting(24)),
+            _ => authority.sign_operator(peer, &proven, &lasting(24)),
+        };
+        [certificate.unwrap().der().clone()]
+    };
+    let core = signed("core");
+    let ask = |chain: &[CertificateDer<'static>], now: Timestamp, wall: Timestamp| {
+        let found = Arc::new(std::sync::Mutex::new(Timestamp(0)));
+        let note = Arc::clone(&found);
+        let verifier =
+            Verifier::core(anchors(&authority), move || wall, move |at| *note.lock().unwrap() = at);
+        let outcome = (verifier.question)(chain, now);
+        let found = *found.lock().unwrap();
+        (outcome.is_ok(), found)
+    };
+    let (begins, late) = (crate::fixture::at(-1), crate::fixture::at(25));
+    assert_eq!(ask(&core, Timestamp(0), Timestamp(0)), (true, begins), "a box that boots in 1970");
+    assert_eq!(ask(&core, NOW, NOW), (true, begins));
+    assert_eq!(ask(&core, NOW, late), (true, begins), "a clock that is ahead voids nothing");
+    assert_eq!(ask(&core, late, late), (false, Timestamp(0)), "a stolen key of long ago");
+    assert_eq!(ask(&core, late, NOW), (true, begins), "a core was ahead once, and is not any more");
+    let ask = |chain: &[CertificateDer<'static>], now| ask(chain, now, now);
+    assert_eq!(ask(&signed("ada"), NOW), (false, Timestamp(0)));
+}

@@ -147,7 +147,7 @@ fn invariant_5_with_no_core_it_serves_the_same_for_ever() {
         let snapshot_before = snapshot().unwrap();
         for month in 0..120_u32 {
             site.machine.handle_timeout(month * Duration::from_secs(30 * 86_400));
-            site.trusted.observe(u64::from(month) * 2_592_000_000, Duration::from_secs(u64::from(month)));
+            site.trusted.observe_ms(u64::from(month) * 2_592_000_000);
             site.settle();
             assert_eq!(bench.served("a"), before);
             if month % 10 == 0 {

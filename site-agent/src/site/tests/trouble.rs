@@ -233,3 +233,21 @@ fn a_damaged_chunk_is_asked_for_again_without_hanging_up() {
     assert!(answers[0].1.starts_with("it arrived damaged, and is asked for again: fragment"), "{answers:?}");
     assert_eq!(site.again.failures(), 2);
 }
+
+/// ADR 0014: the agent knows both the policy and the workload without a proxy, so it says that nobody enforces the one.
+#[test]
+fn a_policy_that_no_proxy_enforces_is_a_problem_of_the_site() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a", "echo"]);
+    site.handle(guarded(1).offer());
+    let unenforced = |site: &Site| {
+        let problems = site.state(site.current.as_ref()).workload_problems;
+        problems.into_iter().filter(|problem| problem.contains("nobody enforces it")).collect::<Vec<_>>()
+    };
+    assert_eq!(unenforced(&site), Vec::<String>::new());
+    let mut bare = loaded(&["a", "echo"]);
+    bare.workloads[1].proxy = None;
+    site.handle(Mail::Workloads(bare));
+    let problems = unenforced(&site);
+    assert!(problems.len() == 1 && problems[0].contains("in front of workload `shop/echo`"), "{problems:?}");
+}

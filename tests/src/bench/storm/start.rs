@@ -7,14 +7,15 @@ use anyhow::Result;
 use super::super::usage::Memory;
 use super::super::{Args, Row};
 use super::fleet::Fleet;
+use super::runtime;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
 /// Measures second starts: the store and the mirror are there.
-pub(super) async fn measure(args: &Args) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
+pub(in crate::bench) fn measure(args: &Args) -> Result<Vec<Row>> {
+    let (runtime, mut rows) = (runtime()?, Vec::new());
     for sites in SIZES {
-        rows.extend(start(args, sites).await?);
+        rows.extend(runtime.block_on(start(args, sites))?);
     }
     Ok(rows)
 }

@@ -57,7 +57,7 @@ struct World {
 }
 
 impl World {
-    fn start(seed: u64) -> Result<Self> {
+    async fn start(seed: u64) -> Result<Self> {
         let run = Run::new(Binaries::of_test()?)?;
         let repo = PolicyRepo::init(run.folder())?;
         repo.write("site.yaml", "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: edge}\n")?;
@@ -74,6 +74,11 @@ impl World {
             dooms: (None, None),
             _run: run,
         };
+        // A box is enrolled by people, who look at it: nobody dies meanwhile.
+        world.commit()?;
+        world.core.start_unwatched()?;
+        world.agent.enrol()?;
+        world.core.kill().await?;
         world.commit()?;
         world.start_core()?;
         world.start_agent()?;
@@ -217,7 +222,7 @@ fn run_world(seed: u64) -> Result<u64, String> {
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let mut world = World::start(seed).expect("a world can be started");
+            let mut world = World::start(seed).await.expect("a world can be started");
             let outcome = world.run().await;
             let (core, agent) = (world.core.log(), world.agent.log());
             outcome.unwrap_or_else(|error| panic!("{error:#}\ncore:\n{core}\nagent:\n{agent}"));

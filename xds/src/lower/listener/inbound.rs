@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
-use skerry_core::bundle::v1::{Protocol, ServicePort};
+use skerry_core::bundle::v1::{MtlsMode, Protocol, ServicePort};
 
 use super::http::{self, Idle};
+use super::mutual::{Mutual, Takes};
 use super::{Connect, to_listener, to_tcp_proxy};
 use crate::envoy::core::TrafficDirection;
 use crate::envoy::listener::Filter;
@@ -33,6 +34,8 @@ struct Plan {
     upstream: Upstream,
     /// Who is let in.
     guard: Guard,
+    /// How callers say who they are.
+    mutual: Mutual,
     connect: Connect,
 }
 
@@ -70,11 +73,13 @@ fn lower_port(
             other.port
         ));
     }
+    let plan = Plan::of(scope, port).map_err(|reason| format!("port {port} is closed: {reason}"))?;
     draft.claim(at, &name).map_err(|reason| format!("port {port} is not behind the proxy: {reason}"))?;
-    let plan = Plan::of(scope, port);
+    draft.set.names_secrets |= plan.mutual.takes != Takes::Plain;
     let known = memory.remove(&port).filter(|known| known.plan == plan);
     let make = || {
-        let listener = to_listener(&name, at, TrafficDirection::Inbound, plan.to_filters(&name));
+        let mut listener = to_listener(&name, at, TrafficDirection::Inbound, plan.to_filters(&name));
+        plan.mutual.guard(&mut listener, plan.upstream);
         let cluster = Named::cluster(&cluster::to_workload(&name, workload, plan.upstream));
         let routes = plan.to_routes(&name);
         Inbound { plan, cluster, listener: Named::listener(&listener), routes }
@@ -86,16 +91,17 @@ fn lower_port(
     Ok(())
 }
 
-/// Lists the ports of services that stand for a port of the workload.
-fn ports<'a>(scope: &'a Scope<'_>, at: NonZeroU16) -> impl Iterator<Item = &'a ServicePort> {
-    let services = scope.bundle.services.values().filter(|service| port::selects(service, scope.owner));
-    let ports = services.flat_map(|service| &service.ports);
-    ports.filter(move |service_port| port::resolve(service_port, scope.owner) == Some(at))
+/// Lists the ports of services that stand for a port of the workload, each with the service's mode of mutual TLS.
+fn ports<'a>(scope: &Scope<'a>, at: NonZeroU16) -> impl Iterator<Item = (MtlsMode, &'a ServicePort)> {
+    let (bundle, owner) = (scope.bundle, scope.owner);
+    let services = bundle.services.values().filter(move |service| port::selects(service, owner));
+    let ports = services.flat_map(|service| service.ports.iter().map(|port| (service.mtls(), port)));
+    ports.filter(move |(_, service_port)| port::resolve(service_port, owner) == Some(at))
 }
 
 /// Services say what a workload's port speaks; bytes if none does or one of them says so.
 fn upstream(scope: &Scope<'_>, at: NonZeroU16) -> Upstream {
-    let protocols: BTreeSet<Protocol> = ports(scope, at).map(ServicePort::protocol).collect();
+    let protocols: BTreeSet<Protocol> = ports(scope, at).map(|(_, port)| port.protocol()).collect();
     match protocols.into_iter().collect::<Vec<_>>().as_slice() {
         [Protocol::Http] => Upstream::Http1,
         [Protocol::Http2] => Upstream::Http2,
@@ -105,13 +111,15 @@ fn upstream(scope: &Scope<'_>, at: NonZeroU16) -> Upstream {
 }
 
 impl Plan {
-    fn of(scope: &Scope<'_>, at: NonZeroU16) -> Self {
+    fn of(scope: &Scope<'_>, at: NonZeroU16) -> Result<Self, &'static str> {
         let upstream = upstream(scope, at);
         let carries = if upstream == Upstream::Tcp { Carries::Bytes } else { Carries::Requests };
         let guard = Guard::of(scope, at, carries);
-        let waits = guard.refuses() && ports(scope, at).all(|port| !port.server_first);
+        let waits = guard.refuses() && ports(scope, at).all(|(_, port)| !port.server_first);
         let connect = if waits { Connect::AfterFirstBytes } else { Connect::AtOnce };
-        Self { upstream, guard, connect }
+        let is_lenient = scope.lenient.contains(&scope.owner.endpoint(at));
+        let mutual = Mutual::of(scope, is_lenient, ports(scope, at))?;
+        Ok(Self { upstream, guard, mutual, connect })
     }
 
     fn to_filters(&self, name: &str) -> Vec<Filter> {

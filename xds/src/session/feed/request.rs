@@ -144,6 +144,8 @@ impl Feed {
             return;
         }
         self.is_unknown |= is_first && !version.is_empty();
+        // At once, and even if there is nothing: else that version might come to stand for what it has dropped since.
+        self.owes_answer |= is_first && !version.is_empty();
         self.owes_answer |= self.interest.is_wildcard() && !was_wildcard;
         for name in &new {
             self.refused.remove(name.as_str());

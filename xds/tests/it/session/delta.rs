@@ -2,7 +2,7 @@
 
 use envoy_types::pb::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use insta::assert_snapshot;
-use skerry_xds::resource::ResourceKind::{self, Cluster, Endpoint, Listener, Route};
+use skerry_xds::resource::ResourceKind::{self, Cluster, Endpoint, Listener, Route, Secret};
 use skerry_xds::session::Delta;
 
 use super::pile::{Pile, version_of};
@@ -202,12 +202,26 @@ fn a_client_that_never_acknowledges_makes_nothing_pile_up() {
 #[test]
 fn unknown_types_are_answered_with_nothing() {
     let mut talk = Talk::<Delta>::new(&pile());
-    let secrets = |names: &[&str]| DeltaDiscoveryRequest {
-        type_url: "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret".to_owned(),
+    let hosts = |names: &[&str]| DeltaDiscoveryRequest {
+        type_url: "type.googleapis.com/envoy.config.route.v3.VirtualHost".to_owned(),
         ..subscribe(Cluster, names)
     };
-    talk.ask(secrets(&["cert", "root"]))
-        .ask(DeltaDiscoveryRequest { response_nonce: "1".to_owned(), ..secrets(&[]) });
+    talk.ask(hosts(&["one", "two"]))
+        .ask(DeltaDiscoveryRequest { response_nonce: "1".to_owned(), ..hosts(&[]) });
+    assert_snapshot!(talk.text());
+}
+
+/// A certificate that is renewed is one message: neither clusters nor listeners are sent again.
+#[test]
+fn a_new_secret_is_sent_by_itself() {
+    let with = |edition| pile().with(Secret, "workload", edition).with(Secret, "mesh-roots", 1);
+    let mut talk = Talk::<Delta>::new(&with(1));
+    talk.ask(DeltaDiscoveryRequest { node: Some(node()), ..subscribe(Cluster, &[]) });
+    talk.ask(subscribe(Endpoint, &["a", "b"])).ask(subscribe(Secret, &["workload", "mesh-roots"]));
+    talk.ack(Secret).ack(Endpoint).ack(Cluster);
+    talk.ask(subscribe(Listener, &["*"])).ack(Listener);
+    talk.ask(subscribe(Route, &["in"])).ack(Route);
+    talk.set(&with(2)).ack(Secret);
     assert_snapshot!(talk.text());
 }
 

@@ -48,11 +48,12 @@ impl Plan {
         let mut pile = Pile::default();
         for (name, (cluster, endpoints)) in &self.clusters {
             let name = format!("c{name}");
-            pile = pile.with(ResourceKind::Cluster, &name, *cluster).with(
-                ResourceKind::Endpoint,
+            pile = pile.with(ResourceKind::Secret, &name, *endpoints).with(
+                ResourceKind::Cluster,
                 &name,
-                *endpoints,
+                *cluster,
             );
+            pile = pile.with(ResourceKind::Endpoint, &name, *endpoints);
         }
         let targets: Vec<&u8> = self.clusters.keys().collect();
         for (name, (listener, routes, target)) in self.ways.iter().filter(|_| !targets.is_empty()) {

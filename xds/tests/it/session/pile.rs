@@ -2,9 +2,13 @@
 
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::EdsClusterConfig;
+use envoy_types::pb::envoy::config::core::v3::DataSource;
+use envoy_types::pb::envoy::config::core::v3::data_source::Specifier;
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::secret::Type;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{GenericSecret, Secret};
 use envoy_types::pb::google::protobuf::Any;
 use prost::Message as _;
 use skerry_xds::resource::{Resource, ResourceKind, ResourceSet};
@@ -17,6 +21,7 @@ impl Pile {
     /// Adds a resource in an edition.
     pub(super) fn with(mut self, kind: ResourceKind, name: &str, edition: u32) -> Self {
         match kind {
+            ResourceKind::Secret => self.0.add_secret(&(&secret(name, edition)).into()),
             ResourceKind::Cluster => self.0.add_cluster(&cluster(name, edition)),
             ResourceKind::Endpoint => self.0.add_endpoint(&assignment(name, edition)),
             ResourceKind::Listener => self.0.add_listener(&listener(name, edition)),
@@ -53,7 +58,7 @@ pub(super) fn edition_of(any: &Any) -> Option<u32> {
             Cluster::decode(any.value.as_slice()).unwrap().eds_cluster_config?.service_name
         }
         ResourceKind::Listener => Listener::decode(any.value.as_slice()).unwrap().stat_prefix,
-        ResourceKind::Endpoint | ResourceKind::Route => return None,
+        ResourceKind::Secret | ResourceKind::Endpoint | ResourceKind::Route => return None,
     };
     Some(text.parse().unwrap())
 }
@@ -61,12 +66,22 @@ pub(super) fn edition_of(any: &Any) -> Option<u32> {
 /// The version of a resource in an edition.
 pub(super) fn version_of(kind: ResourceKind, name: &str, edition: u32) -> String {
     let resource = match kind {
+        ResourceKind::Secret => Resource::of(&secret(name, edition)),
         ResourceKind::Cluster => Resource::of(&cluster(name, edition)),
         ResourceKind::Endpoint => Resource::of(&assignment(name, edition)),
         ResourceKind::Listener => Resource::of(&listener(name, edition)),
         ResourceKind::Route => Resource::of(&routes(name, edition)),
     };
     resource.version().to_owned()
+}
+
+fn secret(name: &str, edition: u32) -> Secret {
+    let text = Specifier::InlineString(edition.to_string());
+    let secret = GenericSecret {
+        secret: Some(DataSource { specifier: Some(text), ..Default::default() }),
+        ..Default::default()
+    };
+    Secret { name: name.to_owned(), r#type: Some(Type::GenericSecret(secret)) }
 }
 
 fn cluster(name: &str, edition: u32) -> Cluster {

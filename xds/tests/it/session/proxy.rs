@@ -123,13 +123,13 @@ impl<V: Wire> Proxy<V> {
                 self.warming.remove(name);
             }
             ResourceKind::Route => self.check_target(any),
-            ResourceKind::Cluster | ResourceKind::Listener => {}
+            ResourceKind::Secret | ResourceKind::Cluster | ResourceKind::Listener => {}
         }
         self.has.get_mut(&kind).unwrap().insert(name.to_owned(), any.clone());
-        if let Some(partner) = partner(kind) {
-            let mut names = self.asked.get(&partner).cloned().unwrap_or_default();
+        for partner in partners(kind) {
+            let mut names = self.asked.get(partner).cloned().unwrap_or_default();
             if names.insert(name.to_owned()) {
-                self.ask(partner, names);
+                self.ask(*partner, names);
             }
         }
     }
@@ -144,11 +144,11 @@ impl<V: Wire> Proxy<V> {
             self.warming.remove(name);
         }
         self.has.get_mut(&kind).unwrap().remove(name);
-        if let Some(partner) = partner(kind) {
-            let mut names = self.asked[&partner].clone();
+        for partner in partners(kind) {
+            let mut names = self.asked[partner].clone();
             names.remove(name);
-            self.has.get_mut(&partner).unwrap().remove(name);
-            self.ask(partner, names);
+            self.has.get_mut(partner).unwrap().remove(name);
+            self.ask(*partner, names);
         }
     }
 
@@ -204,12 +204,12 @@ pub(super) fn never(_: &Any) -> bool {
     false
 }
 
-/// The kind that a proxy asks for by the names of another.
-fn partner(kind: ResourceKind) -> Option<ResourceKind> {
+/// The kinds that a proxy asks for by the names of another. Its clusters have a secret each.
+fn partners(kind: ResourceKind) -> &'static [ResourceKind] {
     match kind {
-        ResourceKind::Cluster => Some(ResourceKind::Endpoint),
-        ResourceKind::Listener => Some(ResourceKind::Route),
-        ResourceKind::Endpoint | ResourceKind::Route => None,
+        ResourceKind::Cluster => &[ResourceKind::Secret, ResourceKind::Endpoint],
+        ResourceKind::Listener => &[ResourceKind::Route],
+        ResourceKind::Secret | ResourceKind::Endpoint | ResourceKind::Route => &[],
     }
 }
 

@@ -8,6 +8,7 @@ use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::Secret;
 use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
@@ -276,6 +277,7 @@ impl Conversation for Sotw {
 /// The name inside a packed resource.
 pub(super) fn name_of(any: &Any) -> String {
     match ResourceKind::from_type_url(&any.type_url).unwrap() {
+        ResourceKind::Secret => Secret::decode(any.value.as_slice()).unwrap().name,
         ResourceKind::Cluster => Cluster::decode(any.value.as_slice()).unwrap().name,
         ResourceKind::Endpoint => ClusterLoadAssignment::decode(any.value.as_slice()).unwrap().cluster_name,
         ResourceKind::Listener => Listener::decode(any.value.as_slice()).unwrap().name,
@@ -286,6 +288,7 @@ pub(super) fn name_of(any: &Any) -> String {
 /// The version of a packed resource.
 pub(super) fn version(any: &Any) -> String {
     match ResourceKind::from_type_url(&any.type_url).unwrap() {
+        ResourceKind::Secret => Resource::of(&Secret::decode(any.value.as_slice()).unwrap()),
         ResourceKind::Cluster => Resource::of(&Cluster::decode(any.value.as_slice()).unwrap()),
         ResourceKind::Endpoint => Resource::of(&ClusterLoadAssignment::decode(any.value.as_slice()).unwrap()),
         ResourceKind::Listener => Resource::of(&Listener::decode(any.value.as_slice()).unwrap()),

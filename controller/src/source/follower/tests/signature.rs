@@ -256,3 +256,23 @@ fn a_list_of_signers_that_cannot_be_read_trusts_nobody_and_is_said() {
     assert!(waits_for_trust(&follower));
     assert_eq!(accepted(&follower), good);
 }
+
+/// Who switches signatures on sees at once that what is in force has none; it stays in force.
+#[test]
+fn what_is_in_force_is_looked_at_when_signatures_are_switched_on() {
+    let mut trust = Trust::enforced();
+    let verify = trust.rig.verify.take();
+    drop(trust.rig.start_accepted());
+    trust.rig.verify = verify;
+    let mut follower = trust.rig.start();
+    follower.restore();
+    follower.poll().unwrap();
+    let (revision, found) = trust.rig.board.view().in_force.expect("it is shown");
+    assert_eq!((revision, held(&follower)), (follower.accepted.clone().unwrap().revision, ""));
+    assert_eq!((found.provenance, found.reason.as_str()), (Provenance::Unsigned, "the commit is not signed"));
+
+    trust.signed(&[]);
+    follower.poll().unwrap();
+    follower.poll().unwrap();
+    assert_eq!(trust.rig.board.view().in_force, None, "what came after was looked at when it came");
+}

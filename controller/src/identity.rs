@@ -1,0 +1,11 @@
+//! Who is who: the core's authorities, the boxes that are enrolled, and what they are given.
+//!
+//! `authority` holds the keys and signs, `roll` decides who is a site's box, `desk` acts: it keeps what was decided before
+//! anything is signed or said. Must not know of gRPC or TLS.
+
+pub mod authority;
+pub mod credentials;
+pub mod desk;
+pub mod roll;
+pub mod seal;
+pub mod time;

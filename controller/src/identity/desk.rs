@@ -1,0 +1,435 @@
+//! The enrolment desk: makes tokens, enrols and renews boxes, revokes them. Keeps each decision before it is acted on.
+//!
+//! Blocking: it writes to the store and signs. Decides nothing that `roll` and the token's record do not.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use skerry_core::id::{SiteId, Timestamp};
+use skerry_identity::certificate::Certificate;
+use skerry_identity::csr::{self, ProvenKey};
+use skerry_identity::envelope::Signatures;
+use skerry_identity::key::ProviderFailed;
+use skerry_identity::malformed::Malformed;
+use skerry_identity::thumbprint::Thumbprint;
+use skerry_identity::token::{Claim, DEFAULT_LIFE, JoinToken, MAX_CORE_BYTES, TokenRecord, TokenSecret};
+use skerry_identity::trust_root::{MAX_STEPS, SignedRoot};
+use skerry_proto::tls::is_core_url;
+use tokio::sync::watch;
+use tracing::{debug, error, info, warn};
+use zeroize::Zeroizing;
+
+use super::authority::{Authority, AuthorityRecord, Given, NotGiven};
+use super::roll::{Enrolled, Refused, Revoked, Roll, Stranger, Token};
+use super::time::IdentityTime;
+use crate::store::StoreError;
+
+/// The longest life of a token: a box that is shipped overseas.
+pub const MAX_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long a token is kept after its end, so that a clock that was ahead for a while ends none for good: milliseconds.
+const KEPT_AFTER_ITS_END: u64 = 30 * 24 * 3_600_000;
+
+/// The most revoked keys that are told to sites: 4,096 × 34 B = 136 KiB. The oldest end first and are dropped first.
+pub const MAX_REVOKED: usize = 4_096;
+
+/// What of identity is kept over a restart. Blocking; every write is all or nothing, and on disk when the call returns.
+pub trait IdentityStore: Send + Sync + 'static {
+    /// Reads the authorities.
+    fn authority(&self) -> Result<Option<AuthorityRecord>, StoreError>;
+
+    /// Keeps the authorities.
+    fn keep_authority(&self, record: &AuthorityRecord) -> Result<(), StoreError>;
+
+    /// Reads who is enrolled, what is revoked, and the tokens.
+    fn roll(&self) -> Result<Kept, StoreError>;
+
+    /// Keeps a new token; those that ended before a time are forgotten.
+    fn keep_token(&self, token: &Token, before: Timestamp) -> Result<(), StoreError>;
+
+    /// Keeps changes of sites.
+    fn keep_entries(&self, entries: &[Entry<'_>]) -> Result<(), StoreError>;
+}
+
+/// What was kept of the roll.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The boxes of sites.
+    pub sites: Vec<(SiteId, Enrolled)>,
+    /// What is revoked.
+    pub revoked: Vec<Revoked>,
+    /// Join tokens.
+    pub tokens: Vec<Token>,
+}
+
+/// What changes with one site.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The site.
+    pub site: &'a SiteId,
+    /// Its box; `None`: it has none, and its tokens end.
+    pub enrolled: Option<&'a Enrolled>,
+    /// The token that was used.
+    pub token: Option<&'a Token>,
+    /// Whether every other token of the site ends.
+    pub ends_tokens: bool,
+    /// Everything that is revoked, if that changed.
+    pub revoked: Option<&'a [Revoked]>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    /// Where they come from.
+    pub peer: Option<SocketAddr>,
+    /// When.
+    pub now: Timestamp,
+    /// How long the site shall go on with no link.
+    pub budget: Duration,
+}
+
+/// What a box is given.
+#[derive(Debug)]
+pub struct Handed {
+    /// Its certificates.
+    pub given: Given,
+    /// Whom it believes.
+    pub trust: Trust,
+    /// How long it shall go on with no link.
+    pub budget: Duration,
+}
+
+/// Whom a site believes.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// The roots of the mesh.
+    pub mesh_roots: Vec<Certificate>,
+    /// The transport authorities.
+    pub link_roots: Vec<Certificate>,
+    /// The versions of the trust root that the site does not have.
+    pub trust_roots: Vec<SignedRoot>,
+    /// Keys of site authorities that are revoked.
+    pub revoked: Vec<Thumbprint>,
+}
+
+/// Why nothing is handed out.
+#[derive(Debug, thiserror::Error)]
+pub enum NotHanded {
+    /// A request is none.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// The caller is not who they would have to be.
+    #[error(transparent)]
+    Stranger(#[from] Stranger),
+    /// It cannot be signed.
+    #[error(transparent)]
+    NotGiven(#[from] NotGiven),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The provider failed.
+    #[error(transparent)]
+    Provider(#[from] ProviderFailed),
+    /// What was asked for is not possible.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// What a change is besides the box.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// The token that was used.
+    pub token: Option<Token>,
+    /// The box that is the site's no more, or whose authority has another key now.
+    pub gone: Option<Enrolled>,
+    /// Whether every other token of the site ends.
+    pub ends_tokens: bool,
+}
+
+/// The desk.
+pub struct Desk {
+    store: Arc<dyn IdentityStore>,
+    authority: Authority,
+    time: IdentityTime,
+    /// Held for moments: each call of each site looks at it.
+    roll: RwLock<Roll>,
+    /// Held by who changes the roll, for as long as the disk takes.
+    writers: Mutex<()>,
+    /// Counts how often somebody has lost a place.
+    changes: watch::Sender<u64>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// Opens the desk with what was kept.
+    pub fn open(
+        store: Arc<dyn IdentityStore>,
+        authority: Authority,
+        wall: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let kept = store.roll()?;
+        // When somebody was enrolled last is a time that has been.
+        let enrolled = kept.sites.iter().map(|(_, enrolled)| enrolled.at).max().unwrap_or_default();
+        let time = IdentityTime::start(wall, authority.signed_at().max(enrolled));
+        let (roll, writers) = (RwLock::new(Roll::restore(kept)), Mutex::new(()));
+        Ok(Self { store, authority, time, roll, writers, changes: watch::Sender::new(0) })
+    }
+
+    /// Tells the time by which certificates and tokens are made and judged.
+    pub fn now(&self) -> Timestamp {
+        self.time.now()
+    }
+
+    /// Returns the authorities.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Signs a manifest. Without a signature no site believes it, and the log says why there is none.
+    pub fn sign_manifest(&self, manifest: &[u8]) -> Vec<u8> {
+        match self.authority.sign_manifest(manifest) {
+            Ok(signature) => Signatures::from_iter([signature]).to_bytes(),
+            Err(error) => {
+                error!(%error, "a manifest is not signed");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Changes whenever somebody is enrolled or revoked.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Says whether a key is that of a site's box.
+    pub fn judge(&self, site: &SiteId, key: Thumbprint) -> Result<(), Stranger> {
+        self.roll.read().judge(site, key).map(drop)
+    }
+
+    /// Returns the box of a site, and who was refused.
+    pub fn entry(&self, site: &SiteId) -> (Option<Enrolled>, Vec<Refused>) {
+        let roll = self.roll.read();
+        (roll.enrolled(site).cloned(), roll.refused(site).to_vec())
+    }
+
+    /// Makes a token for a site. Its text is in what is returned and nowhere else.
+    pub fn make_token(
+        &self,
+        site: &SiteId,
+        life: Duration,
+        core: Option<String>,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<(Zeroizing<String>, Timestamp), NotHanded> {
+        if core.as_ref().is_some_and(|core| !is_core_url(core)) {
+            return Err(NotHanded::Invalid("the core's address is `https://HOST:PORT`".to_owned()));
+        }
+        let life = if life.is_zero() { DEFAULT_LIFE } else { life };
+        if life > MAX_TOKEN_LIFE {
+            return Err(NotHanded::Invalid("a token lasts 30 days at most".to_owned()));
+        }
+        let _writing = self.writers.lock();
+        let enrolled = self.roll.read().enrolled(site).filter(|enrolled| enrolled.revoked.is_none()).cloned();
+        let replaces = match (enrolled, replace) {
+            (Some(enrolled), false) => {
+                return Err(Stranger::OtherBox { site: site.clone(), enrolled: enrolled.key }.into());
+            }
+            (enrolled, _) => enrolled.map(|enrolled| enrolled.key),
+        };
+        let secret = TokenSecret::generate()?;
+        let expires = Timestamp(now.0 + u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
+        let record = TokenRecord::new(site.clone(), &secret, expires);
+        let (kept, forget) =
+            (Token { record, replaces }, Timestamp(now.0.saturating_sub(KEPT_AFTER_ITS_END)));
+        self.store.keep_token(&kept, forget)?;
+        self.roll.write().note_token(kept, forget);
+        let token = JoinToken {
+            site: site.clone(),
+            mesh: self.authority.mesh().clone(),
+            core,
+            pin: self.authority.pin(),
+            issued: now,
+            expires,
+            secret,
+        };
+        let too_long =
+            || NotHanded::Invalid(format!("the core's address is longer than {MAX_CORE_BYTES} bytes"));
+        Ok((token.to_text().ok_or_else(too_long)?, expires))
+    }
+
+    /// Enrols a box.
+    pub fn enrol(
+        &self,
+        site: &SiteId,
+        secret: &TokenSecret,
+        (agent, authority): (&[u8], &[u8]),
+        caller: Caller,
+    ) -> Result<Handed, NotHanded> {
+        let keys = (csr::verify(agent)?, csr::verify(authority)?);
+        self.enrol_proven(site, secret, &keys, caller)
+            .inspect_err(|error| self.note_refused(site, keys.0.public().thumbprint(), error, caller))
+    }
+
+    fn enrol_proven(
+        &self,
+        site: &SiteId,
+        secret: &TokenSecret,
+        (agent, authority): &(ProvenKey, ProvenKey),
+        caller: Caller,
+    ) -> Result<Handed, NotHanded> {
+        let (key, below) = (agent.public().thumbprint(), authority.public().thumbprint());
+        // Most of those who make something up are sent away here, and hold up nobody.
+        let claim = Claim { site, secret, key };
+        self.roll.read().judge_claim(&claim, below, caller.now)?;
+        // One at a time: of two boxes with one token one is too late.
+        let _writing = self.writers.lock();
+        let (token, gone) = self.roll.read().judge_claim(&claim, below, caller.now)?;
+        let given = self.authority.sign_site(site, (agent, authority), caller.budget, caller.now)?;
+        let enrolled = Enrolled {
+            key,
+            authority: below,
+            at: caller.now,
+            revoked: None,
+            agent_until: given.agent.not_after(),
+            authority_until: given.authority.not_after(),
+        };
+        self.keep(site, enrolled, &Change { token: Some(token), gone, ends_tokens: false })?;
+        info!(%site, key = key.short(), peer = ?caller.peer, "a site is enrolled");
+        Ok(Handed { given, trust: self.trust(0, caller.now), budget: caller.budget })
+    }
+
+    /// Signs anew for a box that is enrolled: the request by its key is the proof.
+    pub fn renew(
+        &self,
+        site: &SiteId,
+        (agent, authority): (&[u8], &[u8]),
+        trust_root_version: u64,
+        caller: Caller,
+    ) -> Result<Handed, NotHanded> {
+        let keys = (csr::verify(agent)?, csr::verify(authority)?);
+        self.renew_proven(site, &keys, trust_root_version, caller)
+            .inspect_err(|error| self.note_refused(site, keys.0.public().thumbprint(), error, caller))
+    }
+
+    fn renew_proven(
+        &self,
+        site: &SiteId,
+        (agent, authority): &(ProvenKey, ProvenKey),
+        trust_root_version: u64,
+        caller: Caller,
+    ) -> Result<Handed, NotHanded> {
+        let key = agent.public().thumbprint();
+        self.roll.read().judge(site, key)?;
+        let _writing = self.writers.lock();
+        let before = self.roll.read().judge(site, key)?.clone();
+        if before.authority != authority.public().thumbprint() {
+            // Else a revocation would have to name every key that the site ever had.
+            let reason = "the site's authority keeps its key for as long as the site is enrolled";
+            return Err(NotHanded::Invalid(reason.to_owned()));
+        }
+        let given = self.authority.sign_site(site, (agent, authority), caller.budget, caller.now)?;
+        let enrolled = Enrolled {
+            agent_until: given.agent.not_after(),
+            // An older certificate may last longer: of a time when the budget was larger, or the clock ahead.
+            authority_until: given.authority.not_after().max(before.authority_until),
+            ..before
+        };
+        self.keep(site, enrolled, &Change::default())?;
+        Ok(Handed { given, trust: self.trust(trust_root_version, caller.now), budget: caller.budget })
+    }
+
+    /// Revokes the box of a site, and every token of it, also where no box is. Returns the box as it was. It is cut off first and kept then: a disk
+    /// that takes nothing helps no thief.
+    pub fn revoke(&self, site: &SiteId, now: Timestamp) -> Result<Enrolled, NotHanded> {
+        let _writing = self.writers.lock();
+        let before = self.roll.read().enrolled(site).cloned();
+        let Some(before) = before else {
+            self.end_tokens(site)?;
+            return Err(Stranger::NotEnrolled(site.clone()).into());
+        };
+        let enrolled = Enrolled { revoked: before.revoked.or(Some(now)), ..before.clone() };
+        let change = Change { gone: Some(before.clone()), ends_tokens: true, token: None };
+        let revoked = self.with_revoked(&change);
+        self.roll.write().note(site, enrolled.clone(), &change, revoked);
+        self.changes.send_modify(|count| *count += 1);
+        warn!(%site, key = before.key.short(), "a site is revoked");
+        self.keep(site, enrolled, &change)?;
+        Ok(before)
+    }
+
+    /// Ends the tokens of a site that has no box.
+    fn end_tokens(&self, site: &SiteId) -> Result<(), StoreError> {
+        self.roll.write().end_tokens(site);
+        let entry = Entry { site, enrolled: None, token: None, ends_tokens: true, revoked: None };
+        self.store.keep_entries(&[entry])
+    }
+
+    /// Keeps a change, and lets it count.
+    fn keep(&self, site: &SiteId, enrolled: Enrolled, change: &Change) -> Result<(), StoreError> {
+        let revoked = self.with_revoked(change);
+        self.store.keep_entries(&[Entry {
+            site,
+            enrolled: Some(&enrolled),
+            token: change.token.as_ref(),
+            ends_tokens: change.ends_tokens,
+            revoked: change.gone.is_some().then_some(&*revoked),
+        }])?;
+        self.roll.write().note(site, enrolled, change, revoked);
+        if change.gone.is_some() {
+            self.changes.send_modify(|count| *count += 1);
+        }
+        Ok(())
+    }
+
+    /// What is revoked after a change. What ended is kept for as long as a clock that is wrong might make it count again.
+    fn with_revoked(&self, change: &Change) -> Vec<Revoked> {
+        let roll = self.roll.read();
+        let gone = change.gone.as_ref();
+        let gone = gone.map(|gone| Revoked { authority: gone.authority, until: gone.authority_until });
+        let others = roll.all_revoked().iter().copied();
+        let others = others.filter(|other| gone.is_none_or(|gone| gone.authority != other.authority));
+        let mut revoked: Vec<Revoked> = others.chain(gone).collect();
+        revoked.sort_by_key(|revoked| std::cmp::Reverse(revoked.until));
+        revoked.truncate(MAX_REVOKED);
+        revoked
+    }
+
+    fn trust(&self, version: u64, now: Timestamp) -> Trust {
+        let trust_roots = self.authority.trust_roots_after(version);
+        Trust {
+            mesh_roots: self.authority.mesh_roots().cloned().collect(),
+            link_roots: self.authority.link_roots().cloned().collect(),
+            trust_roots: trust_roots.iter().take(MAX_STEPS).cloned().collect(),
+            revoked: self.roll.read().revoked(now).map(|revoked| revoked.authority).collect(),
+        }
+    }
+
+    /// Notes somebody who showed a certificate of the site and is its box no more.
+    pub fn note_stranger(
+        &self,
+        site: &SiteId,
+        key: Thumbprint,
+        stranger: &Stranger,
+        peer: Option<SocketAddr>,
+    ) {
+        let refused = Refused { peer, key, reason: stranger.to_string(), at: self.now(), times: 1 };
+        self.roll.write().note_refused(site, refused);
+    }
+
+    fn note_refused(&self, site: &SiteId, key: Thumbprint, error: &NotHanded, caller: Caller) {
+        let NotHanded::Stranger(stranger) = error else { return };
+        debug!(%site, key = key.short(), peer = ?caller.peer, "refused: {stranger}");
+        let (peer, at, reason) = (caller.peer, caller.now, stranger.to_string());
+        self.roll.write().note_refused(site, Refused { peer, key, reason, at, times: 1 });
+    }
+}
+
+#[cfg(test)]
+mod tests;

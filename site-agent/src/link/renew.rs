@@ -1,0 +1,282 @@
+//! Renewal of what the site was given: the agent's certificate and that of the site's authority.
+//!
+//! When a third of a life is over, with jitter, whatever the other link does; with nothing but the enrolled key, so that a
+//! site whose certificates are all over comes back by itself. What comes is checked before it is kept, and kept before it is
+//! used. Never ends what runs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail};
+use skerry_core::id::Timestamp;
+use skerry_identity::ca::{Authority as _, SiteCa};
+use skerry_identity::certificate::Certificate;
+use skerry_identity::csr;
+use skerry_identity::key::EcdsaKey;
+use skerry_identity::trust_root::PolicyDemand;
+use skerry_identity::verify::{Anchors, verify_peer, verify_site_ca};
+use skerry_proto::tls::Connector;
+use skerry_proto::v1::enrolment_client::EnrolmentClient;
+use skerry_proto::v1::{Credentials, RenewRequest};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
+use tracing::{info, warn};
+
+use super::backoff::Backoff;
+use super::explain;
+use super::failure::pushback;
+use super::secure::{self, LinkTime, Showing};
+use crate::clock::{share, wall_ms};
+use crate::enrol::Received;
+use crate::enrolment::Enrolment;
+use crate::layout::Layout;
+
+/// How long the core may take, names, handshake and all: a satellite link needs 8 round trips of 0.7 s.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether something is due: much less than the third of the shortest life, 8 h.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How long at least between two renewals that clocks ask for: an eighth of the third of the shortest life.
+const SELDOM: Duration = Duration::from_secs(3_600);
+
+/// The core answered, and not with certificates.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+struct Refused {
+    /// When to come back.
+    pause: Duration,
+    words: String,
+}
+
+/// Renews for as long as the agent runs.
+pub(crate) struct Renewal {
+    /// The core's address.
+    pub(crate) core: String,
+    /// Where it is kept.
+    pub(crate) layout: Layout,
+    /// The time.
+    pub(crate) time: Arc<dyn LinkTime>,
+    /// Told when the core does not know the agent.
+    pub(crate) not_known: Arc<Notify>,
+    /// What the site has.
+    pub(crate) enrolment: watch::Sender<Option<Arc<Enrolment>>>,
+}
+
+/// When the next renewal is due. Time and chance are arguments.
+struct Schedule {
+    backoff: Backoff,
+    /// Drawn once for each certificate: 0 to 1.
+    jitter: f64,
+    /// When it was renewed last, or asked for out of turn.
+    last: Option<Instant>,
+    /// The core does not know the agent.
+    is_refused: bool,
+}
+
+impl Schedule {
+    fn new(jitter: f64) -> Self {
+        Self { backoff: Backoff::default(), jitter, last: None, is_refused: false }
+    }
+
+    /// Clocks that are ahead, ours or the core's, make it early, and not more often than once in a while.
+    fn is_due(&self, now: Instant, enrolment: &Enrolment, clocks: [Timestamp; 2]) -> bool {
+        let due = due_at(enrolment, self.jitter);
+        let is_rare = self.last.is_none_or(|last| now.duration_since(last) > SELDOM);
+        self.is_refused || is_rare && clocks.iter().any(|clock| *clock >= due)
+    }
+
+    /// Says whether a word of the core's may ask for it out of turn.
+    fn may_ask(&self, now: Instant) -> bool {
+        self.last.is_none_or(|last| now.duration_since(last) > LOOK)
+    }
+
+    fn handle_renewed(&mut self, now: Instant, jitter: f64) {
+        *self = Self { last: Some(now), ..Self::new(jitter) };
+    }
+
+    /// Returns when to try again, not before the core has asked for.
+    fn handle_failure(&mut self, now: Instant, error: &anyhow::Error, share: f64) -> Duration {
+        if std::mem::take(&mut self.is_refused) {
+            self.last = Some(now);
+        }
+        let asked = error.downcast_ref::<Refused>().map_or(Duration::ZERO, |refused| refused.pause);
+        self.backoff.next_pause(share).max(self.backoff.spread(asked, share))
+    }
+}
+
+impl Renewal {
+    /// Runs until the process ends.
+    pub(crate) async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
+        let mut schedule = Schedule::new(share());
+        loop {
+            let Some(enrolment) = self.enrolment.borrow().clone() else {
+                cancel.cancelled().await;
+                return Ok(());
+            };
+            let clocks = [self.time.now(), Timestamp(wall_ms())];
+            let is_due = schedule.is_due(Instant::now(), &enrolment, clocks);
+            let pause = if is_due { self.turn(&enrolment, &mut schedule).await } else { LOOK };
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = tokio::time::sleep(pause) => {}
+                () = self.not_known.notified(), if !is_due && schedule.may_ask(Instant::now()) => {
+                    schedule.is_refused = true;
+                }
+            }
+        }
+    }
+
+    /// Renews once; returns when to look again.
+    async fn turn(&self, enrolment: &Enrolment, schedule: &mut Schedule) -> Duration {
+        match self.renew(enrolment).await {
+            Ok(renewed) => {
+                let (agent, authority) =
+                    (renewed.agent.not_after(), renewed.authority.certificate().not_after());
+                info!(
+                    agent_until_ms = agent.0,
+                    authority_until_ms = authority.0,
+                    "the site's certificates are renewed"
+                );
+                self.enrolment.send_replace(Some(Arc::new(renewed)));
+                schedule.handle_renewed(Instant::now(), share());
+                LOOK
+            }
+            Err(error) => {
+                let pause = schedule.handle_failure(Instant::now(), &error, share());
+                warn!(pause_ms = pause.as_millis(), "the site's certificates are not renewed yet: {error:#}");
+                pause
+            }
+        }
+    }
+
+    async fn renew(&self, enrolment: &Enrolment) -> anyhow::Result<Enrolment> {
+        let credentials = tokio::time::timeout(DEADLINE, self.ask(enrolment)).await;
+        let credentials =
+            credentials.map_err(|_| anyhow!("the core did not answer within {} s", DEADLINE.as_secs()))??;
+        let renewed = take(enrolment, credentials)?;
+        let path = self.layout.enrolment();
+        // Somebody may have enrolled the box anew meanwhile: those keys are nowhere else.
+        match Enrolment::load(&path) {
+            Ok(Some(kept)) if kept.agent_key.thumbprint() != renewed.agent_key.thumbprint() => {
+                bail!("the data folder has another identity by now: restart the agent to use it");
+            }
+            _ => {}
+        }
+        // The next run would have what is older, and renew it: no reason to go without it now.
+        if let Err(error) = renewed.save(&path) {
+            warn!("the renewed certificates are not kept: {error}");
+        }
+        Ok(renewed)
+    }
+
+    async fn ask(&self, enrolment: &Enrolment) -> anyhow::Result<Credentials> {
+        let tls = secure::configure(enrolment, Showing::Nothing, Arc::clone(&self.time))?;
+        let endpoint = Endpoint::from_shared(self.core.clone())?;
+        let channel = endpoint.connect_with_connector(Connector::new(tls)).await;
+        let channel = channel.map_err(|error| anyhow!("no core at {}: {}", self.core, explain(&error)))?;
+        let request = RenewRequest {
+            site: enrolment.site().to_string(),
+            agent: csr::create(&enrolment.agent_key)?,
+            authority: csr::create(enrolment.authority.key())?,
+            trust_root_version: enrolment.trust_root.root().version,
+        };
+        let answer = EnrolmentClient::new(channel).renew(request).await;
+        let answer = answer.map_err(|status| {
+            let pause = pushback(&status).unwrap_or_default();
+            anyhow::Error::new(Refused { pause, words: format!("{}: {}", status.code(), status.message()) })
+        })?;
+        answer.into_inner().credentials.ok_or_else(|| anyhow!("the core's answer is empty"))
+    }
+}
+
+/// When to renew: what is to be renewed first. A certificate is backdated by an hour, of lives of a day and more.
+fn due_at(enrolment: &Enrolment, jitter: f64) -> Timestamp {
+    let due = |certificate: &Certificate| certificate.validity().rotate_at(jitter);
+    due(&enrolment.agent).min(due(enrolment.authority.certificate()))
+}
+
+/// Checks what the core gave. Whom the site believes is what the core says now: it is the core that it asked, by the
+/// transport authority that it had.
+fn take(before: &Enrolment, credentials: Credentials) -> anyhow::Result<Enrolment> {
+    let trust = credentials.trust.unwrap_or_default();
+    let received = Received::of(&credentials.agent, &credentials.authority, &trust)?;
+    let trust_root = before.trust_root.walk(&received.trust_roots, PolicyDemand::AsRoot)?;
+    let anchors = |roots: &[Certificate]| Anchors { mesh: before.mesh().clone(), roots: roots.to_vec() };
+    // They were signed a moment ago by the core that was verified: whatever our clock shows, that is the time for them.
+    let now = |certificate: &Certificate| certificate.validity().issued;
+    let (mesh_roots, link_roots) = (anchors(&received.mesh_roots), anchors(&received.link_roots));
+    verify_site_ca(&received.authority, before.site(), &mesh_roots, now(&received.authority))?;
+    let peer = verify_peer(&[received.agent.der().clone()], &link_roots, now(&received.agent))?;
+    if peer.key != before.agent_key.thumbprint() {
+        bail!("the core's answer is for another key");
+    }
+    let copy = |key: &EcdsaKey| -> anyhow::Result<EcdsaKey> { Ok(EcdsaKey::from_pkcs8(&key.to_pkcs8()?)?) };
+    Ok(Enrolment {
+        core: before.core.clone(),
+        agent_key: copy(&before.agent_key)?,
+        agent: received.agent,
+        authority: SiteCa::load(
+            before.mesh(),
+            before.site(),
+            received.authority,
+            copy(before.authority.key())?,
+        )?,
+        mesh_roots: received.mesh_roots,
+        link_roots: received.link_roots,
+        trust_root,
+        revoked: received.revoked.into_iter().collect(),
+        offline_budget: Duration::from_secs(credentials.offline_budget_seconds),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrolment::tests::enrolment;
+
+    const HOUR_MS: u64 = 3_600_000;
+
+    /// The table of renewals of certificates for 300 h: by what two clocks show, by how long ago the last was, and by the core.
+    #[test]
+    fn it_is_renewed_after_a_third_and_never_in_a_row() {
+        let enrolment = enrolment();
+        let issued = enrolment.signed_at().0;
+        let at = |hours: u64| Timestamp(issued + hours * HOUR_MS);
+        let now = Instant::now() + 10 * SELDOM;
+        for (trusted, wall, last, is_refused, expected) in [
+            (0, 0, None, false, false),
+            (99, 99, None, false, false),
+            (101, 0, None, false, true),
+            (0, 101, None, false, true),
+            // The core's clock was behind, or ours is ahead: what it gave is due at once, and has to wait.
+            (101, 101, Some(now), false, false),
+            (101, 101, Some(now - SELDOM / 2), false, false),
+            (101, 101, Some(now - 2 * SELDOM), false, true),
+            (0, 0, Some(now), true, true),
+        ] {
+            let schedule = Schedule { last, is_refused, ..Schedule::new(0.0) };
+            let is_due = schedule.is_due(now, &enrolment, [at(trusted), at(wall)]);
+            assert_eq!(is_due, expected, "{trusted} {wall} {is_refused}");
+        }
+        let jitter = Schedule::new(1.0);
+        assert!(jitter.is_due(now, &enrolment, [at(81), at(0)]), "up to a fifth earlier");
+    }
+
+    /// Invariant 9: a pause that the core asks for is kept, and spread; the core is not asked out of turn again and again.
+    #[test]
+    fn invariant_9_a_core_that_refuses_is_asked_when_it_says() {
+        let (mut schedule, now) = (Schedule::new(0.0), Instant::now());
+        schedule.is_refused = true;
+        let refused = anyhow::Error::new(Refused { pause: Duration::from_secs(300), words: "no".to_owned() });
+        let pause = schedule.handle_failure(now, &refused, 0.5);
+        assert!(pause > Duration::from_secs(300) && pause < Duration::from_secs(400), "{pause:?}");
+        assert!(!schedule.is_refused && !schedule.may_ask(now) && schedule.may_ask(now + 2 * LOOK));
+        let lost = anyhow!("no core");
+        let pauses: Vec<Duration> = (0..9).map(|_| schedule.handle_failure(now, &lost, 1.0)).collect();
+        assert!(pauses.is_sorted() && pauses[8] == Duration::from_secs(30), "{pauses:?}");
+        schedule.handle_renewed(now, 0.0);
+        assert!(!schedule.may_ask(now));
+    }
+}

@@ -1,0 +1,203 @@
+//! Identities on the link, with the real programs: tokens, boxes that are fenced and revoked, and who may ask what.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use skerry_agent::enrolment::Enrolment;
+use skerry_proto::tls::Connector;
+use skerry_proto::v1::fleet_client::FleetClient;
+use skerry_proto::v1::site_sync_client::SiteSyncClient;
+use skerry_proto::v1::{GetFleetRequest, ReportRequest};
+use skerry_tests::fleet::{Agent, Workload, XdsMode, agent_tls, skerry};
+use skerry_tests::run::Run;
+use skerry_tests::wait::eventually;
+use tonic::Code;
+use tonic::transport::Endpoint;
+
+use crate::place::{DEADLINE, Place, Source, policies, run};
+use crate::question::{Question, ask_all};
+
+const SITE: &str = "edge";
+
+struct World {
+    run: Arc<Run>,
+    source: Source,
+    place: Place,
+    agent: Agent,
+}
+
+impl World {
+    /// A site that is served.
+    async fn start() -> Self {
+        let run = run();
+        let mut source = Source::start(&run).await;
+        let mut place = Place::new(&run, SITE, "shop");
+        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
+        place.serve(echo, "echo", "v1").await;
+        let agent = place.start_agent(&run, source.core.address(), XdsMode::Delta);
+        source.repo.copy_from(&policies()).expect("the fixture is there");
+        source.publish("first", &[SITE]).await;
+        Self { run, source, place, agent }
+    }
+
+    fn skerry(&self, arguments: &[&str]) -> Output {
+        let mut command = skerry(&self.run, self.source.core.address()).expect("the core has written it");
+        command.args(arguments).output().expect("it can be started")
+    }
+
+    fn token(&self, arguments: &[&str]) -> String {
+        let output = self.skerry(&[&["site", "enroll"], arguments].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn enroll(&self, data: &Path, token: &str) -> Output {
+        let agent = self.run.binaries().ours("skerry-agent").expect("it is built");
+        let file = data.with_extension("token");
+        fs_err::write(&file, token).expect("a file can be written");
+        let mut command = Command::new(agent);
+        command.args(["enroll", "--data-dir"]).arg(data).arg("--token-file").arg(file);
+        command.output().expect("it can be started")
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.run.make_folder(name).expect("a folder")
+    }
+
+    fn described(&self, site: &str) -> serde_json::Value {
+        let output = self.skerry(&["site", "describe", site, "-o", "json"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("it is JSON")
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A token is good for one box: used by another, for nothing, or altered it is refused with the reason, and who came is shown.
+#[tokio::test]
+async fn a_token_is_good_for_one_box_once() {
+    let world = World::start().await;
+    let token = world.token(&["spare"]);
+    assert!(token.trim().starts_with("skerry-join.v1."));
+    let (one, two) = (world.folder("box-one"), world.folder("box-two"));
+    let enrolled = world.enroll(&one, &token);
+    assert!(enrolled.status.success(), "{}", text(&enrolled.stderr));
+    assert_eq!(text(&enrolled.stdout).lines().count(), 1, "{}", text(&enrolled.stdout));
+
+    let again = world.enroll(&two, &token);
+    assert_eq!(again.status.code(), Some(1));
+    let words = text(&again.stderr);
+    assert!(words.contains("the core refuses: this join token was used before"), "{words}");
+    let cut = world.enroll(&two, &token[..token.len() - 9]);
+    assert_eq!(cut.status.code(), Some(2));
+    assert!(text(&cut.stderr).contains("this join token is not whole"), "{}", text(&cut.stderr));
+    let over = world.enroll(&one, &world.token(&["spare", "--replace"]));
+    assert!(
+        text(&over.stderr).contains("has the identity of site `spare` already"),
+        "{}",
+        text(&over.stderr)
+    );
+
+    let fenced = world.skerry(&["site", "enroll", "spare"]);
+    assert_eq!(fenced.status.code(), Some(6));
+    assert!(text(&fenced.stderr).contains("is enrolled by another box"), "{}", text(&fenced.stderr));
+    for file in ["identity.json", "id"] {
+        let path = one.join(file);
+        if let Ok(metadata) = fs_err::metadata(&path) {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        }
+    }
+}
+
+/// Cut off at once, with its stream, and for good; it goes on serving, and a box that is enrolled anew takes its place.
+#[tokio::test]
+async fn a_site_that_is_revoked_is_cut_off_at_once_and_serves_on() {
+    let mut world = World::start().await;
+    let service = world.place.service(1, 8080);
+    let revoked = world.skerry(&["site", "revoke", SITE]);
+    assert!(revoked.status.success(), "{}", text(&revoked.stderr));
+    let gone = async || {
+        let log = world.agent.log();
+        anyhow::ensure!(log.contains("site `edge` was revoked"), "{log}");
+        let site = world.described(SITE);
+        anyhow::ensure!(site["connected"] == false && site["enrolment"]["revokedAt"].is_string(), "{site:#}");
+        Ok(())
+    };
+    eventually("it is cut off", DEADLINE, gone).await.expect("at once");
+    ask_all(service, &[Question::get("it serves what it has", "/").by("v1")]).await;
+
+    // The same machine, with a new token.
+    world.agent.stop().await.expect("it ends");
+    fs_err::remove_file(world.agent.data().join("identity.json")).expect("it has one");
+    world.agent.start().expect("it is enrolled anew");
+    world.source.repo.replace("echo.yaml", "value: first", "value: second").expect("the release is there");
+    world.source.publish("second", &[SITE]).await;
+    ask_all(service, &[Question::get("the next release", "/").by("v1").header("x-release", "second")]).await;
+}
+
+/// Each peer may do what it is for: an agent speaks for its own site and asks nothing of the fleet, who shows nothing may
+/// enrol, and who does not speak TLS is hung up on.
+#[tokio::test]
+async fn each_peer_may_do_what_it_is_for() {
+    let world = World::start().await;
+    let address = world.source.core.address();
+    let connector = Connector::new(agent_tls(world.agent.data()).expect("it is enrolled"));
+    let endpoint = Endpoint::from_shared(format!("https://{address}")).expect("a URL");
+    let channel = endpoint.connect_with_connector(connector).await.expect("hands are shaken");
+    let asked = FleetClient::new(channel.clone()).get_fleet(GetFleetRequest::default()).await;
+    assert_eq!(asked.expect_err("it is no operator").code(), Code::PermissionDenied);
+    let other = ReportRequest { site: "other".to_owned(), ..ReportRequest::default() };
+    let reported = SiteSyncClient::new(channel).report(other).await.expect_err("it is another site's");
+    assert_eq!(reported.code(), Code::PermissionDenied);
+    assert!(reported.message().contains("does not speak for site `other`"), "{}", reported.message());
+
+    let plain = Endpoint::from_shared(format!("http://{address}")).expect("a URL");
+    let mut client = FleetClient::new(plain.connect().await.expect("it listens"));
+    client.get_fleet(GetFleetRequest::default()).await.expect_err("nothing is said without TLS");
+}
+
+/// A private key is in the one file of its box, and in no log, report, answer or store.
+#[tokio::test]
+async fn keys_are_kept_where_they_were_made() {
+    let world = World::start().await;
+    let enrolment = Enrolment::load(&world.agent.data().join("identity.json")).expect("it can be read");
+    let enrolment = enrolment.expect("it is enrolled");
+    let key = enrolment.agent_key.to_pem().expect("a key");
+    let line = key.lines().nth(1).expect("it has lines").to_owned();
+    let holders: Vec<PathBuf> = files(world.run.folder())
+        .into_iter()
+        .filter(|path| fs_err::read(path).is_ok_and(|bytes| contains(&bytes, line.as_bytes())))
+        .collect();
+    assert_eq!(
+        holders,
+        [world.agent.data().join("identity.json")],
+        "no log, no store, no file of the core's"
+    );
+    for output in
+        [world.skerry(&["status", "-o", "json"]), world.skerry(&["site", "describe", SITE, "-o", "json"])]
+    {
+        assert!(!contains(&output.stdout, line.as_bytes()) && !contains(&output.stdout, b"PRIVATE KEY"));
+    }
+    assert!(!world.agent.show().expect("it can be shown").to_string().contains("PRIVATE KEY"));
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+    found
+}
