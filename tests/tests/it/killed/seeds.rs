@@ -142,6 +142,12 @@ impl World {
             let _ = self.core.notify().await;
         }
         while self.settle_or_die().await?.is_continue() {}
+        if self.dooms.0.is_some() {
+            // Its step has not come. One that is there to be killed does not end in order.
+            self.agent.kill().await?;
+            self.after_the_agent()?;
+            while self.settle_or_die().await?.is_continue() {}
+        }
         self.agent.stop().await?;
         self.ledger.check_agent(&self.agent);
         self.ledger.check_applied()?;
