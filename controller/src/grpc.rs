@@ -37,6 +37,7 @@ mod reports;
 mod site_sync;
 mod stream;
 mod tls;
+mod trust;
 mod who;
 
 use connection::Door;

@@ -8,4 +8,5 @@ pub mod credentials;
 pub mod desk;
 pub mod roll;
 pub mod seal;
+pub mod standing;
 pub mod time;

@@ -194,6 +194,8 @@ struct Lines {
     desired: (watch::Sender<Desired>, watch::Receiver<Desired>),
     /// What the site has; the sender is that of its renewal.
     enrolment: (watch::Sender<Enrolled>, watch::Receiver<Enrolled>),
+    /// What the core says of the version of whom the site believes.
+    heard: watch::Sender<link::Heard>,
     issued: watch::Sender<Arc<Issued>>,
 }
 
@@ -209,6 +211,7 @@ impl Lines {
             feeds: watch::channel(Feeds::new()),
             desired: watch::channel(Desired::default()),
             enrolment: watch::channel(enrolment),
+            heard: watch::Sender::default(),
             issued: watch::Sender::default(),
         }
     }
@@ -265,6 +268,7 @@ impl Lines {
             layout: config.layout.clone(),
             time: Arc::new(time),
             not_known,
+            heard: self.heard.subscribe(),
             enrolment: self.enrolment.0.clone(),
         }
     }
@@ -282,6 +286,7 @@ impl Lines {
             enrolment: self.enrolment.1,
             time,
             not_known,
+            heard: self.heard,
             tls: None,
             mode: config.link,
             pull_interval: config.pull_interval,

@@ -3,6 +3,7 @@
 //! The keys are made here, and kept before the core is asked: a token is good for one key, and an answer may be lost. Run
 //! again with the same token it goes on where it was.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
-use skerry_core::id::Timestamp;
+use skerry_core::id::{SiteId, Timestamp};
 use skerry_identity::ca::SiteCa;
 use skerry_identity::certificate::Certificate;
 use skerry_identity::csr;
@@ -240,6 +241,8 @@ fn take(
         link_roots: received.link_roots,
         trust_root,
         revoked: received.revoked.into_iter().collect(),
+        revoked_sites: received.revoked_sites,
+        trust_version: received.trust_version,
         offline_budget: Duration::from_secs(credentials.offline_budget_seconds),
     })
 }
@@ -252,6 +255,8 @@ pub(crate) struct Received {
     pub(crate) link_roots: Vec<Certificate>,
     pub(crate) trust_roots: Vec<SignedRoot>,
     pub(crate) revoked: Vec<Thumbprint>,
+    pub(crate) revoked_sites: BTreeSet<SiteId>,
+    pub(crate) trust_version: u64,
 }
 
 impl Received {
@@ -270,6 +275,8 @@ impl Received {
                 .map(|json| serde_json::from_slice(json))
                 .collect::<Result<_, _>>()?,
             revoked: trust.revoked.iter().map(|key| Thumbprint::from_slice(key)).collect::<Result<_, _>>()?,
+            revoked_sites: trust.revoked_sites.iter().map(SiteId::new).collect::<Result<_, _>>()?,
+            trust_version: trust.version,
         })
     }
 }

@@ -27,7 +27,8 @@ use zeroize::Zeroizing;
 
 use crate::layout::replace_file;
 
-/// The longest file that is read: ten certificates of 2 KiB, a trust root of 16 KiB and 4,096 revoked keys of 70 B.
+/// The longest file that is read: ten certificates of 2 KiB, a trust root of 16 KiB, 4,096 revoked keys of 70 B and as many
+/// names of 70 B.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A site's enrolment.
@@ -49,6 +50,10 @@ pub struct Enrolment {
     pub trust_root: TrustedRoot,
     /// The keys of site authorities that nobody believes any more.
     pub revoked: BTreeSet<Thumbprint>,
+    /// Sites whose workloads nobody believes any more: revoked, with no box in the place of the one that was theirs.
+    pub revoked_sites: BTreeSet<SiteId>,
+    /// The core's number for whom the site believes; 0: it gave none.
+    pub trust_version: u64,
     /// How long the site shall go on with no link.
     pub offline_budget: Duration,
 }
@@ -83,6 +88,10 @@ struct Written {
     link_roots: String,
     trust_root: SignedRoot,
     revoked: BTreeSet<Thumbprint>,
+    #[serde(default)]
+    revoked_sites: BTreeSet<SiteId>,
+    #[serde(default)]
+    trust_version: u64,
     offline_budget_seconds: u64,
 }
 
@@ -165,6 +174,8 @@ impl Enrolment {
             link_roots: chain_to_pem(&self.link_roots),
             trust_root: self.trust_root.signed().clone(),
             revoked: self.revoked.clone(),
+            revoked_sites: self.revoked_sites.clone(),
+            trust_version: self.trust_version,
             offline_budget_seconds: self.offline_budget.as_secs(),
         };
         // Room from the start: a vector that grows leaves copies behind.
@@ -195,6 +206,8 @@ impl Enrolment {
             link_roots: Certificate::chain_from_pem(&written.link_roots)?,
             trust_root: TrustedRoot::first(written.trust_root)?,
             revoked: written.revoked,
+            revoked_sites: written.revoked_sites,
+            trust_version: written.trust_version,
             offline_budget: Duration::from_secs(written.offline_budget_seconds),
         })
     }
@@ -263,6 +276,8 @@ pub(crate) mod tests {
             link_roots: vec![transport.certificate().clone()],
             trust_root: TrustedRoot::first(signed).unwrap(),
             revoked: BTreeSet::from([transport.certificate().thumbprint()]),
+            revoked_sites: BTreeSet::from([SiteId::new("bergen").unwrap()]),
+            trust_version: 7,
             offline_budget: Duration::from_secs(3600),
         }
     }

@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use skerry_core::id::{Digest, SiteId};
 use skerry_core::pace::Pace;
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
-use skerry_proto::v1::{Chunk, Hello, Need, Offer};
+use skerry_proto::v1::{Chunk, Hello, Need, Offer, TrustNews};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -27,6 +27,7 @@ mod dial;
 mod early;
 mod events;
 mod failure;
+mod news;
 mod pull;
 mod renew;
 mod reports;
@@ -39,6 +40,7 @@ pub(crate) use batch::Batch;
 use dial::{Client, dial};
 use events::Alarm;
 pub(crate) use failure::explain;
+pub(crate) use news::Heard;
 pub(crate) use renew::Renewal;
 use secure::{LinkTime, Showing};
 
@@ -110,6 +112,8 @@ pub(crate) struct Link {
     pub(crate) time: Arc<dyn LinkTime>,
     /// Told when the core does not know the agent.
     pub(crate) not_known: Arc<Notify>,
+    /// Told what the core says of the version of trust.
+    pub(crate) heard: watch::Sender<Heard>,
     /// TLS as of an enrolment.
     pub(crate) tls: Option<(Arc<Enrolment>, Arc<ClientConfig>)>,
     /// Stream or pull.
@@ -273,6 +277,19 @@ impl Link {
             attempt: self.attempt,
             accepted: bytes(accepted),
             pending: bytes(pending),
+            trust_version: self.trust_version(),
+        }
+    }
+
+    /// The version of what the site believes.
+    fn trust_version(&self) -> u64 {
+        self.enrolment.borrow().as_ref().map_or(0, |enrolment| enrolment.trust_version)
+    }
+
+    /// Hands on that the core has another version.
+    fn hear_of_trust(&self, news: Option<TrustNews>) {
+        if let Some(news) = news {
+            self.heard.send_replace(Heard::of(news));
         }
     }
 

@@ -85,5 +85,7 @@ fn to_wire(trust: &Trust) -> Result<WireTrust, Failure> {
         link_roots: ders(&trust.link_roots),
         trust_roots: roots.map_err(|error| Failure::NotGiven(error.to_string()))?,
         revoked: trust.revoked.iter().map(|key| key.as_bytes().to_vec()).collect(),
+        version: trust.version,
+        revoked_sites: trust.revoked_sites.iter().map(ToString::to_string).collect(),
     })
 }

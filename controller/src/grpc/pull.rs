@@ -65,5 +65,5 @@ fn take<P>(place: &mut Option<P>, find: impl FnOnce() -> Result<P, u32>) -> Resu
 }
 
 fn retry(retry: RetryAfter) -> PullResponse {
-    PullResponse { outcome: Some(Outcome::RetryAfter(retry)), chunks: Vec::new() }
+    PullResponse { outcome: Some(Outcome::RetryAfter(retry)), chunks: Vec::new(), trust: None }
 }

@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::incoming::Handshake;
 use super::reports::Intake;
 use super::stream::{self, Line, SyncStream};
+use super::trust::{self, TrustLine};
 use super::who::Who;
 use crate::admission::Way;
 use crate::clock::Moment;
@@ -72,8 +73,9 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
             Err(seconds) => return Ok(Response::new(stream::come_back(seconds))),
         };
         let core = Arc::clone(core);
+        let trust = TrustLine::new(&core.desk, session.site(), hello.trust_version);
         let intake = Intake::new(hello.boot);
-        let line = Line { core, session, incoming, connection, intake, news: None, bundle, place };
+        let line = Line { core, session, incoming, connection, intake, news: None, trust, bundle, place };
         Ok(Response::new(line.into_stream()))
     }
 
@@ -85,7 +87,12 @@ impl<S: StateStore> SiteSync for SiteSyncService<S> {
         self.0.check_site(handshake.as_ref(), site)?;
         let visit = handshake.as_ref().map(Handshake::visit).unwrap_or_default();
         let mut visit = visit.lock().await;
-        Ok(Response::new(self.0.pull(&request, peer, &mut visit).await?))
+        let mut response = self.0.pull(&request, peer, &mut visit).await?;
+        if let Some(hello) = &request.hello {
+            let site = SiteId::new(&*hello.site).map_err(Failure::from)?;
+            response.trust = trust::answer(&self.0.desk, &site, hello.trust_version);
+        }
+        Ok(Response::new(response))
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {

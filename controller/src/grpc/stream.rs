@@ -17,6 +17,7 @@ use super::Core;
 use super::failure::Failure;
 use super::places::{self, BundlePlace, StreamPlace};
 use super::reports::{Intake, News};
+use super::trust::TrustLine;
 use crate::presence::{Connection, Wake};
 use crate::session::{Refusal, Session, Settled};
 use crate::store::StateStore;
@@ -43,6 +44,8 @@ pub(super) struct Line<S> {
     pub(super) intake: Intake,
     /// What the site is to be told of them.
     pub(super) news: Option<News>,
+    /// What the site is to be told of whom it shall believe.
+    pub(super) trust: TrustLine,
     /// Room for the whole bundle that is being sent, until the site has it.
     pub(super) bundle: Option<BundlePlace>,
     /// Gives the stream's room back.
@@ -72,10 +75,12 @@ impl<S: StateStore> Line<S> {
         loop {
             let room = self.core.room.places.chunk_room(MAX_CHUNK_BYTES);
             let response = self.session.poll_response(&self.core.published, room);
-            if response.is_some() || self.news.is_some() {
+            let trust = self.trust.poll_news(&self.core.desk);
+            if response.is_some() || self.news.is_some() || trust.is_some() {
                 let News { acknowledged, retry_seconds } = self.news.take().unwrap_or_default();
                 let message = response.and_then(|response| response.message);
-                let response = SyncResponse { message, acknowledged, reports_retry_seconds: retry_seconds };
+                let reports_retry_seconds = retry_seconds;
+                let response = SyncResponse { message, acknowledged, reports_retry_seconds, trust };
                 return Some((Ok(response), Some(self)));
             }
             if self.session.is_over() {
@@ -101,6 +106,7 @@ impl<S: StateStore> Line<S> {
                 self.handle_wake(wake);
                 Ok(Flow::On)
             }
+            () = self.trust.changed() => Ok(Flow::On),
             news = self.intake.news() => {
                 self.news = Some(news);
                 Ok(Flow::On)
@@ -136,6 +142,7 @@ impl<S: StateStore> Line<S> {
 
     fn handle_request(&mut self, request: SyncRequest) -> Result<Flow, Failure> {
         self.connection.touch(self.core.clock.moment());
+        self.trust.handle_said(&self.core.desk, self.session.site(), request.trust_version);
         if !request.reports.is_empty() {
             let manifest = match &request.message {
                 Some(sync_request::Message::Applied(applied)) => self.session.runs_now(applied),

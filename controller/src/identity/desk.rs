@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::authority::{Authority, AuthorityRecord, Given, NotGiven};
 use super::roll::{Enrolled, Refused, Revoked, Roll, Stranger, Token};
+use super::standing::{Standing, next_version, spread_seconds};
 use super::time::IdentityTime;
 use crate::store::StoreError;
 
@@ -51,6 +52,9 @@ pub trait IdentityStore: Send + Sync + 'static {
 
     /// Keeps changes of sites.
     fn keep_entries(&self, entries: &[Entry<'_>]) -> Result<(), StoreError>;
+
+    /// Keeps the version of trust, and with it the authorities if they are others.
+    fn keep_trust(&self, version: u64, authority: Option<&AuthorityRecord>) -> Result<(), StoreError>;
 }
 
 /// What was kept of the roll.
@@ -62,6 +66,8 @@ pub struct Kept {
     pub revoked: Vec<Revoked>,
     /// Join tokens.
     pub tokens: Vec<Token>,
+    /// The version of trust; 0: there is none yet.
+    pub trust_version: u64,
 }
 
 /// What changes with one site.
@@ -77,6 +83,8 @@ pub struct Entry<'a> {
     pub ends_tokens: bool,
     /// Everything that is revoked, if that changed.
     pub revoked: Option<&'a [Revoked]>,
+    /// The version of trust, if the change makes another one.
+    pub trust_version: Option<u64>,
 }
 
 /// Who asks.
@@ -112,6 +120,10 @@ pub struct Trust {
     pub trust_roots: Vec<SignedRoot>,
     /// Keys of site authorities that are revoked.
     pub revoked: Vec<Thumbprint>,
+    /// Sites that are revoked, with no other box in their place.
+    pub revoked_sites: Vec<SiteId>,
+    /// The number of all this.
+    pub version: u64,
 }
 
 /// Why nothing is handed out.
@@ -159,6 +171,10 @@ pub struct Desk {
     writers: Mutex<()>,
     /// Counts how often somebody has lost a place.
     changes: watch::Sender<u64>,
+    /// The version of whom sites shall believe.
+    trust: watch::Sender<u64>,
+    /// Which version each site has.
+    standing: Mutex<Standing>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -178,8 +194,40 @@ impl Desk {
         // When somebody was enrolled last is a time that has been.
         let enrolled = kept.sites.iter().map(|(_, enrolled)| enrolled.at).max().unwrap_or_default();
         let time = IdentityTime::start(wall, authority.signed_at().max(enrolled));
-        let (roll, writers) = (RwLock::new(Roll::restore(kept)), Mutex::new(()));
-        Ok(Self { store, authority, time, roll, writers, changes: watch::Sender::new(0) })
+        let version = match kept.trust_version {
+            0 => next_version(0, time.now()),
+            version => version,
+        };
+        if version != kept.trust_version {
+            store.keep_trust(version, None)?;
+        }
+        Ok(Self {
+            store,
+            authority,
+            time,
+            roll: RwLock::new(Roll::restore(kept)),
+            writers: Mutex::new(()),
+            changes: watch::Sender::new(0),
+            trust: watch::Sender::new(version),
+            standing: Mutex::default(),
+        })
+    }
+
+    /// The version of whom sites shall believe: changes with every root, key and revocation.
+    pub fn trust_versions(&self) -> watch::Receiver<u64> {
+        self.trust.subscribe()
+    }
+
+    /// Notes which version a site says that it has; 0: it does not say.
+    pub fn note_trust(&self, site: &SiteId, version: u64) {
+        if version != 0 {
+            self.standing.lock().note(site, version);
+        }
+    }
+
+    /// Within how many seconds sites are to renew that hear of a new version at once.
+    pub fn spread_seconds(&self) -> u32 {
+        spread_seconds(self.roll.read().count_sites())
     }
 
     /// Tells the time by which certificates and tokens are made and judged.
@@ -356,36 +404,73 @@ impl Desk {
         };
         let enrolled = Enrolled { revoked: before.revoked.or(Some(now)), ..before.clone() };
         let change = Change { gone: Some(before.clone()), ends_tokens: true, token: None };
-        let revoked = self.with_revoked(&change);
-        self.roll.write().note(site, enrolled.clone(), &change, revoked);
-        self.changes.send_modify(|count| *count += 1);
+        let (revoked, version) = (self.with_revoked(&change), self.next_trust());
+        self.note(site, enrolled.clone(), &change, revoked.clone(), Some(version));
         warn!(%site, key = before.key.short(), "a site is revoked");
-        self.keep(site, enrolled, &change)?;
+        self.store.keep_entries(&[Entry {
+            site,
+            enrolled: Some(&enrolled),
+            token: None,
+            ends_tokens: true,
+            revoked: Some(&*revoked),
+            trust_version: Some(version),
+        }])?;
         Ok(before)
     }
 
     /// Ends the tokens of a site that has no box.
     fn end_tokens(&self, site: &SiteId) -> Result<(), StoreError> {
         self.roll.write().end_tokens(site);
-        let entry = Entry { site, enrolled: None, token: None, ends_tokens: true, revoked: None };
+        let entry = Entry {
+            site,
+            enrolled: None,
+            token: None,
+            ends_tokens: true,
+            revoked: None,
+            trust_version: None,
+        };
         self.store.keep_entries(&[entry])
     }
 
     /// Keeps a change, and lets it count.
     fn keep(&self, site: &SiteId, enrolled: Enrolled, change: &Change) -> Result<(), StoreError> {
         let revoked = self.with_revoked(change);
+        // One that was revoked and has a new box is believed again.
+        let is_back = self.roll.read().enrolled(site).is_some_and(|before| before.revoked.is_some());
+        let version = (change.gone.is_some() || is_back).then(|| self.next_trust());
         self.store.keep_entries(&[Entry {
             site,
             enrolled: Some(&enrolled),
             token: change.token.as_ref(),
             ends_tokens: change.ends_tokens,
             revoked: change.gone.is_some().then_some(&*revoked),
+            trust_version: version,
         }])?;
+        self.note(site, enrolled, change, revoked, version);
+        Ok(())
+    }
+
+    /// Lets a change count, and tells whoever it is news for.
+    fn note(
+        &self,
+        site: &SiteId,
+        enrolled: Enrolled,
+        change: &Change,
+        revoked: Vec<Revoked>,
+        version: Option<u64>,
+    ) {
         self.roll.write().note(site, enrolled, change, revoked);
         if change.gone.is_some() {
+            self.standing.lock().forget(site);
             self.changes.send_modify(|count| *count += 1);
         }
-        Ok(())
+        if let Some(version) = version {
+            self.trust.send_replace(version);
+        }
+    }
+
+    fn next_trust(&self) -> u64 {
+        next_version(*self.trust.borrow(), self.time.now())
     }
 
     /// What is revoked after a change. What ended is kept for as long as a clock that is wrong might make it count again.
@@ -408,6 +493,8 @@ impl Desk {
             link_roots: self.authority.link_roots().cloned().collect(),
             trust_roots: trust_roots.iter().take(MAX_STEPS).cloned().collect(),
             revoked: self.roll.read().revoked(now).map(|revoked| revoked.authority).collect(),
+            revoked_sites: self.roll.read().revoked_sites(now),
+            version: *self.trust.borrow(),
         }
     }
 

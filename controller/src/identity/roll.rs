@@ -8,7 +8,7 @@ use skerry_core::id::{SiteId, Timestamp};
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::token::{Claim, TokenHash, TokenRecord, TokenRefusal};
 
-use super::desk::{Change, Kept};
+use super::desk::{Change, Kept, MAX_REVOKED};
 
 /// The most refusals that are kept of a site: a box that was replaced, a thief, and two more.
 const MAX_REFUSED: usize = 4;
@@ -178,6 +178,26 @@ impl Roll {
         self.revoked.iter().copied().filter(move |revoked| revoked.until >= now)
     }
 
+    /// Returns the sites that are revoked, with no other box in their place, and whose authority is not over: the last to end
+    /// first.
+    pub fn revoked_sites(&self, now: Timestamp) -> Vec<SiteId> {
+        let is_out = |enrolled: &Enrolled| enrolled.revoked.is_some() && enrolled.authority_until >= now;
+        let out = self.sites.iter().filter(|(_, enrolled)| is_out(enrolled));
+        let mut out: Vec<_> = out.map(|(site, enrolled)| (enrolled.authority_until, site)).collect();
+        out.sort_by_key(|(until, _)| std::cmp::Reverse(*until));
+        out.into_iter().take(MAX_REVOKED).map(|(_, site)| site.clone()).collect()
+    }
+
+    /// Returns the sites whose boxes are theirs.
+    pub fn members(&self) -> impl Iterator<Item = &SiteId> {
+        self.sites.iter().filter(|(_, enrolled)| enrolled.revoked.is_none()).map(|(site, _)| site)
+    }
+
+    /// Returns how many sites there are, those that are revoked among them.
+    pub fn count_sites(&self) -> usize {
+        self.sites.len()
+    }
+
     /// Returns all that is revoked, also what is over.
     pub fn all_revoked(&self) -> &[Revoked] {
         &self.revoked
@@ -256,7 +276,12 @@ mod tests {
     }
 
     fn of(sites: impl IntoIterator<Item = (SiteId, Enrolled)>, revoked: Vec<Revoked>) -> Roll {
-        Roll::restore(Kept { sites: sites.into_iter().collect(), revoked, tokens: Vec::new() })
+        Roll::restore(Kept {
+            trust_version: 0,
+            sites: sites.into_iter().collect(),
+            revoked,
+            tokens: Vec::new(),
+        })
     }
 
     /// The table of claims: by who is enrolled, by what the token says, by the two keys, and by what was before.
@@ -336,6 +361,20 @@ mod tests {
         let looked_after = Change { ends_tokens: true, ..Change::default() };
         roll.note(&site(), enrolled(1), &looked_after, Vec::new());
         assert!(roll.refused(&site()).is_empty());
+    }
+
+    #[test]
+    fn a_site_is_out_until_it_has_another_box_or_its_authority_is_over() {
+        let out =
+            |at| Enrolled { revoked: Some(Timestamp(3)), authority_until: Timestamp(at), ..enrolled(1) };
+        let bergen = SiteId::new("bergen").unwrap();
+        let mut roll = of([(bergen.clone(), out(60)), (site(), out(90))], vec![]);
+        assert_eq!(roll.revoked_sites(Timestamp(60)), [site(), bergen.clone()], "the last to end first");
+        assert_eq!(roll.revoked_sites(Timestamp(61)), [site()]);
+        assert_eq!(roll.members().count(), 0);
+        roll.note(&site(), enrolled(2), &Change::default(), Vec::new());
+        assert_eq!(roll.revoked_sites(Timestamp(60)), [bergen]);
+        assert_eq!(roll.members().collect::<Vec<_>>(), [&site()]);
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Pull {
     pub fn into_response(self, published: &Published, mut room: usize) -> PullResponse {
         let Self(mut session) = self;
         let message = session.poll_response(published, room).and_then(|response| response.message);
-        let mut response = PullResponse { outcome: message.and_then(to_outcome), chunks: Vec::new() };
+        let mut response =
+            PullResponse { outcome: message.and_then(to_outcome), chunks: Vec::new(), trust: None };
         while room > 0
             && let Some(chunk) = session.poll_chunk(published, room)
         {

@@ -8,6 +8,7 @@ mod fleet;
 mod full_disk;
 mod guard;
 mod lost_hold;
+mod news;
 mod offer;
 mod program;
 mod read_only_disk;

@@ -67,6 +67,13 @@ pub struct Trust {
     /// Thumbprints of the keys of site authorities that are revoked and not over yet; at most 4,096.
     #[prost(bytes = "vec", repeated, tag = "4")]
     pub revoked: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The number of all this: another one whenever any of it changes. 0: the core does not count.
+    #[prost(uint64, tag = "5")]
+    pub version: u64,
+    /// Sites that are revoked, with no other box in the place of the one that was theirs, and whose authority is not over yet:
+    /// nobody believes their workloads. At most 4,096.
+    #[prost(string, repeated, tag = "6")]
+    pub revoked_sites: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Generated client implementations.
 pub mod enrolment_client {
@@ -363,6 +370,9 @@ pub struct SyncRequest {
     /// with INVALID_ARGUMENT and `skerry-refused-report`.
     #[prost(bytes = "vec", tag = "4")]
     pub reports: ::prost::alloc::vec::Vec<u8>,
+    /// The site has renewed since the hello, and believes what has this number now (`Trust.version`). 0: no news of that.
+    #[prost(uint64, tag = "5")]
+    pub trust_version: u64,
     #[prost(oneof = "sync_request::Message", tags = "1, 2, 3")]
     pub message: ::core::option::Option<sync_request::Message>,
 }
@@ -389,6 +399,9 @@ pub struct SyncResponse {
     /// The reports that came last are not kept: send them again in so many seconds. 0: no news of that.
     #[prost(uint32, tag = "6")]
     pub reports_retry_seconds: u32,
+    /// Set only if the site says that it has another version.
+    #[prost(message, optional, tag = "7")]
+    pub trust: ::core::option::Option<TrustNews>,
     #[prost(oneof = "sync_response::Message", tags = "1, 2, 3, 4")]
     pub message: ::core::option::Option<sync_response::Message>,
 }
@@ -407,6 +420,16 @@ pub mod sync_response {
         #[prost(message, tag = "4")]
         RetryAfter(super::RetryAfter),
     }
+}
+/// Whom sites shall believe has changed (`Trust.version`): the site renews, and is given it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustNews {
+    #[prost(uint64, tag = "1")]
+    pub version: u64,
+    /// Within how many seconds, at a moment that the site picks by chance: many sites hear of it at once. The core takes the
+    /// number from how many there are. An agent waits for 5 minutes at most.
+    #[prost(uint32, tag = "2")]
+    pub spread_seconds: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Hello {
@@ -444,6 +467,10 @@ pub struct Hello {
     /// that it runs.
     #[prost(bytes = "vec", tag = "11")]
     pub accepted: ::prost::alloc::vec::Vec<u8>,
+    /// The version of what the site believes: `Trust.version` of what it was given last. 0: it does not say, and is told
+    /// nothing of that.
+    #[prost(uint64, tag = "12")]
+    pub trust_version: u64,
     /// The first 8 bytes of the digest of the manifest of an offer that the site is fetching: if it is still the one, the
     /// core names it by its manifest alone. Empty: none.
     #[prost(bytes = "vec", tag = "15")]
@@ -564,6 +591,9 @@ pub struct PullResponse {
     /// As far as they fit into 64 KiB, or less where many pull at once; the agent asks again for the rest.
     #[prost(message, repeated, tag = "4")]
     pub chunks: ::prost::alloc::vec::Vec<Chunk>,
+    /// As in `SyncResponse`.
+    #[prost(message, optional, tag = "5")]
+    pub trust: ::core::option::Option<TrustNews>,
     #[prost(oneof = "pull_response::Outcome", tags = "1, 2, 3")]
     pub outcome: ::core::option::Option<pull_response::Outcome>,
 }

@@ -70,6 +70,8 @@ impl Mesh {
             link_roots: vec![self.transport.certificate().clone()],
             trust_root: TrustedRoot::first(signed).unwrap(),
             revoked: BTreeSet::new(),
+            revoked_sites: BTreeSet::new(),
+            trust_version: 0,
             offline_budget: HOUR * (hours / 2),
         }
     }

@@ -199,7 +199,8 @@ impl Minter {
             Wall::Plausible => Dates::Checked,
             Wall::Suspect => Dates::Ignored,
         };
-        let domains = self.domains(enrolment);
+        // What proxies hold peers to, and nothing that workloads are told: a bundle of their API names domains that there are.
+        let domains = self.domains(enrolment, |site| !enrolment.revoked_sites.contains(site));
         let certificates = &enrolment.mesh_roots;
         let is_known = |roots: &Roots| {
             roots.certificates == *certificates && roots.domains == domains && roots.dates == dates
@@ -212,9 +213,10 @@ impl Minter {
         true
     }
 
-    /// The trust domains that are believed: the site's own first.
-    fn domains(&self, enrolment: &Enrolment) -> Vec<String> {
-        let others = self.believed.iter().filter(|site| *site != enrolment.site()).take(believed::MAX_SITES);
+    /// The trust domains that policies let in: the site's own first, then those of other sites that count.
+    fn domains(&self, enrolment: &Enrolment, counts: impl Fn(&SiteId) -> bool) -> Vec<String> {
+        let others = self.believed.iter().filter(|site| *site != enrolment.site() && counts(site));
+        let others = others.take(believed::MAX_SITES);
         let domain = |site: &SiteId| enrolment.mesh().site_domain(site).as_str().to_owned();
         [enrolment.site()].into_iter().chain(others).map(domain).collect()
     }
@@ -257,7 +259,7 @@ impl Minter {
         let mut issued = Issued::default();
         let roots = enrolment.mesh_roots.iter().flat_map(|root| root.der().to_vec());
         let roots: Vec<u8> = roots.collect();
-        let domains = self.domains(enrolment);
+        let domains = self.domains(enrolment, |_| true);
         let ids = domains.iter().map(|domain| format!("spiffe://{domain}"));
         issued.roots = ids.map(|id| (id, roots.clone())).collect();
         issued.own = enrolment.mesh().site_domain(enrolment.site()).id().to_string();

@@ -35,7 +35,7 @@ impl Link {
     async fn pull_once(&mut self, client: &mut Client, need: Option<Need>) -> Result<Option<Need>, End> {
         let asked_for_more = need.is_some();
         let request = PullRequest { hello: Some(self.hello()), need };
-        let PullResponse { outcome, chunks } =
+        let PullResponse { outcome, chunks, trust } =
             match tokio::time::timeout(CALL_DEADLINE, client.pull(request)).await {
                 Ok(answer) => answer?.into_inner(),
                 Err(_) => {
@@ -45,6 +45,7 @@ impl Link {
                     )));
                 }
             };
+        self.hear_of_trust(trust);
         if let Some(Outcome::RetryAfter(retry)) = outcome {
             return Err(retry_after(retry.seconds, &retry.reason));
         }

@@ -1,7 +1,7 @@
 //! Renewal of what the site was given: the agent's certificate and that of the site's authority.
 //!
-//! When a third of a life is over, with jitter, whatever the other link does; with nothing but the enrolled key, so that a
-//! site whose certificates are all over comes back by itself. What comes is checked before it is kept, and kept before it is
+//! When a third of a life is over, with jitter, whatever the other link does, and when the core says that whom the site shall
+//! believe has changed (`news`); with nothing but the enrolled key, so that a site whose certificates are all over comes back by itself. What comes is checked before it is kept, and kept before it is
 //! used. Never ends what runs.
 
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use tracing::{info, warn};
 use super::backoff::Backoff;
 use super::explain;
 use super::failure::pushback;
+use super::news::{Heard, News};
 use super::secure::{self, LinkTime, Showing};
 use crate::clock::{share, wall_ms};
 use crate::enrol::Received;
@@ -60,6 +61,8 @@ pub(crate) struct Renewal {
     pub(crate) time: Arc<dyn LinkTime>,
     /// Told when the core does not know the agent.
     pub(crate) not_known: Arc<Notify>,
+    /// What the core says of the version of trust.
+    pub(crate) heard: watch::Receiver<Heard>,
     /// What the site has.
     pub(crate) enrolment: watch::Sender<Option<Arc<Enrolment>>>,
 }
@@ -73,18 +76,21 @@ struct Schedule {
     last: Option<Instant>,
     /// The core does not know the agent.
     is_refused: bool,
+    /// The core has another version of whom the site believes.
+    news: News,
 }
 
 impl Schedule {
     fn new(jitter: f64) -> Self {
-        Self { backoff: Backoff::default(), jitter, last: None, is_refused: false }
+        Self { backoff: Backoff::default(), jitter, last: None, is_refused: false, news: News::default() }
     }
 
     /// Clocks that are ahead, ours or the core's, make it early, and not more often than once in a while.
     fn is_due(&self, now: Instant, enrolment: &Enrolment, clocks: [Timestamp; 2]) -> bool {
         let due = due_at(enrolment, self.jitter);
         let is_rare = self.last.is_none_or(|last| now.duration_since(last) > SELDOM);
-        self.is_refused || is_rare && clocks.iter().any(|clock| *clock >= due)
+        let has_news = self.news.until_due(now).is_some_and(|left| left.is_zero());
+        self.is_refused || has_news || is_rare && clocks.iter().any(|clock| *clock >= due)
     }
 
     /// Says whether a word of the core's may ask for it out of turn.
@@ -92,8 +98,15 @@ impl Schedule {
         self.last.is_none_or(|last| now.duration_since(last) > LOOK)
     }
 
+    /// Returns when to look again while nothing is due.
+    fn until_look(&self, now: Instant) -> Duration {
+        self.news.until_due(now).map_or(LOOK, |left| left.min(LOOK))
+    }
+
     fn handle_renewed(&mut self, now: Instant, jitter: f64) {
-        *self = Self { last: Some(now), ..Self::new(jitter) };
+        let mut news = std::mem::take(&mut self.news);
+        news.handle_renewed(now);
+        *self = Self { last: Some(now), news, ..Self::new(jitter) };
     }
 
     /// Returns when to try again, not before the core has asked for.
@@ -108,7 +121,7 @@ impl Schedule {
 
 impl Renewal {
     /// Runs until the process ends.
-    pub(crate) async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
         let mut schedule = Schedule::new(share());
         loop {
             let Some(enrolment) = self.enrolment.borrow().clone() else {
@@ -116,13 +129,19 @@ impl Renewal {
                 return Ok(());
             };
             let clocks = [self.time.now(), Timestamp(wall_ms())];
-            let is_due = schedule.is_due(Instant::now(), &enrolment, clocks);
-            let pause = if is_due { self.turn(&enrolment, &mut schedule).await } else { LOOK };
+            let now = Instant::now();
+            let is_due = schedule.is_due(now, &enrolment, clocks);
+            let pause =
+                if is_due { self.turn(&enrolment, &mut schedule).await } else { schedule.until_look(now) };
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
                 () = self.not_known.notified(), if !is_due && schedule.may_ask(Instant::now()) => {
                     schedule.is_refused = true;
+                }
+                Ok(()) = self.heard.changed(), if !is_due => {
+                    let (heard, has) = (*self.heard.borrow_and_update(), enrolment.trust_version);
+                    schedule.news.handle_heard(heard, has, Instant::now(), share());
                 }
             }
         }
@@ -141,7 +160,8 @@ impl Renewal {
                 );
                 self.enrolment.send_replace(Some(Arc::new(renewed)));
                 schedule.handle_renewed(Instant::now(), share());
-                LOOK
+                // There may be news by now.
+                Duration::ZERO
             }
             Err(error) => {
                 let pause = schedule.handle_failure(Instant::now(), &error, share());
@@ -227,6 +247,8 @@ fn take(before: &Enrolment, credentials: Credentials) -> anyhow::Result<Enrolmen
         link_roots: received.link_roots,
         trust_root,
         revoked: received.revoked.into_iter().collect(),
+        revoked_sites: received.revoked_sites,
+        trust_version: received.trust_version,
         offline_budget: Duration::from_secs(credentials.offline_budget_seconds),
     })
 }

@@ -18,6 +18,7 @@ use super::backoff::Backoff;
 use super::spool::Spool;
 use super::{CALL_DEADLINE, Client, Command, End, Event, Link, retry_after};
 use crate::clock::{Stamp, share};
+use crate::enrolment::Enrolment;
 
 /// How many requests wait for the connection to take them.
 const REQUESTS: usize = 16;
@@ -33,8 +34,16 @@ struct Talk {
     added: watch::Receiver<u64>,
     /// The offer that came last.
     offer: Option<Offered>,
+    /// What the site has, and what of it the core was told.
+    trust: Told,
     /// An offer was answered, or reports were kept.
     has_progress: bool,
+}
+
+/// The version of what the site believes, as the core knows it of this stream.
+struct Told {
+    enrolment: watch::Receiver<Option<Arc<Enrolment>>>,
+    version: u64,
 }
 
 /// What is to be known of an offer to speak of it.
@@ -48,7 +57,9 @@ impl Link {
     /// Talks until the stream ends.
     pub(super) async fn stream(&mut self, mut client: Client, backoff: &mut Backoff) -> End {
         let (requests, queue) = mpsc::channel(REQUESTS);
-        let hello = Request::Hello(self.hello());
+        let hello = self.hello();
+        let said = hello.trust_version;
+        let hello = Request::Hello(hello);
         let opened = async {
             let hello = SyncRequest { message: Some(hello), ..SyncRequest::default() };
             requests.send(hello).await.map_err(|_| End::Closed)?;
@@ -65,14 +76,7 @@ impl Link {
             return retry_after(retry.seconds, &retry.reason);
         }
         let since = Instant::now();
-        let mut talk = Talk {
-            requests,
-            spool: Spool::new(Arc::clone(&self.store), self.batch),
-            added: self.outbox.clone(),
-            offer: None,
-            has_progress: false,
-        };
-        talk.added.mark_changed();
+        let mut talk = self.talk(requests, said);
         let up = async {
             self.tell(Event::Up).await?;
             self.hear(&mut talk, first).await
@@ -84,6 +88,21 @@ impl Link {
         self.batch = talk.spool.batch();
         backoff.handle_end(talk.has_progress, since.elapsed());
         end
+    }
+
+    /// Begins to talk, with reports that wait; the hello has said which version of trust the site has.
+    fn talk(&self, requests: mpsc::Sender<SyncRequest>, said: u64) -> Talk {
+        let mut talk = Talk {
+            requests,
+            spool: Spool::new(Arc::clone(&self.store), self.batch),
+            added: self.outbox.clone(),
+            offer: None,
+            trust: Told { enrolment: self.enrolment.clone(), version: said },
+            has_progress: false,
+        };
+        talk.added.mark_changed();
+        talk.trust.enrolment.mark_changed();
+        talk
     }
 
     async fn converse(&mut self, talk: &mut Talk, stream: &mut Streaming<SyncResponse>) -> End {
@@ -102,6 +121,10 @@ impl Link {
                     Ok(()) => talk.send(None).await,
                     Err(_) => Err(End::Closed),
                 },
+                renewed = talk.trust.enrolment.changed() => match renewed {
+                    Ok(()) => talk.send(None).await,
+                    Err(_) => Err(End::Closed),
+                },
                 () = sleep_until(again) => {
                     talk.spool.handle_timeout();
                     talk.send(None).await
@@ -116,6 +139,7 @@ impl Link {
     /// Hands on what the core said. What a newer core says beside that is passed over.
     async fn hear(&self, talk: &mut Talk, response: Option<SyncResponse>) -> Result<(), End> {
         let Some(response) = response else { return Err(End::Lost("the core hung up".to_owned())) };
+        self.hear_of_trust(response.trust);
         talk.hear_of_reports(&response).await?;
         match response.message {
             Some(Response::Current(_)) => self.tell(Event::Current).await,
@@ -127,6 +151,14 @@ impl Link {
             Some(Response::RetryAfter(retry)) => Err(retry_after(retry.seconds, &retry.reason)),
             None => Ok(()),
         }
+    }
+}
+
+impl Told {
+    /// The version of what the site believes, if the core has not been told; else 0.
+    fn take_news(&mut self) -> u64 {
+        let has = self.enrolment.borrow_and_update().as_ref().map_or(0, |enrolment| enrolment.trust_version);
+        if std::mem::replace(&mut self.version, has) == has { 0 } else { has }
     }
 }
 
@@ -160,10 +192,11 @@ impl Talk {
         self.added.mark_unchanged();
         let reports =
             self.spool.poll_packed(manifest, Instant::now(), Stamp::now(), share()).await.unwrap_or_default();
-        if message.is_none() && reports.is_empty() {
+        let trust_version = self.trust.take_news();
+        if message.is_none() && reports.is_empty() && trust_version == 0 {
             return Ok(());
         }
-        let request = SyncRequest { message, reports };
+        let request = SyncRequest { message, reports, trust_version };
         match tokio::time::timeout(SAY_DEADLINE, self.requests.send(request)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Lost("the core takes no more".to_owned())),

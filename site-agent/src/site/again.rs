@@ -71,6 +71,11 @@ impl Again {
         ceiling.mul_f64(0.5 + share.clamp(0.0, 1.0) / 2.0)
     }
 
+    /// What stood in the way may be over: what is to be asked for again is asked for now.
+    pub(super) fn hasten(&mut self, now: Now) {
+        self.due = self.due.map(|due| due.min(now));
+    }
+
     /// It is to be asked for again at this time, whatever failed.
     pub(super) fn ask_at(&mut self, at: Now) {
         self.due = Some(at);

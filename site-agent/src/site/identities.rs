@@ -62,6 +62,8 @@ impl Site {
     /// Takes what the site has now.
     pub(super) fn handle_enrolment(&mut self, now: Now, enrolment: Option<Arc<Enrolment>>) {
         self.enrol(enrolment);
+        // What was not believed may be by now.
+        self.again.hasten(now);
         let news = self.mint(now);
         self.bring(&News { holders: true, ..news });
     }

@@ -103,6 +103,8 @@ impl Mesh {
             link_roots: tls_core::anchors().roots,
             trust_root: TrustedRoot::first(signed).unwrap(),
             revoked: BTreeSet::new(),
+            revoked_sites: BTreeSet::new(),
+            trust_version: 0,
             offline_budget: LIFE / 2,
         }
     }

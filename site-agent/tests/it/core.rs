@@ -371,7 +371,7 @@ impl Shared {
         request: Option<SyncRequest>,
         out: &mpsc::Sender<Result<SyncResponse, Status>>,
     ) -> Option<Option<Asked>> {
-        let SyncRequest { message, reports } = request?;
+        let SyncRequest { message, reports, .. } = request?;
         if !reports.is_empty() {
             let runs = match &message {
                 Some(Asked::Applied(applied)) if applied.refused.is_empty() => {
@@ -443,7 +443,7 @@ impl SiteSync for Shared {
         };
         self.log.lock().unwrap().hellos.push(hello);
         let chunks = need.map(|need| self.chunks(&need)).unwrap_or_default();
-        Ok(Response::new(PullResponse { outcome, chunks }))
+        Ok(Response::new(PullResponse { outcome, chunks, trust: None }))
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {

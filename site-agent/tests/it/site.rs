@@ -359,6 +359,8 @@ pub(crate) fn enrolment(site: &str, core: &str) -> Enrolment {
         link_roots: tls_core::anchors().roots,
         trust_root: TrustedRoot::first(signed).unwrap(),
         revoked: BTreeSet::new(),
+        revoked_sites: BTreeSet::new(),
+        trust_version: 0,
         offline_budget: Duration::from_secs(86_400),
     }
 }

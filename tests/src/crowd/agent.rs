@@ -251,13 +251,17 @@ impl Agent {
         self.put(Body::Event(event));
         self.handle_state_due();
         let reports = self.pack(Some(&offered)).unwrap_or_default();
-        Heard::Runs(SyncRequest { message: Some(Request::Applied(applied)), reports })
+        Heard::Runs(SyncRequest {
+            message: Some(Request::Applied(applied)),
+            reports,
+            ..SyncRequest::default()
+        })
     }
 
     /// Returns the reports that wait, if there are any and none are under way.
     pub(super) fn poll_reports(&mut self) -> Option<SyncRequest> {
         let reports = self.pack(None)?;
-        Some(SyncRequest { message: None, reports })
+        Some(SyncRequest { reports, ..SyncRequest::default() })
     }
 
     /// What was sent is to be sent again.

@@ -166,6 +166,7 @@ impl Papers {
             token: None,
             ends_tokens: false,
             revoked: None,
+            trust_version: None,
         });
         store.keep_entries(&entries.collect::<Vec<_>>())?;
         let anchors = Anchors { mesh, roots: authority.link_roots().cloned().collect() };

@@ -10,8 +10,8 @@ const EXAMPLES: &str = "\
 Examples:
   skerry site revoke store-1
 
-The box that is the site's is refused from now on, and so is every token of the site. The other sites hear of it when they
-renew. What the box runs it goes on running.";
+The box that is the site's is refused from now on, and so is every token of the site. The other sites are
+told at once, or when they are back. What the box runs it goes on running.";
 
 /// Cut a site off: its box was stolen, say
 #[derive(Debug, clap::Args)]

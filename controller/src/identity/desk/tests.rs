@@ -252,3 +252,37 @@ fn a_revocation_outlasts_every_certificate_that_was_given() {
     world.desk.renew(&site(), (&agent, &authority), 1, budget(1)).unwrap();
     assert_eq!(world.desk.revoke(&site(), NOW).unwrap().authority_until, long.given.authority.not_after());
 }
+
+/// News: what sites shall believe has another number after each change of it, and none after anything else.
+#[test]
+fn what_sites_shall_believe_is_numbered_over_restarts() {
+    let world = World::new();
+    let (one, two) = (Machine::new(), Machine::new());
+    let version = |world: &World| *world.desk.trust_versions().borrow();
+    let mut last = version(&world);
+    let mut grows = |world: &World, expected: bool, what: &str| {
+        let before = std::mem::replace(&mut last, version(world));
+        assert_eq!(last > before, expected, "{what}: {before} to {last}");
+    };
+    let handed = one.enrol(&world.desk, &site(), &world.token(false).unwrap()).unwrap();
+    grows(&world, false, "a first box is news for nobody");
+    assert_eq!(handed.trust.version, version(&world));
+    one.renew(&world.desk, &site()).unwrap();
+    grows(&world, false, "a renewal");
+    let mut told = world.desk.trust_versions();
+    world.desk.revoke(&site(), NOW).unwrap();
+    grows(&world, true, "a revocation");
+    assert!(told.has_changed().unwrap() && *told.borrow_and_update() == version(&world));
+
+    let other = SiteId::new("bergen").unwrap();
+    let (text, _) = world.desk.make_token(&other, Duration::ZERO, None, false, NOW).unwrap();
+    let handed = two.enrol(&world.desk, &other, &text.parse().unwrap()).unwrap();
+    assert_eq!(handed.trust.revoked_sites, [site()], "nobody believes its workloads");
+    let world = world.restart();
+    grows(&world, false, "a restart");
+    let back = Machine::new().enrol(&world.desk, &site(), &world.token(false).unwrap()).unwrap();
+    grows(&world, true, "it is believed again");
+    assert_eq!((back.trust.revoked_sites.len(), back.trust.version), (0, version(&world)));
+    Machine::new().enrol(&world.desk, &site(), &world.token(true).unwrap()).unwrap();
+    grows(&world, true, "another box in its place");
+}

@@ -19,6 +19,9 @@ use crate::store::StoreError;
 const TOKENS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("tokens");
 /// The box of a site, as JSON, by site.
 const ENROLLED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("enrolled");
+/// Under which name the version of trust is kept.
+const TRUST_VERSION: &str = "trust-version";
+
 /// The same file for what is seldom written: opened for each use and closed again, so that it can be copied at any time, and
 /// holds up nobody who wants to do something about its disk.
 #[derive(Debug)]
@@ -69,6 +72,10 @@ impl IdentityStore for SeldomOpen {
     fn keep_entries(&self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
         self.used(|store| store.keep_entries(entries))
     }
+
+    fn keep_trust(&self, version: u64, authority: Option<&AuthorityRecord>) -> Result<(), StoreError> {
+        self.used(|store| store.keep_trust(version, authority))
+    }
 }
 
 impl IdentityStore for RedbStore {
@@ -97,6 +104,7 @@ impl IdentityStore for RedbStore {
             Ok(Kept {
                 sites: sites.collect::<Result<_, StoreError>>()?,
                 revoked: get_meta(write, "revoked")?.unwrap_or_default(),
+                trust_version: get_meta(write, TRUST_VERSION)?.unwrap_or_default(),
                 tokens: tokens.collect::<Result<_, StoreError>>()?,
             })
         })
@@ -116,6 +124,13 @@ impl IdentityStore for RedbStore {
     fn keep_entries(&self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
         self.write(|write| entries.iter().try_for_each(|entry| keep_entry(write, entry)))
     }
+
+    fn keep_trust(&self, version: u64, authority: Option<&AuthorityRecord>) -> Result<(), StoreError> {
+        self.write(|write| {
+            set_meta(write, TRUST_VERSION, &version)?;
+            authority.map_or(Ok(()), |record| set_meta(write, "authority", record))
+        })
+    }
 }
 
 fn keep_entry(write: &WriteTransaction, entry: &Entry<'_>) -> Result<(), StoreError> {
@@ -132,6 +147,9 @@ fn keep_entry(write: &WriteTransaction, entry: &Entry<'_>) -> Result<(), StoreEr
     }
     if let Some(token) = entry.token {
         insert_token(&mut tokens, token)?;
+    }
+    if let Some(version) = entry.trust_version {
+        set_meta(write, TRUST_VERSION, &version)?;
     }
     match entry.revoked {
         Some(revoked) => set_meta(write, "revoked", &revoked),

@@ -147,6 +147,17 @@ impl Connected<'_> {
         self.requests.send(request(message)).await.expect("the stream is open");
     }
 
+    /// Sends a whole request.
+    pub(crate) async fn send_request(&self, request: SyncRequest) {
+        self.requests.send(request).await.expect("the stream is open");
+    }
+
+    /// Waits for a response, whatever is in it.
+    pub(crate) async fn next_response(&mut self) -> SyncResponse {
+        let response = within("a message comes", self.responses.message()).await;
+        response.expect("the stream is good").expect("the stream goes on")
+    }
+
     /// Sends reports as they are, packed.
     pub(crate) async fn send_packed(&self, reports: Vec<u8>) {
         let request = SyncRequest { reports, ..SyncRequest::default() };

@@ -164,6 +164,26 @@ fn a_new_authority_signs_anew_and_waits_for_its_root_to_be_known() {
     assert_ne!(serial(&minter), third);
 }
 
+/// A site that is revoked: proxies believe its workloads no more, and what workloads are told of domains stays as it is.
+#[test]
+fn a_site_that_is_revoked_is_believed_no_more() {
+    let mesh = Mesh::new();
+    let (mut minter, _) = minter(&mesh, 300);
+    minter.believed = ["bergen", "tromso"].map(|name| SiteId::new(name).unwrap()).into();
+    minter.handle_time(both(NOW), || 0.0);
+    let told = minter.issued().roots;
+    let domains = |minter: &Minter| minter.roots.as_ref().unwrap().domains.clone();
+    assert_eq!(domains(&minter), ["store-1.mesh.local", "bergen.mesh.local", "tromso.mesh.local"]);
+
+    let mut renewed = mesh.enrol(NOW, 300);
+    renewed.revoked_sites.insert(SiteId::new("bergen").unwrap());
+    minter.handle_enrolment(Some(Arc::new(renewed)), both(NOW));
+    let news = minter.handle_time(both(NOW), || 0.0);
+    assert_eq!(domains(&minter), ["store-1.mesh.local", "tromso.mesh.local"]);
+    assert_eq!(news.secrets, BTreeSet::from([name("shop/a-1")]), "its proxy is told at once");
+    assert_eq!(minter.issued().roots, told);
+}
+
 #[test]
 fn a_clock_that_cannot_be_right_stops_nothing_and_is_said() {
     for wall in [Timestamp(0), Timestamp(2_145_916_800_000), Timestamp(u64::MAX)] {
