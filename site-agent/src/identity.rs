@@ -6,6 +6,7 @@ pub(crate) mod believed;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod issued;
+mod leaving;
 mod minter;
 mod time;
 

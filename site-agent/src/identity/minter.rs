@@ -12,12 +12,13 @@ use skerry_core::id::{NamespacedName, SiteId, Timestamp};
 use skerry_core::workload::Workload;
 use skerry_identity::ca::{Authority as _, CaError, Svid};
 use skerry_identity::certificate::{Certificate, chain_to_pem};
-use skerry_identity::lifetimes::{Ceilings, Lifetimes, MAX_BUDGET, MAX_SVID, Validity, left};
+use skerry_identity::lifetimes::{Ceilings, Lifetimes, MAX_BUDGET, MAX_SVID, Validity, left as time_left};
 use skerry_identity::spiffe_id::MeshDomain;
 use skerry_xds::lower::{Domain, Identity};
 use skerry_xds::resource::ResourceSet;
 use skerry_xds::secret::{Dates, Secret};
 
+use super::leaving::Leaving;
 use super::time::{Clocks, Hour, Wall};
 use super::{Entry, Issued, believed};
 use crate::enrolment::Enrolment;
@@ -49,6 +50,8 @@ pub(crate) struct Minter {
     wall: Option<Wall>,
     /// A new authority waits for the proxies to know its root.
     spread: Option<Spread>,
+    /// Roots that the core believes no more are believed here until proxies show nothing below them.
+    leaving: Option<Leaving>,
     /// The authority has ended: nobody can prove anything.
     is_over: bool,
 }
@@ -90,9 +93,16 @@ impl Minter {
     pub(crate) fn handle_enrolment(&mut self, enrolment: Option<Arc<Enrolment>>, clocks: Clocks) {
         if enrolment.is_none() || self.is_over {
             self.held.clear();
+            self.leaving = None;
         }
         if enrolment.is_none() {
             self.roots = None;
+        }
+        let roots = |enrolment: &Option<Arc<Enrolment>>| enrolment.as_ref().map(|it| it.mesh_roots.clone());
+        if let (Some(before), Some(after), false) =
+            (roots(&self.enrolment), roots(&enrolment), self.held.is_empty())
+        {
+            self.leaving = Leaving::of(&before, self.leaving.take(), &after);
         }
         let issuer = |enrolment: &Arc<Enrolment>| enrolment.authority.certificate().clone();
         let is_new_root = self.roots.as_ref().is_some_and(|roots| {
@@ -121,17 +131,25 @@ impl Minter {
         self.failed.retain(|name, _| self.wanted.contains_key(name));
     }
 
-    /// Every proxy has the newest roots: a new authority waits for handshakes alone.
+    /// Every proxy has the newest of everything: what comes next waits for handshakes alone.
     pub(crate) fn handle_spread(&mut self, clocks: Clocks) {
         let now = clocks.judge(end_of(self.enrolment.as_ref())).now;
-        if let Some(spread) = self.spread.as_mut().filter(|spread| !spread.is_known) {
-            *spread = Spread { until: spread.until.min(after(now, SETTLE)), is_known: true };
+        if let Some(spread) = self.spread.as_mut() {
+            if !spread.is_known {
+                *spread = Spread { until: spread.until.min(after(now, SETTLE)), is_known: true };
+            }
+        } else if let Some(leaving) = &mut self.leaving {
+            leaving.handle_known(after(now, SETTLE));
         }
     }
 
-    /// Says whether a new authority waits for the proxies to know its root.
+    /// Says whether something waits for the proxies to know something: a new authority for its root to be known, an old root for
+    /// nothing below it to be shown.
     pub(crate) fn is_spreading(&self) -> bool {
-        self.spread.as_ref().is_some_and(|spread| !spread.is_known)
+        match (&self.spread, &self.leaving) {
+            (Some(spread), _) => !spread.is_known,
+            (None, leaving) => leaving.as_ref().is_some_and(Leaving::is_on_its_way),
+        }
     }
 
     /// Mints what is due. `jitter` draws a number from 0 to 1 for each certificate. A thousand take about 0.3 s.
@@ -140,6 +158,7 @@ impl Minter {
         let hour = clocks.judge(end_of(Some(&enrolment)));
         self.wall = Some(hour.wall);
         let mut news = News::default();
+        self.leaving.take_if(|leaving| leaving.is_over(hour.now));
         if self.renew_roots(&enrolment, hour.wall) {
             news.secrets.extend(self.held.keys().cloned());
         }
@@ -149,14 +168,28 @@ impl Minter {
         if self.is_over {
             return news;
         }
+        self.mint_due(&enrolment, hour, &mut jitter, &mut news);
+        if let (None, Some(leaving)) = (&self.spread, &mut self.leaving) {
+            leaving.handle_minted(after(hour.now, SPREAD));
+        }
+        news
+    }
+
+    fn mint_due(
+        &mut self,
+        enrolment: &Enrolment,
+        hour: Hour,
+        jitter: &mut impl FnMut() -> f64,
+        news: &mut News,
+    ) {
         let due: Vec<(NamespacedName, String)> = self
             .wanted
             .iter()
-            .filter(|(name, _)| self.is_due(name, &enrolment, hour.now))
+            .filter(|(name, _)| self.is_due(name, enrolment, hour.now))
             .map(|(name, account)| (name.clone(), account.clone()))
             .collect();
         for (name, account) in due {
-            match mint(&enrolment, &name, &account, hour, jitter()) {
+            match mint(enrolment, &name, &account, hour, jitter()) {
                 Ok(held) => {
                     self.failed.remove(&name);
                     news.holders |= self.held.insert(name.clone(), held).is_none();
@@ -168,7 +201,6 @@ impl Minter {
                 }
             }
         }
-        news
     }
 
     /// Returns how long it is until something is due.
@@ -182,8 +214,9 @@ impl Minter {
             (Some(_), None) => self.spread.as_ref().map_or(now, |spread| spread.until),
             (None, None) => now,
         };
-        let next = self.wanted.keys().map(wait).chain([end]).min()?;
-        (now < end).then(|| left(next, now))
+        let left = self.leaving.as_ref().and_then(Leaving::until);
+        let next = self.wanted.keys().map(wait).chain([end]).chain(left).min()?;
+        (now < end).then(|| time_left(next, now))
     }
 
     fn is_due(&self, name: &NamespacedName, enrolment: &Enrolment, now: Timestamp) -> bool {
@@ -201,16 +234,22 @@ impl Minter {
         };
         // What proxies hold peers to, and nothing that workloads are told: a bundle of their API names domains that there are.
         let domains = self.domains(enrolment, |site| !enrolment.revoked_sites.contains(site));
-        let certificates = &enrolment.mesh_roots;
+        let certificates = self.believed_roots(enrolment);
         let is_known = |roots: &Roots| {
-            roots.certificates == *certificates && roots.domains == domains && roots.dates == dates
+            roots.certificates == certificates && roots.domains == domains && roots.dates == dates
         };
         if self.roots.as_ref().is_some_and(is_known) {
             return false;
         }
-        let secret = Secret::mesh_roots(&chain_to_pem(certificates), &domains, dates);
-        self.roots = Some(Roots { certificates: certificates.clone(), domains, dates, secret });
+        let secret = Secret::mesh_roots(&chain_to_pem(&certificates), &domains, dates);
+        self.roots = Some(Roots { certificates, domains, dates, secret });
         true
+    }
+
+    /// The roots that are believed here: those of the core, and those on their way out.
+    fn believed_roots(&self, enrolment: &Enrolment) -> Vec<Certificate> {
+        let leaving = self.leaving.iter().flat_map(Leaving::certificates);
+        enrolment.mesh_roots.iter().chain(leaving).cloned().collect()
     }
 
     /// The trust domains that policies let in: the site's own first, then those of other sites that count.
@@ -257,8 +296,8 @@ impl Minter {
             return Issued::default();
         };
         let mut issued = Issued::default();
-        let roots = enrolment.mesh_roots.iter().flat_map(|root| root.der().to_vec());
-        let roots: Vec<u8> = roots.collect();
+        let roots = self.believed_roots(enrolment);
+        let roots: Vec<u8> = roots.iter().flat_map(|root| root.der().to_vec()).collect();
         let domains = self.domains(enrolment, |_| true);
         let ids = domains.iter().map(|domain| format!("spiffe://{domain}"));
         issued.roots = ids.map(|id| (id, roots.clone())).collect();

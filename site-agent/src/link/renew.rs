@@ -13,7 +13,7 @@ use skerry_identity::ca::{Authority as _, SiteCa};
 use skerry_identity::certificate::Certificate;
 use skerry_identity::csr;
 use skerry_identity::key::EcdsaKey;
-use skerry_identity::trust_root::PolicyDemand;
+use skerry_identity::trust_root::{MAX_STEPS, PolicyDemand};
 use skerry_identity::verify::{Anchors, verify_peer, verify_site_ca};
 use skerry_proto::tls::Connector;
 use skerry_proto::v1::enrolment_client::EnrolmentClient;
@@ -41,6 +41,10 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// How long at least between two renewals that clocks ask for: an eighth of the third of the shortest life.
 const SELDOM: Duration = Duration::from_secs(3_600);
+
+/// How many times in a row the core is asked by a site that slept through more versions of the trust root than one answer holds: 1,024
+/// versions in all.
+const WALKS: usize = 16;
 
 /// The core answered, and not with certificates.
 #[derive(Debug, thiserror::Error)]
@@ -172,10 +176,12 @@ impl Renewal {
     }
 
     async fn renew(&self, enrolment: &Enrolment) -> anyhow::Result<Enrolment> {
-        let credentials = tokio::time::timeout(DEADLINE, self.ask(enrolment)).await;
-        let credentials =
-            credentials.map_err(|_| anyhow!("the core did not answer within {} s", DEADLINE.as_secs()))??;
-        let renewed = take(enrolment, credentials)?;
+        let (mut renewed, mut has_more) = self.walk(enrolment).await?;
+        for _ in 1..WALKS {
+            if has_more {
+                (renewed, has_more) = self.walk(&renewed).await?;
+            }
+        }
         let path = self.layout.enrolment();
         // Somebody may have enrolled the box anew meanwhile: those keys are nowhere else.
         match Enrolment::load(&path) {
@@ -189,6 +195,15 @@ impl Renewal {
             warn!("the renewed certificates are not kept: {error}");
         }
         Ok(renewed)
+    }
+
+    /// Asks once; says whether the core may have later versions of the trust root still.
+    async fn walk(&self, enrolment: &Enrolment) -> anyhow::Result<(Enrolment, bool)> {
+        let credentials = tokio::time::timeout(DEADLINE, self.ask(enrolment)).await;
+        let credentials =
+            credentials.map_err(|_| anyhow!("the core did not answer within {} s", DEADLINE.as_secs()))??;
+        let steps = credentials.trust.as_ref().map_or(0, |trust| trust.trust_roots.len());
+        Ok((take(enrolment, credentials)?, steps >= MAX_STEPS))
     }
 
     async fn ask(&self, enrolment: &Enrolment) -> anyhow::Result<Credentials> {

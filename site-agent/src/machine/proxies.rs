@@ -131,6 +131,11 @@ impl Proxies {
         self.by_workload.values().any(|proxy| phase(proxy) == Phase::Pending)
     }
 
+    /// Says whether any proxy is not connected: just after a start of the agent those that run are on their way back.
+    pub(crate) fn any_is_absent(&self) -> bool {
+        self.by_workload.values().any(|proxy| proxy.streams.is_empty())
+    }
+
     /// Says whether any proxy is connected.
     pub(crate) fn any_is_connected(&self) -> bool {
         self.by_workload.values().any(|proxy| !proxy.streams.is_empty())

@@ -141,7 +141,9 @@ impl Site {
             return;
         }
         let is_settled = !self.machine.proxies().any_is_pending();
-        if is_settled && self.identities.minter.is_spreading() {
+        // One that runs and is not connected has what it had: it is given the time to come back.
+        let is_spread = is_settled && !self.machine.proxies().any_is_absent();
+        if is_spread && self.identities.minter.is_spreading() {
             self.identities.minter.handle_spread(self.clocks(now));
             let news = self.mint(now);
             self.bring(&news);

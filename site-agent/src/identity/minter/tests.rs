@@ -164,6 +164,61 @@ fn a_new_authority_signs_anew_and_waits_for_its_root_to_be_known() {
     assert_ne!(serial(&minter), third);
 }
 
+/// Time that passes for a minter.
+struct Watch(Timestamp);
+
+impl Watch {
+    fn pass(&mut self, minter: &mut Minter, time: Duration) -> Clocks {
+        self.0 = after(self.0, time);
+        minter.handle_time(both(self.0), || 0.0);
+        both(self.0)
+    }
+}
+
+fn roots(minter: &Minter) -> Vec<Certificate> {
+    minter.roots.as_ref().unwrap().certificates.clone()
+}
+
+/// Roots go when nothing below them is shown any more: at the end of a rotation, and where a site hears of all of it at once.
+#[test]
+fn a_root_is_believed_until_no_proxy_shows_anything_below_it() {
+    let (old, new) = (Mesh::new(), Mesh::new());
+    for in_steps in [true, false] {
+        let (mut minter, anchors) = minter(&old, 300);
+        let (by_old, by_new) = (anchors.clone(), Anchors { roots: vec![new.root()], ..anchors });
+        let mut watch = Watch(NOW);
+        let mut clocks = watch.pass(&mut minter, Duration::ZERO);
+        if in_steps {
+            let mut renewed = new.enrol(NOW, 300);
+            renewed.mesh_roots.push(old.root());
+            minter.handle_enrolment(Some(Arc::new(renewed)), clocks);
+            watch.pass(&mut minter, Duration::ZERO);
+            clocks = watch.pass(&mut minter, SPREAD);
+            assert!(is_good(&minter, &by_new, NOW));
+        }
+        minter.handle_enrolment(Some(Arc::new(new.enrol(NOW, 300))), clocks);
+        clocks = watch.pass(&mut minter, Duration::ZERO);
+        assert_eq!(roots(&minter), [new.root(), old.root()], "{in_steps}: proxies show what is below it");
+        if !in_steps {
+            assert!(is_good(&minter, &by_old, NOW), "the new root is not known yet");
+            minter.handle_spread(clocks);
+            clocks = watch.pass(&mut minter, SETTLE);
+        }
+        assert!(is_good(&minter, &by_new, NOW) && minter.is_spreading());
+        assert_eq!(roots(&minter), [new.root(), old.root()], "{in_steps}: on their way to the proxies");
+        assert_eq!(
+            minter.until_due(clocks),
+            Some(SPREAD),
+            "a proxy that says nothing holds it up for a while"
+        );
+        minter.handle_spread(clocks);
+        assert_eq!((minter.until_due(clocks), minter.is_spreading()), (Some(SETTLE), false));
+        watch.pass(&mut minter, SETTLE);
+        assert_eq!(roots(&minter), [new.root()]);
+        assert!(!minter.issued().roots.iter().any(|(_, ders)| ders.len() > new.root().der().len()));
+    }
+}
+
 /// A site that is revoked: proxies believe its workloads no more, and what workloads are told of domains stays as it is.
 #[test]
 fn a_site_that_is_revoked_is_believed_no_more() {
