@@ -17,7 +17,8 @@ use skerry_proto::tls::{Connector, is_core_url};
 use skerry_proto::v1::fleet_client::FleetClient;
 use skerry_proto::v1::{
     ConfirmSourceRequest, CreateTokenRequest, CreateTokenResponse, FleetStatus, GetFleetRequest,
-    GetSiteRequest, RevokeSiteRequest, RevokeSiteResponse, SiteDetail,
+    GetSiteRequest, GetTrustRequest, GetTrustResponse, RevokeSiteRequest, RevokeSiteResponse,
+    RotateKeyRequest, RotateKeyResponse, SiteDetail,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -30,6 +31,7 @@ pub mod counted;
 pub mod problem;
 pub mod state;
 pub mod stranger;
+pub mod trust;
 pub mod view;
 
 /// How long a core may take to answer a question, and to be connected to.
@@ -87,6 +89,26 @@ impl Fleet {
     pub fn revoke_site(&mut self, site: &str) -> Result<RevokeSiteResponse, CliError> {
         let request = RevokeSiteRequest { site: site.to_owned() };
         self.ask(async |client| client.revoke_site(request).await)
+    }
+
+    /// Asks for the core's keys.
+    pub fn trust(&mut self) -> Result<GetTrustResponse, CliError> {
+        self.ask(async |client| client.get_trust(GetTrustRequest {}).await)
+    }
+
+    /// Has the next step of a rotation taken.
+    pub fn rotate_key(&mut self, request: RotateKeyRequest) -> Result<RotateKeyResponse, CliError> {
+        let answer = self.ask(async |client| client.rotate_key(request).await);
+        answer.map_err(|error| match error.kind {
+            ErrorKind::Refused => {
+                error.hint("`skerry trust show` says where the rotation is and who is waited for")
+            }
+            // Nothing is known of what was sent.
+            ErrorKind::Unreachable => {
+                error.hint("the step may have been taken all the same: `skerry trust show` says so")
+            }
+            _ => error,
+        })
     }
 
     /// Asks for the source and all sites that a selector matches; an empty one matches all.

@@ -23,6 +23,7 @@ pub mod progress;
 pub mod reference;
 pub mod serialized;
 pub mod table;
+pub mod trust;
 
 use paint::Paint;
 use printable::on_one_line;

@@ -14,6 +14,7 @@ pub mod render;
 pub mod site;
 pub mod source;
 pub mod status;
+pub mod trust;
 pub mod validate;
 
 /// What to do.
@@ -27,6 +28,7 @@ pub enum Verb {
     Render(render::Args),
     Diff(diff::Args),
     Explain(explain::Args),
+    Trust(trust::Args),
     Completions(completions::Args),
     #[command(hide = true)]
     GenerateDocs(generate_docs::Args),
@@ -42,6 +44,7 @@ pub fn run(verb: &Verb, output: &mut Output) -> Result<Outcome, CliError> {
         Verb::Render(args) => render::run(args, output),
         Verb::Diff(args) => diff::run(args, output),
         Verb::Explain(args) => explain::run(args, output),
+        Verb::Trust(args) => trust::run(args, output),
         Verb::Completions(args) => completions::run(args, output),
         Verb::GenerateDocs(args) => generate_docs::run(args, output),
     }

@@ -216,7 +216,7 @@ fn open_desk(config: &Config, store: SeldomOpen, clock: &Clock, has_sites: bool)
             authority
         }
     };
-    Desk::open(store, authority, clock.now()).map_err(|error| to_error(&error))
+    Desk::open(store, authority, seal, clock.now()).map_err(|error| to_error(&error))
 }
 
 /// What a core says whose identities are gone although it has sites: a wrong mount is enough for that.

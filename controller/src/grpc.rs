@@ -34,6 +34,7 @@ mod incoming;
 mod places;
 mod pull;
 mod reports;
+mod rotation;
 mod site_sync;
 mod stream;
 mod tls;

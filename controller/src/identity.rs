@@ -7,6 +7,7 @@ pub mod authority;
 pub mod credentials;
 pub mod desk;
 pub mod roll;
+pub mod rotation;
 pub mod seal;
 pub mod standing;
 pub mod time;

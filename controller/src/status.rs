@@ -121,7 +121,7 @@ fn to_refused(refused: Refused) -> v1::EnrolmentRefused {
 
 /// What the site's settings say, and never less than its uplink lets it be silent; 0 as long as nothing was
 /// compiled since the core started.
-fn stale_after_seconds(entry: &Entry) -> u32 {
+pub fn stale_after_seconds(entry: &Entry) -> u32 {
     let Some(settings) = entry.settings() else { return 0 };
     settings.stale_after_seconds.max(Pace::of_settings(&settings).report_seconds + REPORT_SLACK_SECONDS)
 }

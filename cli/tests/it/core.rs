@@ -12,7 +12,8 @@ use skerry_identity::operator::OperatorCredentials;
 use skerry_proto::v1::fleet_server::{Fleet, FleetServer};
 use skerry_proto::v1::{
     ConfirmSourceRequest, ConfirmSourceResponse, CreateTokenRequest, CreateTokenResponse, FleetStatus,
-    GetFleetRequest, GetSiteRequest, RevokeSiteRequest, RevokeSiteResponse, SiteDetail, SourceStatus,
+    GetFleetRequest, GetSiteRequest, GetTrustRequest, GetTrustResponse, RevokeSiteRequest,
+    RevokeSiteResponse, RotateKeyRequest, RotateKeyResponse, SiteDetail, SourceStatus,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -27,6 +28,8 @@ mod tls_core;
 pub(crate) struct Known {
     pub(crate) fleet: FleetStatus,
     pub(crate) sites: Vec<SiteDetail>,
+    pub(crate) trust: GetTrustResponse,
+    pub(crate) rotated: RotateKeyResponse,
     /// Answers every question with this.
     pub(crate) refusal: Option<Status>,
 }
@@ -157,6 +160,21 @@ impl Fleet for Answers {
     ) -> Result<Response<RevokeSiteResponse>, Status> {
         self.note(format!("revoke `{}`", request.into_inner().site))?;
         Ok(Response::new(RevokeSiteResponse { key: vec![0xab; 32], authority_until_ms: NOW }))
+    }
+
+    async fn get_trust(&self, _: Request<GetTrustRequest>) -> Result<Response<GetTrustResponse>, Status> {
+        self.note("trust".to_owned())?;
+        Ok(Response::new(self.known.trust.clone()))
+    }
+
+    async fn rotate_key(
+        &self,
+        request: Request<RotateKeyRequest>,
+    ) -> Result<Response<RotateKeyResponse>, Status> {
+        let request = request.into_inner();
+        let (key, RotateKeyRequest { leave_behind, now, .. }) = (request.key(), request);
+        self.note(format!("rotate {key:?} leave_behind={leave_behind} now={now}"))?;
+        Ok(Response::new(self.known.rotated.clone()))
     }
 }
 

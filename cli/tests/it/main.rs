@@ -22,3 +22,4 @@ mod signature;
 mod site;
 mod sources;
 mod status;
+mod trust;

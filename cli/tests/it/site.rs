@@ -85,7 +85,7 @@ fn core() -> Core {
         ..FleetStatus::default()
     };
     let bare = SiteDetail { summary: Some(bare), now_ms: NOW, ..SiteDetail::default() };
-    Core::knowing(Known { fleet, sites: vec![detail, bare], refusal: None })
+    Core::knowing(Known { fleet, sites: vec![detail, bare], ..Known::default() })
 }
 
 fn ask(args: &[&str]) -> Ran {

@@ -8,7 +8,7 @@ use tonic::metadata::MetadataValue;
 use tracing::error;
 
 use crate::identity::authority::NotGiven;
-use crate::identity::desk::NotHanded;
+use crate::identity::desk::{NotHanded, NotRotated};
 use crate::identity::roll::Stranger;
 use crate::session::{Refusal, STARTING_RETRY, UNKNOWN_SITE_RETRY};
 use crate::source::NotConfirmed;
@@ -171,6 +171,17 @@ impl From<UnpackError> for Failure {
         match error {
             UnpackError::Report { seq, .. } => Self::RefusedReport { seq, reason },
             UnpackError::Batch(_) => Self::Invalid(reason),
+        }
+    }
+}
+
+impl From<NotRotated> for Failure {
+    fn from(why: NotRotated) -> Self {
+        match why {
+            NotRotated::Waits(why) => Self::Conflict(why.to_string()),
+            NotRotated::Store(error) => Self::Store(error),
+            NotRotated::Authority(error) => Self::NotGiven(error.to_string()),
+            NotRotated::Provider(error) => Self::NotGiven(error.to_string()),
         }
     }
 }

@@ -9,7 +9,8 @@ use skerry_proto::limits::{MAX_EVENTS, MAX_SITES_A_PAGE};
 use skerry_proto::v1::fleet_server::Fleet;
 use skerry_proto::v1::{
     ConfirmSourceRequest, ConfirmSourceResponse, CreateTokenRequest, CreateTokenResponse, FleetStatus,
-    GetFleetRequest, GetSiteRequest, RevokeSiteRequest, RevokeSiteResponse, SiteDetail, SiteSummary,
+    GetFleetRequest, GetSiteRequest, GetTrustRequest, GetTrustResponse, RevokeSiteRequest,
+    RevokeSiteResponse, RotateKeyRequest, RotateKeyResponse, SiteDetail, SiteSummary,
 };
 use tonic::{Request, Response, Status};
 use tracing::info;
@@ -67,6 +68,24 @@ impl<S: StateStore> Fleet for FleetService<S> {
         let name = Handshake::check_operator(&request)?;
         let core = Arc::clone(&self.0);
         read(move || core.revoke_site(&request.into_inner(), &name)).await
+    }
+
+    async fn get_trust(
+        &self,
+        request: Request<GetTrustRequest>,
+    ) -> Result<Response<GetTrustResponse>, Status> {
+        Handshake::check_operator(&request)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.trust()).await
+    }
+
+    async fn rotate_key(
+        &self,
+        request: Request<RotateKeyRequest>,
+    ) -> Result<Response<RotateKeyResponse>, Status> {
+        let name = Handshake::check_operator(&request)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.rotate_key(&request.into_inner(), &name)).await
     }
 }
 

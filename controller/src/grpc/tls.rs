@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -32,26 +33,67 @@ use crate::identity::desk::Desk;
 /// The core's end of TLS.
 #[derive(Clone)]
 pub(super) struct Tls {
+    end: Arc<ArcSwap<End>>,
+    desk: Arc<Desk>,
+}
+
+/// It as it is until the link root is rotated.
+struct End {
     config: Arc<ServerConfig>,
     anchors: Arc<Anchors>,
-    desk: Arc<Desk>,
+    /// What it was made of.
+    authority: Arc<Authority>,
+}
+
+impl End {
+    fn new(desk: &Arc<Desk>, authority: Arc<Authority>) -> anyhow::Result<Self> {
+        let anchors = Anchors { mesh: authority.mesh().clone(), roots: authority.link_roots() };
+        let verifier = Verifier::client(anchors.clone());
+        let own = Own { shown: Mutex::new(make(&authority, desk.now())?), desk: Arc::clone(desk) };
+        let config = server_config(verifier, Arc::new(own), Arc::new(Time(Arc::clone(desk))))?;
+        Ok(Self { config: Arc::new(config), anchors: Arc::new(anchors), authority })
+    }
+
+    /// Sessions are resumed from a configuration: it is kept for as long as nothing of the link changes.
+    fn after(&self, desk: &Arc<Desk>, authority: Arc<Authority>) -> anyhow::Result<Self> {
+        if authority.link_roots() != self.authority.link_roots() {
+            return Self::new(desk, authority);
+        }
+        let (config, anchors) = (Arc::clone(&self.config), Arc::clone(&self.anchors));
+        Ok(Self { config, anchors, authority })
+    }
 }
 
 impl Tls {
     /// Sets it up with what the core is signed by.
     pub(super) fn new(desk: &Arc<Desk>) -> anyhow::Result<Self> {
-        let authority = desk.authority();
-        let anchors =
-            Anchors { mesh: authority.mesh().clone(), roots: authority.link_roots().cloned().collect() };
-        let verifier = Verifier::client(anchors.clone());
-        let own = Own { shown: Mutex::new(make(authority, desk.now())?), desk: Arc::clone(desk) };
-        let config = server_config(verifier, Arc::new(own), Arc::new(Time(Arc::clone(desk))))?;
-        Ok(Self { config: Arc::new(config), anchors: Arc::new(anchors), desk: Arc::clone(desk) })
+        let end = End::new(desk, desk.authority())?;
+        Ok(Self { end: Arc::new(ArcSwap::from_pointee(end)), desk: Arc::clone(desk) })
+    }
+
+    /// Returns it as it is now.
+    fn end(&self) -> Arc<End> {
+        let (end, authority) = (self.end.load_full(), self.desk.authority());
+        if Arc::ptr_eq(&end.authority, &authority) {
+            return end;
+        }
+        match end.after(&self.desk, authority) {
+            Ok(anew) => {
+                let anew = Arc::new(anew);
+                self.end.store(Arc::clone(&anew));
+                anew
+            }
+            Err(error) => {
+                error!("TLS goes on as it was before the rotation: {error:#}");
+                end
+            }
+        }
     }
 
     /// Shakes hands; says who it is.
     pub(super) async fn accept(&self, stream: Guarded) -> io::Result<(TlsStream<Guarded>, Who)> {
-        let accepting = TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).into_fallible();
+        let end = self.end();
+        let accepting = TlsAcceptor::from(Arc::clone(&end.config)).accept(stream).into_fallible();
         let stream = match accepting.await {
             Ok(stream) => stream,
             Err((error, stream)) => {
@@ -59,22 +101,22 @@ impl Tls {
                 return Err(error);
             }
         };
-        let who = self.identify(stream.get_ref().1)?;
+        let who = self.identify(stream.get_ref().1, &end.anchors)?;
         Ok((stream, who))
     }
 
-    fn identify(&self, connection: &ServerConnection) -> io::Result<Who> {
+    fn identify(&self, connection: &ServerConnection, anchors: &Anchors) -> io::Result<Who> {
         let refuse = |reason: String| io::Error::new(io::ErrorKind::PermissionDenied, reason);
         let Some(chain) = connection.peer_certificates() else { return Ok(Who::Stranger) };
         if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
             // What is no good any more is nothing: who shows it is told so by whatever is asked for, and renews.
-            let peer = verify_client(chain, &self.anchors, self.desk.now());
+            let peer = verify_client(chain, anchors, self.desk.now());
             return Ok(peer.map_or(Who::Stranger, |peer| Who::of(peer.peer, peer.key)));
         }
         // The handshake has verified it just now.
         let leaf = chain.first().map(CertificateDer::as_ref).unwrap_or_default();
         let leaf = Certificate::from_der(leaf).map_err(|why| refuse(why.to_string()))?;
-        let peer = leaf.spiffe_id().and_then(|id| Peer::from_spiffe_id(&self.anchors.mesh, id));
+        let peer = leaf.spiffe_id().and_then(|id| Peer::from_spiffe_id(&anchors.mesh, id));
         let peer = peer.ok_or_else(|| refuse("the certificate names no peer of the link".to_owned()))?;
         Ok(Who::of(peer, leaf.thumbprint()))
     }
@@ -116,7 +158,7 @@ impl ResolvesServerCert for Own {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let (mut shown, now) = (self.shown.lock(), self.desk.now());
         if now >= shown.1 {
-            match make(self.desk.authority(), now) {
+            match make(&self.desk.authority(), now) {
                 Ok(anew) => *shown = anew,
                 Err(error) => error!("the core's certificate is not renewed: {error:#}"),
             }

@@ -2,6 +2,7 @@
 //!
 //! Kept sealed in the state store (see [`super::seal`]); in memory they are in the clear. Must not decide whom to sign for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use skerry_identity::ca::{Authority as _, CaError, MeshRoot, TransportCa};
 use skerry_identity::certificate::Certificate;
 use skerry_identity::csr::ProvenKey;
 use skerry_identity::envelope::{self, PayloadType, Signature};
-use skerry_identity::key::{EcdsaKey, ProviderFailed, SigningKey};
+use skerry_identity::key::{EcdsaKey, ProviderFailed, SigningKey, VerifyingKey};
 use skerry_identity::lifetimes::{BudgetError, Ceilings, Lifetimes, ROOT, Validity, left};
 use skerry_identity::malformed::Malformed;
 use skerry_identity::operator::{self, OperatorCredentials};
@@ -18,6 +19,15 @@ use skerry_identity::sealed::{OpenError, SealKey};
 use skerry_identity::spiffe_id::MeshDomain;
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::trust_root::{Role, RootRefusal, SignedRoot, TrustRoot, TrustedRoot};
+use zeroize::Zeroizing;
+
+use beside::{Beside, BesideRecord};
+
+pub use beside::Turn;
+pub use rotate::ShownKey;
+
+mod beside;
+mod rotate;
 
 /// How long the first trust root is believed: as long as the roots of the certificates. It is rotated long before.
 const TRUST_ROOT: Duration = ROOT;
@@ -32,13 +42,16 @@ const MESH_ROOT: &str = "mesh root key";
 const TRANSPORT: &str = "transport authority key";
 const SIGNING: &str = "manifest signing key";
 
-/// The authorities of a core.
-#[derive(Debug)]
+/// The authorities of a core: those that sign, and what is believed beside them while they are rotated.
+#[derive(Debug, Clone)]
 pub struct Authority {
     mesh: MeshDomain,
-    root: MeshRoot,
-    transport: TransportCa,
-    signing: SigningKey,
+    root: Arc<MeshRoot>,
+    beside_root: Beside<Arc<MeshRoot>, Certificate>,
+    transport: Arc<TransportCa>,
+    beside_transport: Beside<Arc<TransportCa>, Certificate>,
+    signing: Arc<SigningKey>,
+    beside_signing: Beside<Arc<SigningKey>, VerifyingKey>,
     /// Every version, oldest first; the last one is in force.
     trust_roots: Vec<SignedRoot>,
 }
@@ -53,6 +66,12 @@ pub struct AuthorityRecord {
     transport_key: Vec<u8>,
     signing_key: Vec<u8>,
     trust_roots: Vec<SignedRoot>,
+    #[serde(default)]
+    beside_root: BesideRecord,
+    #[serde(default)]
+    beside_transport: BesideRecord,
+    #[serde(default)]
+    beside_signing: BesideRecord,
 }
 
 /// Why there are no authorities.
@@ -70,6 +89,9 @@ pub enum AuthorityError {
     /// The trust root is not one.
     #[error(transparent)]
     TrustRoot(#[from] RootRefusal),
+    /// There is no trust root.
+    #[error("what was kept has no trust root")]
+    NoTrustRoot,
     /// The provider failed.
     #[error(transparent)]
     Provider(#[from] ProviderFailed),
@@ -122,9 +144,12 @@ impl Authority {
         let validity = Validity::starting(now, ROOT);
         Ok(Self {
             mesh: mesh.clone(),
-            root: MeshRoot::create(mesh, &validity)?,
-            transport: TransportCa::create(mesh, &validity)?,
-            signing,
+            root: Arc::new(MeshRoot::create(mesh, &validity)?),
+            beside_root: Beside::Nothing,
+            transport: Arc::new(TransportCa::create(mesh, &validity)?),
+            beside_transport: Beside::Nothing,
+            signing: Arc::new(signing),
+            beside_signing: Beside::Nothing,
             trust_roots: vec![signed],
         })
     }
@@ -135,36 +160,56 @@ impl Authority {
             let (kept, wanted) = (record.mesh.as_str().to_owned(), mesh.as_str().to_owned());
             return Err(AuthorityError::OtherMesh { kept, wanted });
         }
-        let open = |purpose, sealed: &[u8]| {
-            seal.open(purpose, sealed).map_err(|error| AuthorityError::Sealed(purpose, error))
-        };
-        let key = |purpose, sealed| Ok::<_, AuthorityError>(EcdsaKey::from_pkcs8(&open(purpose, sealed)?)?);
         if let Some(newest) = record.trust_roots.last() {
             TrustedRoot::first(newest.clone())?;
         }
-        let certificate = Certificate::from_pem(&record.transport)?;
+        let opener = Opener { mesh, seal };
+        let root = |certificate: &str, key: &[u8]| opener.root(certificate, key);
+        let transport = |certificate: &str, key: &[u8]| opener.transport(certificate, key);
+        let certificate = |pem: &str| Ok::<_, AuthorityError>(Certificate::from_pem(pem)?);
         Ok(Self {
             mesh: mesh.clone(),
-            root: MeshRoot::load(
-                mesh,
-                Certificate::from_pem(&record.root)?,
-                key(MESH_ROOT, &record.root_key)?,
+            root: root(&record.root, &record.root_key)?,
+            beside_root: Beside::open(&record.beside_root, root, certificate)?,
+            transport: transport(&record.transport, &record.transport_key)?,
+            beside_transport: Beside::open(&record.beside_transport, transport, certificate)?,
+            signing: opener.signing(&record.signing_key)?,
+            beside_signing: Beside::open(
+                &record.beside_signing,
+                |_, key| opener.signing(key),
+                |pem| Ok(VerifyingKey::from_pem(pem)?),
             )?,
-            transport: TransportCa::load(mesh, certificate, key(TRANSPORT, &record.transport_key)?)?,
-            signing: SigningKey::from_pkcs8(&open(SIGNING, &record.signing_key)?)?,
             trust_roots: record.trust_roots.clone(),
         })
     }
 
     /// Seals them, to be kept.
     pub fn to_record(&self, seal: &SealKey) -> Result<AuthorityRecord, ProviderFailed> {
+        let root = |root: &MeshRoot| {
+            Ok::<_, ProviderFailed>((
+                root.certificate().to_pem(),
+                seal.seal(MESH_ROOT, &root.key().to_pkcs8()?)?,
+            ))
+        };
+        let transport = |transport: &TransportCa| {
+            let key = seal.seal(TRANSPORT, &transport.key().to_pkcs8()?)?;
+            Ok::<_, ProviderFailed>((transport.certificate().to_pem(), key))
+        };
+        let signing = |key: &SigningKey| {
+            Ok::<_, ProviderFailed>((key.public().to_pem(), seal.seal(SIGNING, &key.to_pkcs8()?)?))
+        };
+        let (root_pem, root_key) = root(&self.root)?;
+        let (transport_pem, transport_key) = transport(&self.transport)?;
         Ok(AuthorityRecord {
             mesh: self.mesh.clone(),
-            root: self.root.certificate().to_pem(),
-            root_key: seal.seal(MESH_ROOT, &self.root.key().to_pkcs8()?)?,
-            transport: self.transport.certificate().to_pem(),
-            transport_key: seal.seal(TRANSPORT, &self.transport.key().to_pkcs8()?)?,
-            signing_key: seal.seal(SIGNING, &self.signing.to_pkcs8()?)?,
+            root: root_pem,
+            root_key,
+            beside_root: self.beside_root.to_record(|next| root(next), Certificate::to_pem)?,
+            transport: transport_pem,
+            transport_key,
+            beside_transport: self.beside_transport.to_record(|next| transport(next), Certificate::to_pem)?,
+            signing_key: signing(&self.signing)?.1,
+            beside_signing: self.beside_signing.to_record(|next| signing(next), VerifyingKey::to_pem)?,
             trust_roots: self.trust_roots.clone(),
         })
     }
@@ -176,8 +221,8 @@ impl Authority {
 
     /// Returns a time that has been: it was then that the authorities were signed.
     pub fn signed_at(&self) -> Timestamp {
-        let issued = |certificate: &Certificate| certificate.validity().issued;
-        issued(self.root.certificate()).max(issued(self.transport.certificate()))
+        let issued = |certificate: Certificate| certificate.validity().issued;
+        self.mesh_roots().into_iter().chain(self.link_roots()).map(issued).max().unwrap_or_default()
     }
 
     /// Returns what a join token pins.
@@ -185,14 +230,21 @@ impl Authority {
         self.transport.pin()
     }
 
-    /// Returns the roots of the mesh.
-    pub fn mesh_roots(&self) -> impl Iterator<Item = &Certificate> {
-        std::iter::once(self.root.certificate())
+    /// Returns the roots of the mesh that are believed, the one that signs first.
+    pub fn mesh_roots(&self) -> Vec<Certificate> {
+        let beside = self.beside_root.public(|root| root.certificate().clone());
+        [self.root.certificate().clone()].into_iter().chain(beside).collect()
     }
 
-    /// Returns the transport authorities.
-    pub fn link_roots(&self) -> impl Iterator<Item = &Certificate> {
-        std::iter::once(self.transport.certificate())
+    /// Returns the transport authorities that are believed, the one that signs first.
+    pub fn link_roots(&self) -> Vec<Certificate> {
+        let beside = self.beside_transport.public(|transport| transport.certificate().clone());
+        [self.transport.certificate().clone()].into_iter().chain(beside).collect()
+    }
+
+    /// Returns the newest version of the trust root: they count from 1.
+    pub fn trust_root_version(&self) -> u64 {
+        self.trust_roots.len() as u64
     }
 
     /// Returns the versions of the trust root after one, oldest first; with 0 the newest alone: whoever has none takes that.
@@ -236,13 +288,39 @@ impl Authority {
     pub fn operator(&self, name: &str, core: String, now: Timestamp) -> Result<OperatorCredentials, CaError> {
         let (key, validity) = (EcdsaKey::generate()?, Validity::starting(now, operator::LIFE));
         let certificate = self.transport.sign_operator(name, &ProvenKey::from(&key), &validity)?;
-        let roots = self.link_roots().cloned().collect();
-        Ok(OperatorCredentials { core, mesh: self.mesh.clone(), certificate, key, roots })
+        let (mesh, roots) = (self.mesh.clone(), self.link_roots());
+        Ok(OperatorCredentials { core, mesh, certificate, key, roots })
     }
 
     /// Signs a manifest.
     pub fn sign_manifest(&self, manifest: &[u8]) -> Result<Signature, ProviderFailed> {
         envelope::sign(PayloadType::Manifest, manifest, &self.signing)
+    }
+}
+
+/// Opens keys that were kept.
+struct Opener<'a> {
+    mesh: &'a MeshDomain,
+    seal: &'a SealKey,
+}
+
+impl Opener<'_> {
+    fn open(&self, purpose: &'static str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, AuthorityError> {
+        self.seal.open(purpose, sealed).map_err(|error| AuthorityError::Sealed(purpose, error))
+    }
+
+    fn root(&self, certificate: &str, sealed: &[u8]) -> Result<Arc<MeshRoot>, AuthorityError> {
+        let key = EcdsaKey::from_pkcs8(&self.open(MESH_ROOT, sealed)?)?;
+        Ok(Arc::new(MeshRoot::load(self.mesh, Certificate::from_pem(certificate)?, key)?))
+    }
+
+    fn transport(&self, certificate: &str, sealed: &[u8]) -> Result<Arc<TransportCa>, AuthorityError> {
+        let key = EcdsaKey::from_pkcs8(&self.open(TRANSPORT, sealed)?)?;
+        Ok(Arc::new(TransportCa::load(self.mesh, Certificate::from_pem(certificate)?, key)?))
+    }
+
+    fn signing(&self, sealed: &[u8]) -> Result<Arc<SigningKey>, AuthorityError> {
+        Ok(Arc::new(SigningKey::from_pkcs8(&self.open(SIGNING, sealed)?)?))
     }
 }
 
@@ -268,7 +346,7 @@ mod tests {
         let read: AuthorityRecord = serde_json::from_slice(&json).unwrap();
         let opened = Authority::open(&read, &mesh(), &seal(1)).unwrap();
         assert_eq!(opened.pin(), authority.pin());
-        assert!(opened.mesh_roots().eq(authority.mesh_roots()));
+        assert_eq!(opened.mesh_roots(), authority.mesh_roots());
         assert_eq!(opened.signing.public(), authority.signing.public());
 
         let error = Authority::open(&record, &mesh(), &seal(2)).unwrap_err();

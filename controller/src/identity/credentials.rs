@@ -1,4 +1,5 @@
-//! The credentials that the core writes for whoever can read its data folder: at its start, and anew before they end.
+//! The credentials that the core writes for whoever can read its data folder: at its start, anew before they end, and when the link
+//! root is rotated.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,18 +45,26 @@ impl CredentialsFile {
     /// # Errors
     /// None; it is one of the tasks that may fail.
     pub async fn keep(self, mut due: Timestamp, cancel: CancellationToken) -> anyhow::Result<()> {
-        while cancel.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            if self.desk.now() < due {
+        let mut versions = self.desk.trust_versions();
+        let mut roots = self.desk.authority().link_roots();
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LOOK) => {}
+                // The desk has the sending end.
+                Ok(()) = versions.changed() => {}
+            }
+            let now = self.desk.authority().link_roots();
+            if self.desk.now() < due && roots == now {
                 continue;
             }
             match self.write() {
                 Ok(next) => {
-                    due = next;
+                    (due, roots) = (next, now);
                     info!(path = %self.path.display(), "the credentials of operators are written anew");
                 }
                 Err(error) => warn!("the credentials of operators are not written anew yet: {error:#}"),
             }
         }
-        Ok(())
     }
 }

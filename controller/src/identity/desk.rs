@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use skerry_core::id::{SiteId, Timestamp};
 use skerry_identity::certificate::Certificate;
@@ -13,6 +14,7 @@ use skerry_identity::csr::{self, ProvenKey};
 use skerry_identity::envelope::Signatures;
 use skerry_identity::key::ProviderFailed;
 use skerry_identity::malformed::Malformed;
+use skerry_identity::sealed::SealKey;
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::token::{Claim, DEFAULT_LIFE, JoinToken, MAX_CORE_BYTES, TokenRecord, TokenSecret};
 use skerry_identity::trust_root::{MAX_STEPS, SignedRoot};
@@ -26,6 +28,10 @@ use super::roll::{Enrolled, Refused, Revoked, Roll, Stranger, Token};
 use super::standing::{Standing, next_version, spread_seconds};
 use super::time::IdentityTime;
 use crate::store::StoreError;
+
+mod rotation;
+
+pub use rotation::{KeyFacts, NotRotated, Rotated};
 
 /// The longest life of a token: a box that is shipped overseas.
 pub const MAX_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -163,7 +169,10 @@ pub struct Change {
 /// The desk.
 pub struct Desk {
     store: Arc<dyn IdentityStore>,
-    authority: Authority,
+    /// Another one after each step of a rotation.
+    authority: ArcSwap<Authority>,
+    /// What the authorities are kept under.
+    seal: SealKey,
     time: IdentityTime,
     /// Held for moments: each call of each site looks at it.
     roll: RwLock<Roll>,
@@ -179,7 +188,7 @@ pub struct Desk {
 
 impl std::fmt::Debug for Desk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Desk").field("authority", &self.authority).finish_non_exhaustive()
+        f.debug_struct("Desk").field("authority", &self.authority()).finish_non_exhaustive()
     }
 }
 
@@ -188,6 +197,7 @@ impl Desk {
     pub fn open(
         store: Arc<dyn IdentityStore>,
         authority: Authority,
+        seal: SealKey,
         wall: Timestamp,
     ) -> Result<Self, StoreError> {
         let kept = store.roll()?;
@@ -203,7 +213,8 @@ impl Desk {
         }
         Ok(Self {
             store,
-            authority,
+            authority: ArcSwap::from_pointee(authority),
+            seal,
             time,
             roll: RwLock::new(Roll::restore(kept)),
             writers: Mutex::new(()),
@@ -221,7 +232,7 @@ impl Desk {
     /// Notes which version a site says that it has; 0: it does not say.
     pub fn note_trust(&self, site: &SiteId, version: u64) {
         if version != 0 {
-            self.standing.lock().note(site, version);
+            self.standing.lock().note(site, version, self.now());
         }
     }
 
@@ -236,13 +247,13 @@ impl Desk {
     }
 
     /// Returns the authorities.
-    pub fn authority(&self) -> &Authority {
-        &self.authority
+    pub fn authority(&self) -> Arc<Authority> {
+        self.authority.load_full()
     }
 
     /// Signs a manifest. Without a signature no site believes it, and the log says why there is none.
     pub fn sign_manifest(&self, manifest: &[u8]) -> Vec<u8> {
-        match self.authority.sign_manifest(manifest) {
+        match self.authority().sign_manifest(manifest) {
             Ok(signature) => Signatures::from_iter([signature]).to_bytes(),
             Err(error) => {
                 error!(%error, "a manifest is not signed");
@@ -298,11 +309,12 @@ impl Desk {
             (Token { record, replaces }, Timestamp(now.0.saturating_sub(KEPT_AFTER_ITS_END)));
         self.store.keep_token(&kept, forget)?;
         self.roll.write().note_token(kept, forget);
+        let authority = self.authority();
         let token = JoinToken {
             site: site.clone(),
-            mesh: self.authority.mesh().clone(),
+            mesh: authority.mesh().clone(),
             core,
-            pin: self.authority.pin(),
+            pin: authority.pin(),
             issued: now,
             expires,
             secret,
@@ -339,7 +351,7 @@ impl Desk {
         // One at a time: of two boxes with one token one is too late.
         let _writing = self.writers.lock();
         let (token, gone) = self.roll.read().judge_claim(&claim, below, caller.now)?;
-        let given = self.authority.sign_site(site, (agent, authority), caller.budget, caller.now)?;
+        let given = self.authority().sign_site(site, (agent, authority), caller.budget, caller.now)?;
         let enrolled = Enrolled {
             key,
             authority: below,
@@ -382,7 +394,14 @@ impl Desk {
             let reason = "the site's authority keeps its key for as long as the site is enrolled";
             return Err(NotHanded::Invalid(reason.to_owned()));
         }
-        let given = self.authority.sign_site(site, (agent, authority), caller.budget, caller.now)?;
+        if trust_root_version > self.authority().trust_root_version() {
+            error!(
+                %site, trust_root_version,
+                "a site has a trust root that this core has never made: identity.redb is an older copy, or another core has rotated the \
+                 manifest key; the site believes nothing that this core signs (help: bring the newest backup of identity.redb back)"
+            );
+        }
+        let given = self.authority().sign_site(site, (agent, authority), caller.budget, caller.now)?;
         let enrolled = Enrolled {
             agent_until: given.agent.not_after(),
             // An older certificate may last longer: of a time when the budget was larger, or the clock ahead.
@@ -487,10 +506,11 @@ impl Desk {
     }
 
     fn trust(&self, version: u64, now: Timestamp) -> Trust {
-        let trust_roots = self.authority.trust_roots_after(version);
+        let authority = self.authority();
+        let trust_roots = authority.trust_roots_after(version);
         Trust {
-            mesh_roots: self.authority.mesh_roots().cloned().collect(),
-            link_roots: self.authority.link_roots().cloned().collect(),
+            mesh_roots: authority.mesh_roots(),
+            link_roots: authority.link_roots(),
             trust_roots: trust_roots.iter().take(MAX_STEPS).cloned().collect(),
             revoked: self.roll.read().revoked(now).map(|revoked| revoked.authority).collect(),
             revoked_sites: self.roll.read().revoked_sites(now),

@@ -1,6 +1,6 @@
 //! The roll: which box is which site's, and what is decided about somebody who says so. Pure; time is an argument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -191,6 +191,14 @@ impl Roll {
     /// Returns the sites whose boxes are theirs.
     pub fn members(&self) -> impl Iterator<Item = &SiteId> {
         self.sites.iter().filter(|(_, enrolled)| enrolled.revoked.is_none()).map(|(site, _)| site)
+    }
+
+    /// Returns the sites with a join token that nobody has used and that has not ended.
+    pub fn unused_tokens(&self, now: Timestamp) -> Vec<SiteId> {
+        let is_open = |token: &&Token| token.record.used.is_none() && token.record.expires > now;
+        let sites: BTreeSet<_> =
+            self.tokens.values().filter(is_open).map(|token| token.record.site.clone()).collect();
+        sites.into_iter().collect()
     }
 
     /// Returns how many sites there are, those that are revoked among them.

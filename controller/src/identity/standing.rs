@@ -24,16 +24,17 @@ pub fn spread_seconds(sites: usize) -> u32 {
     u32::try_from(sites / RENEWALS_A_SECOND).unwrap_or(u32::MAX)
 }
 
-/// What sites have said.
+/// What sites have said, and since when.
 #[derive(Debug, Default)]
-pub struct Standing(BTreeMap<SiteId, u64>);
+pub struct Standing(BTreeMap<SiteId, (u64, Timestamp)>);
 
 impl Standing {
     /// Notes what a site says that it has.
-    pub fn note(&mut self, site: &SiteId, version: u64) {
+    pub fn note(&mut self, site: &SiteId, version: u64, now: Timestamp) {
         match self.0.get_mut(site) {
-            Some(known) => *known = version,
-            None => drop(self.0.insert(site.clone(), version)),
+            Some((known, _)) if *known == version => {}
+            Some(said) => *said = (version, now),
+            None => drop(self.0.insert(site.clone(), (version, now))),
         }
     }
 
@@ -42,9 +43,16 @@ impl Standing {
         self.0.remove(site);
     }
 
-    /// Says whether a site is known to have a version, or a later one.
-    pub fn has(&self, site: &SiteId, version: u64) -> bool {
-        self.0.get(site).is_some_and(|known| *known >= version)
+    /// Says since when a site is known to have a version, or a later one: at the earliest since it said what it has now.
+    pub fn since(&self, site: &SiteId, version: u64) -> Option<Timestamp> {
+        self.0.get(site).filter(|(known, _)| *known >= version).map(|(_, since)| *since)
+    }
+
+    /// Lets time pass.
+    #[cfg(test)]
+    pub(crate) fn age(&mut self, by: std::time::Duration) {
+        let by = u64::try_from(by.as_millis()).unwrap();
+        self.0.values_mut().for_each(|(_, since)| since.0 = since.0.saturating_sub(by));
     }
 }
 
@@ -71,12 +79,19 @@ mod tests {
     #[test]
     fn a_site_has_what_it_said_last() {
         let (mut standing, site) = (Standing::default(), SiteId::new("oslo").unwrap());
-        assert!(!standing.has(&site, 1), "nothing is known of it");
-        standing.note(&site, 5);
-        assert!(standing.has(&site, 5) && standing.has(&site, 4) && !standing.has(&site, 6));
-        standing.note(&site, 3);
-        assert!(!standing.has(&site, 5), "its disk was put back");
+        let at = Timestamp;
+        assert_eq!(standing.since(&site, 1), None, "nothing is known of it");
+        standing.note(&site, 5, at(10));
+        standing.note(&site, 5, at(20));
+        assert_eq!(
+            [4, 5, 6].map(|version| standing.since(&site, version)),
+            [Some(at(10)), Some(at(10)), None]
+        );
+        standing.note(&site, 6, at(30));
+        assert_eq!(standing.since(&site, 5), Some(at(30)), "no earlier than it can be told");
+        standing.note(&site, 3, at(40));
+        assert_eq!(standing.since(&site, 5), None, "its disk was put back");
         standing.forget(&site);
-        assert!(!standing.has(&site, 1));
+        assert_eq!(standing.since(&site, 1), None);
     }
 }

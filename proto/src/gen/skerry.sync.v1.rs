@@ -1471,6 +1471,162 @@ pub struct RevokeSiteResponse {
     #[prost(uint64, tag = "2")]
     pub authority_until_ms: u64,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTrustRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetTrustResponse {
+    /// The number of all that sites shall believe (`Trust.version`).
+    #[prost(uint64, tag = "1")]
+    pub version: u64,
+    /// The newest version of the trust root.
+    #[prost(uint64, tag = "2")]
+    pub trust_root_version: u64,
+    /// Each key, and where its rotation is.
+    #[prost(message, repeated, tag = "3")]
+    pub keys: ::prost::alloc::vec::Vec<KeyStatus>,
+    /// The core's clock: ages are counted from here.
+    #[prost(uint64, tag = "4")]
+    pub now_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyStatus {
+    #[prost(enumeration = "TrustKey", tag = "1")]
+    pub key: i32,
+    #[prost(enumeration = "key_status::Stage", tag = "2")]
+    pub stage: i32,
+    /// Since when, by the core's clock; 0: it is not rotated.
+    #[prost(uint64, tag = "3")]
+    pub since_ms: u64,
+    /// The key that signs, and the one that is believed beside it, if there is one.
+    #[prost(message, optional, tag = "4")]
+    pub signs: ::core::option::Option<ShownKey>,
+    #[prost(message, optional, tag = "5")]
+    pub beside: ::core::option::Option<ShownKey>,
+    /// How many sites are enrolled and not revoked.
+    #[prost(uint32, tag = "6")]
+    pub sites: u32,
+    /// Those that the next step waits for: connected ones, and dark ones; at most 64 of each, by name.
+    #[prost(string, repeated, tag = "7")]
+    pub waits_for: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "8")]
+    pub dark: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many they are.
+    #[prost(uint32, tag = "9")]
+    pub waits_for_sites: u32,
+    #[prost(uint32, tag = "10")]
+    pub dark_sites: u32,
+}
+/// Nested message and enum types in `KeyStatus`.
+pub mod key_status {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum Stage {
+        Unknown = 0,
+        /// It is not rotated.
+        Steady = 1,
+        /// A new key is believed beside the one that signs.
+        Begun = 2,
+        /// The new key signs, and the one before it is believed still.
+        Switched = 3,
+    }
+    impl Stage {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unknown => "STAGE_UNKNOWN",
+                Self::Steady => "STAGE_STEADY",
+                Self::Begun => "STAGE_BEGUN",
+                Self::Switched => "STAGE_SWITCHED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STAGE_UNKNOWN" => Some(Self::Unknown),
+                "STAGE_STEADY" => Some(Self::Steady),
+                "STAGE_BEGUN" => Some(Self::Begun),
+                "STAGE_SWITCHED" => Some(Self::Switched),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShownKey {
+    /// Of a root the first 6 bytes of its key's SHA-256 in hex, of the manifest key the id in signatures.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// When it ends by itself; 0: it does not.
+    #[prost(uint64, tag = "2")]
+    pub until_ms: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeyRequest {
+    #[prost(enumeration = "TrustKey", tag = "1")]
+    pub key: i32,
+    /// Goes on without the sites that are dark.
+    #[prost(bool, tag = "2")]
+    pub leave_behind: bool,
+    /// The old key is in wrong hands: it is believed no more at once. Not for the link root.
+    #[prost(bool, tag = "3")]
+    pub now: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeyResponse {
+    /// What was done.
+    #[prost(enumeration = "rotate_key_response::Step", tag = "1")]
+    pub step: i32,
+    /// The sites that were left behind; at most 64, by name.
+    #[prost(string, repeated, tag = "2")]
+    pub left: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many they are.
+    #[prost(uint32, tag = "3")]
+    pub left_sites: u32,
+    /// Where the rotation is then.
+    #[prost(message, optional, tag = "4")]
+    pub key: ::core::option::Option<KeyStatus>,
+}
+/// Nested message and enum types in `RotateKeyResponse`.
+pub mod rotate_key_response {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum Step {
+        Unknown = 0,
+        Begin = 1,
+        Switch = 2,
+        End = 3,
+        Replace = 4,
+    }
+    impl Step {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unknown => "STEP_UNKNOWN",
+                Self::Begin => "STEP_BEGIN",
+                Self::Switch => "STEP_SWITCH",
+                Self::End => "STEP_END",
+                Self::Replace => "STEP_REPLACE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STEP_UNKNOWN" => Some(Self::Unknown),
+                "STEP_BEGIN" => Some(Self::Begin),
+                "STEP_SWITCH" => Some(Self::Switch),
+                "STEP_END" => Some(Self::End),
+                "STEP_REPLACE" => Some(Self::Replace),
+                _ => None,
+            }
+        }
+    }
+}
 /// An agent that is of another release than the core can talk to, or whose first message breaks a rule.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TurnedAway {
@@ -1549,6 +1705,42 @@ pub struct ConfirmSourceRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConfirmSourceResponse {}
+/// A key of the core's that sites believe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TrustKey {
+    Unknown = 0,
+    /// It signs the authorities of sites.
+    MeshRoot = 1,
+    /// It signs what core, agents and operators show each other.
+    LinkRoot = 2,
+    /// It signs manifests.
+    ManifestKey = 3,
+}
+impl TrustKey {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "TRUST_KEY_UNKNOWN",
+            Self::MeshRoot => "TRUST_KEY_MESH_ROOT",
+            Self::LinkRoot => "TRUST_KEY_LINK_ROOT",
+            Self::ManifestKey => "TRUST_KEY_MANIFEST_KEY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TRUST_KEY_UNKNOWN" => Some(Self::Unknown),
+            "TRUST_KEY_MESH_ROOT" => Some(Self::MeshRoot),
+            "TRUST_KEY_LINK_ROOT" => Some(Self::LinkRoot),
+            "TRUST_KEY_MANIFEST_KEY" => Some(Self::ManifestKey),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod fleet_client {
     #![allow(unused_variables, dead_code, missing_docs, clippy::wildcard_imports, clippy::let_unit_value)]
@@ -1692,6 +1884,36 @@ pub mod fleet_client {
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "RevokeSite"));
             self.inner.unary(req, path, codec).await
         }
+        /// Whom sites shall believe, and where rotations are.
+        pub async fn get_trust(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetTrustResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/GetTrust");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "GetTrust"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes the next step of the rotation of a key. FAILED_PRECONDITION with the reason where somebody is waited for.
+        pub async fn rotate_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotateKeyResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/RotateKey");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "RotateKey"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1724,6 +1946,16 @@ pub mod fleet_server {
             &self,
             request: tonic::Request<super::RevokeSiteRequest>,
         ) -> std::result::Result<tonic::Response<super::RevokeSiteResponse>, tonic::Status>;
+        /// Whom sites shall believe, and where rotations are.
+        async fn get_trust(
+            &self,
+            request: tonic::Request<super::GetTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetTrustResponse>, tonic::Status>;
+        /// Takes the next step of the rotation of a key. FAILED_PRECONDITION with the reason where somebody is waited for.
+        async fn rotate_key(
+            &self,
+            request: tonic::Request<super::RotateKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotateKeyResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct FleetServer<T> {
@@ -1959,6 +2191,74 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeSiteSvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/GetTrust" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTrustSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::GetTrustRequest> for GetTrustSvc<T> {
+                        type Response = super::GetTrustResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(&mut self, request: tonic::Request<super::GetTrustRequest>) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Fleet>::get_trust(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTrustSvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/RotateKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateKeySvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::RotateKeyRequest> for RotateKeySvc<T> {
+                        type Response = super::RotateKeyResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(&mut self, request: tonic::Request<super::RotateKeyRequest>) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Fleet>::rotate_key(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateKeySvc(inner);
                         let codec = crate::buffers::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -169,7 +169,7 @@ impl Papers {
             trust_version: None,
         });
         store.keep_entries(&entries.collect::<Vec<_>>())?;
-        let anchors = Anchors { mesh, roots: authority.link_roots().cloned().collect() };
+        let anchors = Anchors { mesh, roots: authority.link_roots() };
         Ok(Self {
             key,
             anchors,

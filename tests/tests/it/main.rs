@@ -26,6 +26,7 @@ mod question;
 mod refused;
 mod removal;
 mod resumed;
+mod rotation;
 mod storm;
 mod transports;
 mod two_agents;

@@ -8,6 +8,8 @@ use super::*;
 use crate::store::redb::SeldomOpen;
 use skerry_identity::token::TokenRefusal;
 
+mod rotation;
+
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 struct Machine {
@@ -48,8 +50,9 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::create(&MeshDomain::new("mesh.local").unwrap(), NOW).unwrap();
-        let desk = Desk::open(Arc::new(open(&folder)), authority, NOW).unwrap();
+        let (store, authority) = (open(&folder), Authority::create(&mesh(), NOW).unwrap());
+        store.keep_authority(&authority.to_record(&seal()).unwrap()).unwrap();
+        let desk = Desk::open(Arc::new(store), authority, seal(), NOW).unwrap();
         Self { folder, desk }
     }
 
@@ -58,13 +61,24 @@ impl World {
         Ok(text.parse().unwrap())
     }
 
-    /// The desk after a restart of the core.
+    /// The desk after a restart of the core: with what is on disk.
     fn restart(self) -> Self {
-        let Self { folder, desk: Desk { store, authority, .. } } = self;
-        drop(store);
-        let desk = Desk::open(Arc::new(open(&folder)), authority, NOW).unwrap();
+        let Self { folder, desk } = self;
+        drop(desk);
+        let store = open(&folder);
+        let record = store.authority().unwrap().unwrap();
+        let authority = Authority::open(&record, &mesh(), &seal()).unwrap();
+        let desk = Desk::open(Arc::new(store), authority, seal(), NOW).unwrap();
         Self { folder, desk }
     }
+}
+
+fn mesh() -> MeshDomain {
+    MeshDomain::new("mesh.local").unwrap()
+}
+
+fn seal() -> SealKey {
+    SealKey::new(&[1; 32]).unwrap()
 }
 
 fn open(folder: &tempfile::TempDir) -> SeldomOpen {

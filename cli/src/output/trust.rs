@@ -1,0 +1,133 @@
+//! The core's keys as a table, and the steps of a rotation in words.
+
+use skerry_proto::v1::rotate_key_response::Step;
+
+use super::paint::Paint;
+use super::table::{Cell, Tone, table};
+use crate::fleet::trust::{KeyView, TakenView, TrustView};
+use crate::output::age::Moment;
+
+/// How many sites a cell names.
+const NAMED: usize = 3;
+
+/// Renders the keys.
+pub fn keys(view: &TrustView, paint: Paint) -> String {
+    let heading = ["KEY", "STAGE", "SIGNS", "UNTIL", "BESIDE", "SINCE", "SITES", "WAITS FOR"];
+    let text = table(paint, &heading, view.keys.iter().map(row));
+    format!("{text}\nversion {} of trust, trust root {}\n", view.version, view.trust_root_version)
+}
+
+fn row(key: &KeyView) -> Vec<Cell> {
+    let is_steady = key.stage == "Steady";
+    let until = key.signs.until.as_deref().and_then(|until| until.split('T').next()).unwrap_or("-");
+    let beside = key.beside.as_ref().map_or("-", |beside| beside.id.as_str());
+    let sites = if is_steady { key.sites.to_string() } else { format!("{}/{}", key.ready, key.sites) };
+    vec![
+        key.key.into(),
+        Cell::toned(key.stage, if is_steady { Tone::Good } else { Tone::Warning }),
+        key.signs.id.as_str().into(),
+        until.into(),
+        beside.into(),
+        key.since.as_ref().map_or_else(|| "-".to_owned(), Moment::age).into(),
+        sites.into(),
+        waits_for(key).into(),
+    ]
+}
+
+fn waits_for(key: &KeyView) -> String {
+    let dark = key.dark.iter().map(|site| format!("{site} (dark)"));
+    let named: Vec<String> = key.waits_for.iter().cloned().chain(dark).collect();
+    let (all, shown) = (key.sites.saturating_sub(key.ready), named.len().min(NAMED));
+    let more = usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(shown);
+    match (named[..shown].join(", "), more) {
+        (names, 0) if names.is_empty() => "-".to_owned(),
+        (names, 0) => names,
+        (names, more) => format!("{names} and {more} more"),
+    }
+}
+
+/// Says what was done, and what comes next.
+pub fn taken(taken: &TakenView) -> String {
+    let (key, signs) = (taken.key.key, &taken.key.signs.id);
+    let beside = taken.key.beside.as_ref().map_or("", |beside| beside.id.as_str());
+    let done = match taken.step {
+        Step::Begin => format!("{key}: {beside} is believed beside {signs} from now on, which still signs"),
+        Step::Switch => format!("{key}: {signs} signs from now on; {beside} is believed still"),
+        Step::End => format!("{key}: {signs} alone is believed from now on; the rotation is over"),
+        Step::Replace => format!("{key}: {signs} signs and alone is believed from now on"),
+        Step::Unknown => format!("{key}: the core took a step that this version of skerry does not know"),
+    };
+    let next = match taken.step {
+        Step::Begin | Step::Switch => "; when all sites have it, take the next step in the same way",
+        Step::End | Step::Replace | Step::Unknown => "",
+    };
+    let left = match taken.left_sites {
+        0 => String::new(),
+        1 => format!("left behind: {}\n", taken.left.join(", ")),
+        sites => format!("left behind, {sites} sites: {}\n", taken.left.join(", ")),
+    };
+    format!("{done}{next}\n{left}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skerry_proto::v1::{
+        GetTrustResponse, KeyStatus, RotateKeyResponse, ShownKey, TrustKey, key_status::Stage,
+    };
+
+    fn key(name: TrustKey, stage: Stage) -> KeyStatus {
+        let shown = |id: &str, until_ms| Some(ShownKey { id: id.to_owned(), until_ms });
+        KeyStatus {
+            key: name.into(),
+            stage: stage.into(),
+            since_ms: if stage == Stage::Steady { 0 } else { 1_000 },
+            signs: shown("aaaa", 1_800_000_000_000),
+            beside: if stage == Stage::Steady { None } else { shown("bbbb", 0) },
+            sites: 9,
+            ..KeyStatus::default()
+        }
+    }
+
+    fn view() -> TrustView {
+        let waits = KeyStatus {
+            waits_for: vec!["a".to_owned(), "b".to_owned()],
+            waits_for_sites: 2,
+            dark: vec!["c".to_owned(), "d".to_owned()],
+            dark_sites: 3,
+            ..key(TrustKey::MeshRoot, Stage::Begun)
+        };
+        let keys = vec![waits, key(TrustKey::ManifestKey, Stage::Steady)];
+        TrustView::of(GetTrustResponse { version: 7, trust_root_version: 3, keys, now_ms: 121_000 })
+    }
+
+    #[test]
+    fn the_table_says_where_a_rotation_is_and_whom_it_waits_for() {
+        assert_eq!(
+            keys(&view(), Paint::Plain),
+            "KEY           STAGE   SIGNS  UNTIL       BESIDE  SINCE  SITES  WAITS FOR\n\
+             mesh-root     Begun   aaaa   2027-01-15  bbbb    2m     4/9    a, b, c (dark) and 2 more\n\
+             manifest-key  Steady  aaaa   2027-01-15  -       -      9      -\n\
+             \n\
+             version 7 of trust, trust root 3\n"
+        );
+    }
+
+    #[test]
+    fn a_step_says_what_it_did_and_whom_it_left_behind() {
+        let said = |step: Step, left: &[&str]| {
+            taken(&TakenView::of(RotateKeyResponse {
+                step: step.into(),
+                left: left.iter().map(|site| (*site).to_owned()).collect(),
+                left_sites: u32::try_from(left.len()).unwrap(),
+                key: Some(key(TrustKey::LinkRoot, Stage::Switched)),
+            }))
+        };
+        assert_eq!(
+            said(Step::Switch, &["c", "d"]),
+            "link-root: aaaa signs from now on; bbbb is believed still; when all sites have it, take the next step in the same way\n\
+             left behind, 2 sites: c, d\n"
+        );
+        assert!(said(Step::End, &[]).ends_with("the rotation is over\n"));
+    }
+}

@@ -1,0 +1,40 @@
+//! `skerry trust`: whom sites believe, and how the core's keys are rotated.
+
+use clap::Subcommand;
+
+use crate::error::CliError;
+use crate::outcome::Outcome;
+use crate::output::Output;
+
+pub mod rotate;
+pub mod show;
+
+const EXAMPLES: &str = "\
+Examples:
+  skerry trust show                               # the core's keys, and where rotations are
+  skerry trust rotate mesh-root                   # the next step of a rotation: three times, and it is done";
+
+/// Say whom sites believe, and rotate the core's keys
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "clap would show it in place of each verb's own words")]
+pub enum Verb {
+    Show(show::Args),
+    Rotate(rotate::Args),
+}
+
+/// Runs the verb.
+pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
+    match &args.verb {
+        Verb::Show(args) => show::run(args, output),
+        Verb::Rotate(args) => rotate::run(args, output),
+    }
+}

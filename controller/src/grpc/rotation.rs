@@ -1,0 +1,116 @@
+//! What operators are told of the core's keys, and of the steps of a rotation.
+//!
+//! Must not decide which step comes next (`identity::rotation`).
+
+use skerry_core::id::SiteId;
+use skerry_proto::v1::rotate_key_response::Step as WireStep;
+use skerry_proto::v1::{
+    GetTrustResponse, KeyStatus, RotateKeyRequest, RotateKeyResponse, ShownKey as WireKey,
+    TrustKey as WireName, key_status,
+};
+use tracing::warn;
+
+use super::Core;
+use super::failure::Failure;
+use crate::identity::authority::ShownKey;
+use crate::identity::desk::{KeyFacts, NotRotated};
+use crate::identity::rotation::{Order, Stage, Step, TrustKey};
+use crate::status::stale_after_seconds;
+use crate::store::StateStore;
+
+/// The most sites that are named in a list: 64 names of up to 253 B are 16 KB.
+const MAX_NAMED: usize = 64;
+
+impl<S: StateStore> Core<S> {
+    pub(super) fn trust(&self) -> Result<GetTrustResponse, Failure> {
+        let authority = self.desk.authority();
+        let newest = authority.newest_trust_root().map_err(NotRotated::from)?;
+        let keys = TrustKey::ALL.iter().map(|key| {
+            let facts = self.desk.key_facts(*key, |site| self.is_live(site)).map_err(NotRotated::from)?;
+            Ok(to_wire(&facts))
+        });
+        Ok(GetTrustResponse {
+            version: self.desk.trust_version(),
+            trust_root_version: newest.version,
+            keys: keys.collect::<Result<_, Failure>>()?,
+            now_ms: self.clock.now().0,
+        })
+    }
+
+    pub(super) fn rotate_key(
+        &self,
+        request: &RotateKeyRequest,
+        by: &str,
+    ) -> Result<RotateKeyResponse, Failure> {
+        let key = match request.key() {
+            WireName::MeshRoot => TrustKey::MeshRoot,
+            WireName::LinkRoot => TrustKey::LinkRoot,
+            WireName::ManifestKey => TrustKey::ManifestKey,
+            WireName::Unknown => return Err(Failure::Invalid("no key of the core is named".to_owned())),
+        };
+        let order = match (request.now, request.leave_behind) {
+            (true, _) => Order::Now,
+            (false, true) => Order::LeaveBehind,
+            (false, false) => Order::Next,
+        };
+        let rotated = self.desk.rotate(key, order, |site| self.is_live(site))?;
+        warn!(%key, step = ?rotated.step, by, "an operator rotates a key of the core");
+        let (left, left_sites) = named(&rotated.left);
+        let step = match rotated.step {
+            Step::Begin => WireStep::Begin,
+            Step::Switch => WireStep::Switch,
+            Step::End => WireStep::End,
+            Step::Replace => WireStep::Replace,
+        };
+        Ok(RotateKeyResponse { step: step.into(), left, left_sites, key: Some(to_wire(&rotated.now)) })
+    }
+
+    /// Says whether a site is there to be told something: connected, or one that pulls and came when it should.
+    fn is_live(&self, site: &SiteId) -> bool {
+        let now = self.clock.moment();
+        let seen = self.presence.seen(site, now);
+        if seen.connected || !seen.pulls {
+            return seen.connected;
+        }
+        let silent_for = now.wall.0.saturating_sub(seen.last_seen.0);
+        let stale_after = self.published.entry(site).map_or(0, |entry| stale_after_seconds(&entry));
+        silent_for < u64::from(stale_after) * 1000
+    }
+}
+
+fn to_wire(facts: &KeyFacts) -> KeyStatus {
+    let key = match facts.key {
+        TrustKey::MeshRoot => WireName::MeshRoot,
+        TrustKey::LinkRoot => WireName::LinkRoot,
+        TrustKey::ManifestKey => WireName::ManifestKey,
+    };
+    let stage = match facts.stage {
+        Stage::Steady => key_status::Stage::Steady,
+        Stage::Begun => key_status::Stage::Begun,
+        Stage::Switched => key_status::Stage::Switched,
+    };
+    let (waits_for, waits_for_sites) = named(&facts.behind.live);
+    let (dark, dark_sites) = named(&facts.behind.dark);
+    KeyStatus {
+        key: key.into(),
+        stage: stage.into(),
+        since_ms: facts.since.unwrap_or_default().0,
+        signs: Some(shown(&facts.signs)),
+        beside: facts.beside.as_ref().map(shown),
+        sites: u32::try_from(facts.sites).unwrap_or(u32::MAX),
+        waits_for,
+        dark,
+        waits_for_sites,
+        dark_sites,
+    }
+}
+
+fn shown(key: &ShownKey) -> WireKey {
+    WireKey { id: key.id.clone(), until_ms: key.until.unwrap_or_default().0 }
+}
+
+/// Names some sites, and counts all.
+fn named(sites: &[SiteId]) -> (Vec<String>, u32) {
+    let names = sites.iter().take(MAX_NAMED).map(ToString::to_string);
+    (names.collect(), u32::try_from(sites.len()).unwrap_or(u32::MAX))
+}

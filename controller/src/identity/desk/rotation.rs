@@ -1,0 +1,160 @@
+//! Rotation of the core's keys: asks what is known of sites, has it decided, and keeps the step before it counts.
+
+use std::sync::Arc;
+
+use skerry_core::id::{SiteId, Timestamp};
+use skerry_identity::key::ProviderFailed;
+use tracing::warn;
+
+use super::{Desk, Entry};
+use crate::identity::authority::{Authority, AuthorityError, ShownKey, Turn};
+use crate::identity::rotation::{
+    Behind, Decision, Facts, Order, SiteFacts, Stage, Step, TrustKey, Waits, decide,
+};
+use crate::store::StoreError;
+
+/// What is known of a key and its rotation.
+#[derive(Debug, Clone)]
+pub struct KeyFacts {
+    /// Which key it is.
+    pub key: TrustKey,
+    /// Where its rotation is.
+    pub stage: Stage,
+    /// Since when; `None`: it is not rotated.
+    pub since: Option<Timestamp>,
+    /// The key that signs.
+    pub signs: ShownKey,
+    /// The key that is believed beside it.
+    pub beside: Option<ShownKey>,
+    /// How many sites there are.
+    pub sites: usize,
+    /// Those whom the next step would leave behind.
+    pub behind: Behind,
+}
+
+/// A step that was taken.
+#[derive(Debug, Clone)]
+pub struct Rotated {
+    /// The step.
+    pub step: Step,
+    /// The sites that it left behind.
+    pub left: Vec<SiteId>,
+    /// What is known then.
+    pub now: KeyFacts,
+}
+
+/// Why no step is taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRotated {
+    /// Somebody or something is waited for.
+    #[error(transparent)]
+    Waits(#[from] Waits),
+    /// A key cannot be made.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// It cannot be sealed.
+    #[error(transparent)]
+    Provider(#[from] ProviderFailed),
+    /// It cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Desk {
+    /// Returns the number of what sites shall believe now.
+    pub fn trust_version(&self) -> u64 {
+        *self.trust.borrow()
+    }
+
+    /// Tells what is known of a key.
+    pub fn key_facts(
+        &self,
+        key: TrustKey,
+        is_live: impl Fn(&SiteId) -> bool,
+    ) -> Result<KeyFacts, AuthorityError> {
+        let authority = self.authority();
+        let facts = self.facts(&authority, key, is_live)?;
+        Ok(show(&authority, &facts, self.now()))
+    }
+
+    /// Takes the next step of a rotation, if it is time for it.
+    pub fn rotate(
+        &self,
+        key: TrustKey,
+        order: Order,
+        is_live: impl Fn(&SiteId) -> bool,
+    ) -> Result<Rotated, NotRotated> {
+        let _writing = self.writers.lock();
+        let (before, now) = (self.authority(), self.now());
+        let facts = self.facts(&before, key, &is_live)?;
+        let Decision { step, left } = decide(&facts, order, now)?;
+        let version = if key.tells(step) { self.next_trust() } else { self.trust_version() };
+        let after = before.step(key, step, Turn { version, at: now })?;
+        let after = self.put(after, version)?;
+        warn!(%key, ?step, version, left_behind = left.len(), "a key of the core is rotated");
+        if key == TrustKey::LinkRoot && step == Step::Switch {
+            // They pin a key that the core does not show any more.
+            self.withdraw(&facts.tokens)?;
+        }
+        let facts = self.facts(&after, key, &is_live)?;
+        Ok(Rotated { step, left, now: show(&after, &facts, now) })
+    }
+
+    /// Keeps other authorities, lets them count, and tells whoever it is news for. For who holds `writers`.
+    fn put(&self, after: Authority, version: u64) -> Result<Arc<Authority>, NotRotated> {
+        self.store.keep_trust(version, Some(&after.to_record(&self.seal)?))?;
+        let after = Arc::new(after);
+        self.authority.store(Arc::clone(&after));
+        self.trust.send_if_modified(|told| std::mem::replace(told, version) != version);
+        Ok(after)
+    }
+
+    fn withdraw(&self, sites: &[SiteId]) -> Result<(), StoreError> {
+        let entry = |site| Entry {
+            site,
+            enrolled: None,
+            token: None,
+            ends_tokens: true,
+            revoked: None,
+            trust_version: None,
+        };
+        sites.iter().for_each(|site| self.roll.write().end_tokens(site));
+        self.store.keep_entries(&sites.iter().map(entry).collect::<Vec<_>>())
+    }
+
+    fn facts(
+        &self,
+        authority: &Authority,
+        key: TrustKey,
+        is_live: impl Fn(&SiteId) -> bool,
+    ) -> Result<Facts, AuthorityError> {
+        let (roll, standing) = (self.roll.read(), self.standing.lock());
+        // Where nothing is rotated nobody lacks anything of it.
+        let needed = authority.turn(key).map_or(0, |turn| turn.version);
+        let known = |site: &SiteId| SiteFacts {
+            site: site.clone(),
+            is_live: is_live(site),
+            knows_since: if needed == 0 { Some(Timestamp::default()) } else { standing.since(site, needed) },
+        };
+        Ok(Facts {
+            key,
+            stage: authority.stage(key),
+            sites: roll.members().map(known).collect(),
+            tokens: roll.unused_tokens(self.now()),
+            policy_signs: authority.newest_trust_root()?.policy.is_some(),
+        })
+    }
+}
+
+fn show(authority: &Authority, facts: &Facts, now: Timestamp) -> KeyFacts {
+    let (signs, beside) = authority.shown(facts.key);
+    KeyFacts {
+        key: facts.key,
+        stage: facts.stage,
+        since: authority.turn(facts.key).map(|turn| turn.at),
+        signs,
+        beside,
+        sites: facts.sites.len(),
+        behind: facts.behind(now),
+    }
+}

@@ -1,0 +1,284 @@
+//! Rotation of the core's keys: which step comes next, and whom it waits for. Pure; time is an argument.
+//!
+//! **Begin**: a new key is made beside the old one. Everybody is told to believe both, and the old one still signs. **Switch**: every
+//! site knows the new one, and it signs from now on. **End**: every site has what the new one signs, and the old one is
+//! believed no more. A step is taken when an operator says so, and never by itself. Must not know what the keys are.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use skerry_core::id::{SiteId, Timestamp};
+
+/// How long a site has to have known a new mesh root before anybody shows what it signed: its proxies may take 10 s to learn of it
+/// (`skerry_agent::identity`), and a handshake that began before may still go by the roots of then.
+const SETTLE: Duration = Duration::from_secs(15);
+
+/// The most sites that a message names.
+const NAMED: usize = 8;
+
+/// A key of the core's that can be rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TrustKey {
+    /// It signs the authorities of sites.
+    MeshRoot,
+    /// It signs what core, agents and operators show each other: the transport authority.
+    LinkRoot,
+    /// It signs manifests.
+    ManifestKey,
+}
+
+/// Where a rotation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// There is one key, and no rotation.
+    Steady,
+    /// The new key is believed beside the old one, which signs.
+    Begun,
+    /// The new key signs, and the old one is believed still.
+    Switched,
+}
+
+/// What is done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// From [`Stage::Steady`].
+    Begin,
+    /// From [`Stage::Begun`].
+    Switch,
+    /// From [`Stage::Switched`].
+    End,
+    /// A new key signs, and the old one is believed no more, at once.
+    Replace,
+}
+
+/// What the operator wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The next step, once nobody is harmed by it.
+    Next,
+    /// The next step, without the sites that are dark.
+    LeaveBehind,
+    /// The old key is in wrong hands: it is to be believed no more, whatever else that does.
+    Now,
+}
+
+/// What is known of a site that is enrolled and not revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteFacts {
+    /// The site.
+    pub site: SiteId,
+    /// It is connected, or was heard from as lately as it should be.
+    pub is_live: bool,
+    /// Since when it is known to have what was told at the step before; `None`: it is not known to have it.
+    pub knows_since: Option<Timestamp>,
+}
+
+/// What is known of a rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Which key it is.
+    pub key: TrustKey,
+    /// Where it is.
+    pub stage: Stage,
+    /// Every site.
+    pub sites: Vec<SiteFacts>,
+    /// The sites with join tokens that nobody has used and that have not ended.
+    pub tokens: Vec<SiteId>,
+    /// Policy keys have to sign each version of the trust root.
+    pub policy_signs: bool,
+}
+
+/// The sites that a step would leave behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// Those that will know in a moment.
+    pub live: Vec<SiteId>,
+    /// Those that nobody has heard from for long.
+    pub dark: Vec<SiteId>,
+}
+
+/// A step that is to be taken, and whom it leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The step.
+    pub step: Step,
+    /// The sites that do not know yet.
+    pub left: Vec<SiteId>,
+}
+
+/// Why no step is taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Waits {
+    /// Sites are about to know.
+    #[error(
+        "the {key} waits for {} to have what was told last ({}): ask again in a moment",
+        count(sites, "site"),
+        Names(sites)
+    )]
+    Live {
+        /// Which key it is.
+        key: TrustKey,
+        /// The sites.
+        sites: Vec<SiteId>,
+    },
+    /// Sites are dark.
+    #[error(
+        "the {key} waits for {} to have what was told last ({}): have them back, or go on without them with --leave-behind; then {then}",
+        count(sites, "dark site"),
+        Names(sites)
+    )]
+    Dark {
+        /// Which key it is.
+        key: TrustKey,
+        /// The sites.
+        sites: Vec<SiteId>,
+        /// What happens with them.
+        then: &'static str,
+    },
+    /// Join tokens pin the old key.
+    #[error(
+        "there are unused join tokens for {} ({}), and a box that comes with one knows the core by the old key: wait until they are used or over, or \
+         withdraw them with --leave-behind",
+        count(sites, "site"),
+        Names(sites)
+    )]
+    Tokens {
+        /// The sites that they are for.
+        sites: Vec<SiteId>,
+    },
+    /// The core cannot make a version of the trust root by itself.
+    #[error(
+        "the trust root has policy keys, and no site believes a version of it that they have not signed: the core cannot rotate the manifest key by itself"
+    )]
+    PolicySigns,
+    /// No site could reach the core any more.
+    #[error(
+        "sites know the core by the link root: dropped at once, every site would have to be enrolled anew. Take the steps one after the other; with \
+         sites that are connected each takes a moment"
+    )]
+    NotAtOnce,
+}
+
+impl fmt::Display for TrustKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MeshRoot => "mesh root",
+            Self::LinkRoot => "link root",
+            Self::ManifestKey => "manifest key",
+        })
+    }
+}
+
+impl TrustKey {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::MeshRoot, Self::LinkRoot, Self::ManifestKey];
+
+    /// How long a site has to have known before it counts.
+    fn settle(self) -> Duration {
+        match self {
+            Self::MeshRoot => SETTLE,
+            Self::LinkRoot | Self::ManifestKey => Duration::ZERO,
+        }
+    }
+
+    /// Says whether sites are told something by a step. Who signs manifests shows by the manifests.
+    pub fn tells(self, step: Step) -> bool {
+        self != Self::ManifestKey || step != Step::Switch
+    }
+
+    /// What happens with sites that a step leaves behind.
+    fn then(self, step: Step) -> &'static str {
+        match (self, step) {
+            (Self::ManifestKey, _) => {
+                "they go on with what they run, and when they are back they learn of the new key before they take anything that it signed"
+            }
+            (Self::MeshRoot, _) => {
+                "their workloads go on among themselves, are not believed at other sites, and when they are back they are given what they lack"
+            }
+            (Self::LinkRoot, Step::End) => {
+                "they renew by their keys when they are back, if they know the new root"
+            }
+            (Self::LinkRoot, _) => {
+                "they do not know the core any more when they are back, and have to be enrolled anew (`skerry site enroll SITE --replace`)"
+            }
+        }
+    }
+}
+
+impl Facts {
+    /// Lists those who do not have what they should have.
+    pub fn behind(&self, now: Timestamp) -> Behind {
+        let settle = u64::try_from(self.key.settle().as_millis()).unwrap_or(u64::MAX);
+        let is_behind =
+            |site: &&SiteFacts| site.knows_since.is_none_or(|since| since.0.saturating_add(settle) > now.0);
+        // One that knows and has yet to settle is waited for, whether it is there or not.
+        let is_near = |site: &SiteFacts| site.is_live || site.knows_since.is_some();
+        let mut behind = Behind::default();
+        for site in self.sites.iter().filter(is_behind) {
+            let list = if is_near(site) { &mut behind.live } else { &mut behind.dark };
+            list.push(site.site.clone());
+        }
+        behind
+    }
+}
+
+/// Says which step is to be taken now.
+pub fn decide(facts: &Facts, order: Order, now: Timestamp) -> Result<Decision, Waits> {
+    let (key, step) = (facts.key, next(facts.stage, order));
+    if order == Order::Now && key == TrustKey::LinkRoot {
+        return Err(Waits::NotAtOnce);
+    }
+    if key == TrustKey::ManifestKey && step != Step::Switch && facts.policy_signs {
+        return Err(Waits::PolicySigns);
+    }
+    if step == Step::Begin {
+        return Ok(Decision { step, left: Vec::new() });
+    }
+    if order == Order::Now {
+        // Those that are there hear of it at once.
+        let left = facts.sites.iter().filter(|site| !site.is_live).map(|site| site.site.clone());
+        return Ok(Decision { step, left: left.collect() });
+    }
+    let Behind { live, dark } = facts.behind(now);
+    if !live.is_empty() {
+        return Err(Waits::Live { key, sites: live });
+    }
+    if order == Order::Next && !dark.is_empty() {
+        return Err(Waits::Dark { key, sites: dark, then: key.then(step) });
+    }
+    if order == Order::Next && key == TrustKey::LinkRoot && step == Step::Switch && !facts.tokens.is_empty() {
+        return Err(Waits::Tokens { sites: facts.tokens.clone() });
+    }
+    Ok(Decision { step, left: dark })
+}
+
+fn next(stage: Stage, order: Order) -> Step {
+    match (stage, order) {
+        (Stage::Switched, _) => Step::End,
+        (_, Order::Now) => Step::Replace,
+        (Stage::Steady, _) => Step::Begin,
+        (Stage::Begun, _) => Step::Switch,
+    }
+}
+
+fn count(sites: &[SiteId], what: &str) -> String {
+    if sites.len() == 1 { format!("1 {what}") } else { format!("{} {what}s", sites.len()) }
+}
+
+struct Names<'a>(&'a [SiteId]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, site) in self.0.iter().take(NAMED).enumerate() {
+            write!(f, "{}{site}", if place == 0 { "" } else { ", " })?;
+        }
+        match self.0.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
