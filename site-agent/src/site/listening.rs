@@ -18,6 +18,8 @@ pub(super) enum Takes {
     Plain,
     /// Mutual TLS, whether or not plain text as well.
     Mutual,
+    /// Nothing: it must be mutual TLS, and the workload can prove nothing. It is not called by another way.
+    Closed,
 }
 
 /// The inbound addresses of a proxy.
@@ -25,6 +27,9 @@ pub(super) type Addresses = BTreeMap<SocketAddr, Takes>;
 
 /// What follows an address that takes mutual TLS in a line of the file.
 const MUTUAL: &str = "mtls";
+
+/// What follows one that is closed.
+const CLOSED: &str = "closed";
 
 /// The inbound addresses of the site's proxies.
 #[derive(Debug, Default)]
@@ -83,6 +88,7 @@ fn print(inbound: &Addresses) -> String {
     let line = |(at, takes): (&SocketAddr, &Takes)| match takes {
         Takes::Plain => format!("{at}\n"),
         Takes::Mutual => format!("{at} {MUTUAL}\n"),
+        Takes::Closed => format!("{at} {CLOSED}\n"),
     };
     inbound.iter().map(line).collect()
 }
@@ -91,6 +97,7 @@ fn parse(text: &str) -> Addresses {
     let read = |line: &str| {
         let (at, takes) = match line.split_once(' ') {
             Some((at, MUTUAL)) => (at, Takes::Mutual),
+            Some((at, CLOSED)) => (at, Takes::Closed),
             _ => (line, Takes::Plain),
         };
         Some((at.parse().ok()?, takes))
@@ -105,9 +112,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let inbound: Addresses = [(at(15006), Takes::Plain), (at(15007), Takes::Mutual)].into();
+        let inbound: Addresses =
+            [(at(15006), Takes::Plain), (at(15007), Takes::Mutual), (at(15008), Takes::Closed)].into();
         assert_eq!(parse(&print(&inbound)), inbound);
-        assert_eq!(parse("127.0.0.1:15006\nnonsense\n127.0.0.1:15007 mtls\n"), inbound);
+        assert_eq!(
+            parse("127.0.0.1:15006\nnonsense\n127.0.0.1:15007 mtls\n127.0.0.1:15008 closed\n"),
+            inbound
+        );
     }
 
     #[test]
@@ -130,6 +141,11 @@ mod tests {
         assert_eq!(listening.all(), plain);
         assert_eq!(listening.note(&name, &proxy, &mutual), Some([at].into()));
         assert_eq!(listening.note(&name, &proxy, &mutual), None);
+
+        // One that was closed has no callers in plain text: it opens for none of them.
+        let closed: Addresses = [(at, Takes::Closed)].into();
+        assert_eq!(listening.note(&name, &proxy, &closed), Some(BTreeSet::new()));
+        assert_eq!(listening.note(&name, &proxy, &mutual), Some(BTreeSet::new()));
 
         // One that begins with mutual TLS has no callers who know nothing of it.
         listening.set_proxied(&layout, [].into_iter());

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use skerry_core::bundle::{Bundle, v1};
 use skerry_core::id::{Digest, NamespacedName};
 use skerry_core::workload::Workload;
-use skerry_xds::lower::{Identity, LowerOptions, Lowering};
-use skerry_xds::resource::ResourceSet;
+use skerry_xds::lower::{Identity, LowerOptions, Lowering, name};
+use skerry_xds::resource::{ResourceKind, ResourceSet};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -77,12 +78,10 @@ impl Site {
             match lowering.lower(bundle, &self.workloads, &workload.name, &options) {
                 Ok(mut set) => {
                     self.identities.minter.fill(&workload.name, &mut set);
-                    let takes = match options.identity {
-                        Identity::Held(_) => Takes::Mutual,
-                        Identity::NotEnrolled | Identity::Missing => Takes::Plain,
-                    };
-                    let inbound = inbound(workload).filter(|at| !options.unbound.contains_key(at));
-                    let inbound = inbound.map(|at| (at, takes)).collect();
+                    let ports = workload.ports.iter().map(|port| (workload.endpoint(port.port), port.port));
+                    let ports = ports.filter(|(at, _)| !options.unbound.contains_key(at));
+                    let inbound =
+                        ports.map(|(at, port)| (at, takes(&options.identity, &set, port))).collect();
                     lowered.sets.insert(workload.name.clone(), (set, inbound));
                 }
                 Err(error) => drop(lowered.failed.insert(workload.name.clone(), error.to_string())),
@@ -102,6 +101,7 @@ impl Site {
                     options.plain.insert(at);
                     options.lenient.insert(at);
                 }
+                Some(Takes::Closed) => drop(options.plain.insert(at)),
                 Some(Takes::Mutual) => {}
             }
         }
@@ -136,6 +136,17 @@ impl Site {
             self.turn(self.clock.now(), turned);
             self.publish_again();
         }
+    }
+}
+
+/// What a port of a workload takes when its proxy has what was lowered.
+fn takes(identity: &Identity, set: &ResourceSet, port: NonZeroU16) -> Takes {
+    match identity {
+        Identity::Held(_) => Takes::Mutual,
+        Identity::Missing if !set.of(ResourceKind::Listener).contains_key(name::inbound(port).as_str()) => {
+            Takes::Closed
+        }
+        Identity::NotEnrolled | Identity::Missing => Takes::Plain,
     }
 }
 
