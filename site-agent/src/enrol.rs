@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -66,8 +67,8 @@ fn wrong(words: impl Into<String>) -> anyhow::Error {
 }
 
 fn enroll(args: &EnrollArgs) -> anyhow::Result<String> {
-    let token: JoinToken =
-        read_token(&args.token_file)?.parse().map_err(|error| wrong(format!("{error}")))?;
+    let (text, exposure) = read_token(&args.token_file)?;
+    let token: JoinToken = text.parse().map_err(|error| wrong(format!("{error}")))?;
     let core = args.core.clone().or_else(|| token.core.clone());
     let core = core.ok_or_else(|| {
         wrong("the token names no core (help: give its address with --core https://HOST:PORT)")
@@ -92,10 +93,13 @@ fn enroll(args: &EnrollArgs) -> anyhow::Result<String> {
         }
     };
     Ok(format!(
-        "site `{}` of mesh `{}` is enrolled at {}{clock}",
+        "site `{}` of mesh `{}` is enrolled at {}{clock}{}",
         enrolment.site(),
         token.mesh.as_str(),
-        enrolment.core
+        enrolment.core,
+        exposure
+            .map(|mode| format!("; others could read the token's file until it was used (mode {mode:03o})"))
+            .unwrap_or_default()
     ))
 }
 
@@ -125,18 +129,23 @@ fn check_folder(path: &Path, token: &JoinToken, replace: bool) -> anyhow::Result
     )))
 }
 
-/// Reads the token from a file, or from standard input: on the command line every process could read it.
-fn read_token(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+/// Reads the token from a file, or from standard input: on the command line every process could read it. With the mode of a
+/// file that others may read too.
+fn read_token(path: &Path) -> anyhow::Result<(Zeroizing<String>, Option<u32>)> {
     let mut text = Zeroizing::new(String::with_capacity(2 * MAX_TOKEN_BYTES));
     let limit = 2 * MAX_TOKEN_BYTES as u64;
     let read = if path == Path::new("-") {
-        io::stdin().lock().take(limit).read_to_string(&mut text)
+        io::stdin().lock().take(limit).read_to_string(&mut text).map(|_| None)
     } else {
-        let file = std::fs::File::open(path);
-        file.and_then(|file| file.take(limit).read_to_string(&mut text))
+        std::fs::File::open(path).and_then(|file| {
+            let metadata = file.metadata()?;
+            let mode = metadata.permissions().mode() & 0o777;
+            file.take(limit).read_to_string(&mut text)?;
+            Ok((metadata.is_file() && mode & 0o077 != 0).then_some(mode))
+        })
     };
-    read.map_err(|error| wrong(format!("--token-file {}: {error}", path.display())))?;
-    Ok(text)
+    let exposure = read.map_err(|error| wrong(format!("--token-file {}: {error}", path.display())))?;
+    Ok((text, exposure))
 }
 
 /// The keys of a box that is not enrolled yet.

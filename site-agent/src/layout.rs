@@ -140,6 +140,8 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(&scratch)?;
+    // One that was left there keeps the mode that it had.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs_err::rename(&scratch, path)?;
@@ -257,6 +259,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         replace_file(&path, b"one").unwrap();
+        let left = folder.path().join("state.json.new");
+        fs_err::write(&left, b"half").unwrap();
+        fs_err::set_permissions(&left, std::fs::Permissions::from_mode(0o644)).unwrap();
         replace_file(&path, b"two").unwrap();
 
         assert_eq!(fs_err::read(&path).unwrap(), b"two");

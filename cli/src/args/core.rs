@@ -1,5 +1,6 @@
 //! Which core to ask, and what to show it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use skerry_identity::operator::{MAX_FILE_BYTES, OperatorCredentials};
@@ -46,12 +47,18 @@ fn default_file() -> Option<PathBuf> {
 fn read(path: &Path) -> Result<OperatorCredentials, CliError> {
     let shown = path.display();
     let usage = |message: String| CliError::new(ErrorKind::Usage, message);
-    let length = fs_err::metadata(path).map(|metadata| metadata.len());
-    let bytes = length.and_then(|length| match usize::try_from(length) {
+    let failed = |error: std::io::Error| usage(format!("no credentials: {error}")).hint(HINT);
+    let metadata = fs_err::metadata(path).map_err(failed)?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let hint = "chmod 600 it; whoever has read it may do all that you may, until it ends";
+        return Err(usage(format!("{shown} may be read by others (mode {mode:03o})")).hint(hint));
+    }
+    let bytes = match usize::try_from(metadata.len()) {
         Ok(0..=MAX_FILE_BYTES) => fs_err::read(path).map(Zeroizing::new),
         _ => Err(std::io::Error::other(format!("{shown} is no file of credentials: it is too long"))),
-    });
-    let bytes = bytes.map_err(|error| usage(format!("no credentials: {error}")).hint(HINT))?;
+    };
+    let bytes = bytes.map_err(failed)?;
     OperatorCredentials::from_json(&bytes).map_err(|error| usage(format!("{shown}: {error}")).hint(HINT))
 }
 

@@ -356,6 +356,21 @@ fn the_core_may_come_from_the_environment() {
 }
 
 #[test]
+fn credentials_that_others_may_read_are_not_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let core = core();
+    let status =
+        || skerry(Folder::empty().path(), &["status", "--credentials", core.credentials().to_str().unwrap()]);
+    for (mode, is_taken) in [(0o600, true), (0o640, false), (0o604, false), (0o400, true)] {
+        fs_err::set_permissions(core.credentials(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let ran = status().to_string();
+        assert_eq!(!ran.contains("may be read by others"), is_taken, "{ran}");
+        let words = format!("may be read by others (mode {mode:o})\nhelp: chmod 600 it");
+        assert!(is_taken || ran.contains(&words), "{ran}");
+    }
+}
+
+#[test]
 fn a_core_that_refuses() {
     let refusals = [
         Status::permission_denied("this is not for you"),

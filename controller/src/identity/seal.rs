@@ -47,6 +47,11 @@ pub enum SealError {
         /// Why not.
         reason: UnfitKey,
     },
+    /// The variable is there and holds nothing: whoever set it meant a key, and none was found where they looked.
+    #[error(
+        "the variable {VARIABLE} is empty (help: put the key into it, as of `openssl rand -hex 32`, or unset it)"
+    )]
+    Empty,
     /// The provider gave no random bytes.
     #[error("no sealing key can be made: the crypto provider failed")]
     Provider,
@@ -64,7 +69,10 @@ pub fn find(
     if let Some(path) = file {
         return read(path);
     }
-    if let Some(value) = variable.filter(|value| !value.is_empty()) {
+    if let Some(value) = variable {
+        if value.is_empty() {
+            return Err(SealError::Empty);
+        }
         let place = format!("the variable {VARIABLE}");
         return SealKey::new(value.as_bytes()).map_err(|reason| SealError::Unfit { place, reason });
     }
@@ -105,6 +113,8 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    // One that was left there keeps the mode that it had.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs_err::rename(&unfinished, path)?;
@@ -121,12 +131,16 @@ mod tests {
         let lost = find(None, None, folder.path(), false).unwrap_err().to_string();
         assert!(lost.contains("No such file"), "another key would open nothing: {lost}");
         let made = find(None, None, folder.path(), true).unwrap();
-        assert_eq!(find(None, Some(OsStr::new("")), folder.path(), true).unwrap().name(), made.name());
+        assert_eq!(find(None, None, folder.path(), true).unwrap().name(), made.name());
         let path = folder.path().join(FILE);
         assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
         let named = folder.path().join("named");
+        let left = named.with_extension("new");
+        fs_err::write(&left, "half").unwrap();
+        fs_err::set_permissions(&left, std::fs::Permissions::from_mode(0o644)).unwrap();
         write_private(&named, "ab".repeat(32).as_bytes()).unwrap();
+        assert_eq!(fs_err::metadata(&named).unwrap().permissions().mode() & 0o777, 0o600);
         let by_file = find(Some(&named), Some(OsStr::new("not looked at")), folder.path(), true).unwrap();
         let by_variable = find(None, Some(OsStr::new(&"ab".repeat(32))), folder.path(), true).unwrap();
         assert_eq!(by_file.name(), by_variable.name());
@@ -145,5 +159,8 @@ mod tests {
         assert!(words(&path).contains("may be read by others (mode 644)"), "{}", words(&path));
         let error = find(None, Some(OsStr::new("short")), folder.path(), true).unwrap_err().to_string();
         assert!(error.starts_with("the sealing key in the variable SKERRY_SEAL_KEY: "), "{error}");
+        let error = find(None, Some(OsStr::new("")), folder.path(), true).unwrap_err().to_string();
+        assert!(error.starts_with("the variable SKERRY_SEAL_KEY is empty (help: "), "{error}");
+        assert!(!folder.path().join(FILE).exists(), "and no other key is made in its place");
     }
 }

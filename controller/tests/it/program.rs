@@ -62,6 +62,18 @@ fn an_address_that_others_can_reach_is_refused() {
     assert!(error.contains("--webhook-listen 0.0.0.0:7443: only loopback"), "{error}");
 }
 
+#[test]
+fn an_empty_sealing_key_is_an_error_and_no_other_is_made() {
+    let repository = Repository::with(SHOP);
+    let home = Home::of(repository.path());
+    let output =
+        program(&Running::arguments(&home)).env("SKERRY_SEAL_KEY", "").output().expect("the program starts");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("the variable SKERRY_SEAL_KEY is empty (help: "), "{error}");
+    assert!(!home.data_dir().join("seal.key").exists());
+}
+
 /// A started program; killed when the test fails.
 pub(crate) struct Running(pub(crate) Child);
 

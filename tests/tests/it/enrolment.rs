@@ -1,5 +1,7 @@
 //! Identities on the link, with the real programs: tokens, boxes that are fenced and revoked, and who may ask what.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -56,6 +58,7 @@ impl World {
         let agent = self.run.binaries().ours("skerry-agent").expect("it is built");
         let file = data.with_extension("token");
         fs_err::write(&file, token).expect("a file can be written");
+        fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("it is ours");
         let mut command = Command::new(agent);
         command.args(["enroll", "--data-dir"]).arg(data).arg("--token-file").arg(file);
         command.output().expect("it can be started")
@@ -85,7 +88,9 @@ async fn a_token_is_good_for_one_box_once() {
     let (one, two) = (world.folder("box-one"), world.folder("box-two"));
     let enrolled = world.enroll(&one, &token);
     assert!(enrolled.status.success(), "{}", text(&enrolled.stderr));
-    assert_eq!(text(&enrolled.stdout).lines().count(), 1, "{}", text(&enrolled.stdout));
+    let words = text(&enrolled.stdout);
+    assert_eq!(words.lines().count(), 1, "{words}");
+    assert!(words.contains("others could read the token's file until it was used (mode 644)"), "{words}");
 
     let again = world.enroll(&two, &token);
     assert_eq!(again.status.code(), Some(1));
@@ -104,12 +109,10 @@ async fn a_token_is_good_for_one_box_once() {
     let fenced = world.skerry(&["site", "enroll", "spare"]);
     assert_eq!(fenced.status.code(), Some(6));
     assert!(text(&fenced.stderr).contains("is enrolled by another box"), "{}", text(&fenced.stderr));
-    for file in ["identity.json", "id"] {
-        let path = one.join(file);
-        if let Ok(metadata) = fs_err::metadata(&path) {
-            let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
-        }
+    let core = world.source.core.data();
+    for path in [one.join("identity.json"), core.join("operator.json")] {
+        let metadata = fs_err::metadata(&path).expect("it is there");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{}", path.display());
     }
 }
 
@@ -168,15 +171,13 @@ async fn keys_are_kept_where_they_were_made() {
     let enrolment = enrolment.expect("it is enrolled");
     let key = enrolment.agent_key.to_pem().expect("a key");
     let line = key.lines().nth(1).expect("it has lines").to_owned();
-    let holders: Vec<PathBuf> = files(world.run.folder())
+    let holders: BTreeSet<PathBuf> = files(world.run.folder())
         .into_iter()
         .filter(|path| fs_err::read(path).is_ok_and(|bytes| contains(&bytes, line.as_bytes())))
         .collect();
-    assert_eq!(
-        holders,
-        [world.agent.data().join("identity.json")],
-        "no log, no store, no file of the core's"
-    );
+    let own = |name| world.agent.data().join(name);
+    let files = BTreeSet::from(["identity.json"].map(own));
+    assert_eq!(holders, files, "no log, no store, no file of the core's");
     for output in
         [world.skerry(&["status", "-o", "json"]), world.skerry(&["site", "describe", SITE, "-o", "json"])]
     {
