@@ -24,7 +24,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::ads;
 use crate::args::RunArgs;
-use crate::clock::{Clock, SharedTime, boot_id};
+use crate::clock::{Clock, SharedTime, boot_id, moves};
 use crate::config::{Config, Launcher};
 use crate::enrolment::Enrolment;
 use crate::identity::Issued;
@@ -138,12 +138,11 @@ impl App {
         let disk = await_disk(Arc::clone(&store), life.clone());
         let boot = boot_id(config.layout.folder_id(), store.id()?);
         let not_known = Arc::new(Notify::new());
-        let renewal = lines.renewal(&config, (time.clone(), Arc::clone(&not_known))).run(life.clone());
+        let mut tasks = lines.by_clock(&config, (time.clone(), clock), Arc::clone(&not_known), &life);
         let (link, mail) = lines.link(config, store, boot, (Arc::new(time), not_known));
-        let tasks: Vec<(&'static str, Task)> = vec![
+        let others: [(&'static str, Task); 9] = [
             ("site", Box::pin(on_own_thread(move |cancel| own(site, mail, clock, cancel), life.clone()))),
             ("link", Box::pin(link.run(life.clone()))),
-            ("renewal", Box::pin(renewal)),
             ("workloads", Box::pin(watch)),
             ("ads", Box::pin(ads)),
             ("counts", Box::pin(counts)),
@@ -152,6 +151,7 @@ impl App {
             ("supervise", Box::pin(supervisor)),
             ("disk", Box::pin(disk)),
         ];
+        tasks.extend(others);
         Ok(Self { cancel, life, enrolment: enrolled, tasks })
     }
 
@@ -262,15 +262,27 @@ impl Lines {
         }
     }
 
-    fn renewal(&self, config: &Config, (time, not_known): (SharedTime, Arc<Notify>)) -> Renewal {
-        Renewal {
+    /// The renewal of certificates, and who notices that clocks moved.
+    fn by_clock(
+        &self,
+        config: &Config,
+        (time, clock): (SharedTime, Clock),
+        not_known: Arc<Notify>,
+        life: &CancellationToken,
+    ) -> Vec<(&'static str, Task)> {
+        let moved = Arc::new(Notify::new());
+        let renewal = Renewal {
             core: config.core.clone(),
             layout: config.layout.clone(),
             time: Arc::new(time),
+            clock,
+            moved: Arc::clone(&moved),
             not_known,
             heard: self.heard.subscribe(),
             enrolment: self.enrolment.0.clone(),
-        }
+        };
+        let moves = moves::run(clock, self.mailbox.clone(), moved, life.clone());
+        vec![("renewal", Box::pin(renewal.run(life.clone()))), ("moves", Box::pin(moves))]
     }
 
     fn link(

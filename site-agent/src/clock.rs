@@ -10,30 +10,44 @@ use skerry_proto::limits::{BOOT_BYTES, BOOT_FOLDER_BYTES, BOOT_STORE_BYTES};
 
 use crate::link::secure::LinkTime;
 
-/// The time since the process began to count: what every state machine takes as `now`.
+pub(crate) mod moves;
+
+/// The time since the process began to count, while the machine was awake: what every state machine takes as `now`. A machine
+/// that sleeps in the middle of something goes on there.
 pub(crate) type Now = Duration;
+
+/// The time since the process began to count, sleep of the machine included: what certificates go by.
+pub(crate) type Elapsed = Duration;
 
 /// Counts from its creation; never goes back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: Instant,
+    /// How long the machine had run by then.
+    uptime: Duration,
 }
 
 impl Clock {
     /// Starts counting.
     pub(crate) fn start() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), uptime: uptime() }
+    }
+
+    /// Returns the time since the start that the machine was awake.
+    pub(crate) fn now(&self) -> Now {
+        self.start.elapsed()
     }
 
     /// Returns the time since the start.
-    pub(crate) fn now(&self) -> Now {
-        self.start.elapsed()
+    pub(crate) fn elapsed(&self) -> Elapsed {
+        uptime().saturating_sub(self.uptime)
     }
 
     /// Lets time pass.
     #[cfg(test)]
     pub(crate) fn skip(&mut self, time: Duration) {
         self.start = self.start.checked_sub(time).expect("the machine runs for longer than that");
+        self.uptime = self.uptime.saturating_sub(time);
     }
 
     /// Returns the runtime's instant for a point in time, for `sleep_until`; a year from the start
@@ -51,6 +65,12 @@ pub(crate) fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// How long the machine has run, sleep included.
+fn uptime() -> Duration {
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(uptime).unwrap_or_default()
+}
+
 /// A moment by both clocks of a machine: the one that people set, and the one that counts from its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Stamp {
@@ -65,9 +85,7 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// Reads both clocks.
     pub(crate) fn now() -> Self {
-        let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let uptime = Duration::try_from(uptime).unwrap_or_default();
-        let uptime_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
+        let uptime_ms = u64::try_from(uptime().as_millis()).unwrap_or(u64::MAX);
         Self { wall_ms: wall_ms(), uptime_ms, machine_run: machine_run() }
     }
 }
@@ -118,23 +136,23 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TrustedTime {
     floor_ms: u64,
-    at: Now,
+    at: Elapsed,
 }
 
 impl TrustedTime {
     /// Starts at the persisted floor.
-    pub(crate) fn new(floor_ms: u64, now: Now) -> Self {
+    pub(crate) fn new(floor_ms: u64, now: Elapsed) -> Self {
         Self { floor_ms, at: now }
     }
 
     /// Returns it: milliseconds since the epoch.
-    pub(crate) fn at(&self, now: Now) -> u64 {
+    pub(crate) fn at(&self, now: Elapsed) -> u64 {
         let passed = now.saturating_sub(self.at).as_millis();
         self.floor_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 
     /// Takes note of a time that the core vouches for. An older one changes nothing.
-    pub(crate) fn observe(&mut self, ms: u64, now: Now) {
+    pub(crate) fn observe(&mut self, ms: u64, now: Elapsed) {
         if ms > self.at(now) {
             *self = Self { floor_ms: ms, at: now };
         }
@@ -156,22 +174,12 @@ pub(crate) struct SharedTime {
 impl SharedTime {
     /// Starts at the persisted floor.
     pub(crate) fn new(floor_ms: u64, clock: Clock) -> Self {
-        Self { clock, time: Arc::new(Mutex::new(TrustedTime::new(floor_ms, clock.now()))) }
+        Self { clock, time: Arc::new(Mutex::new(TrustedTime::new(floor_ms, clock.elapsed()))) }
     }
 
     /// Returns it: milliseconds since the epoch.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.at(self.clock.now())
-    }
-
-    /// Returns it at a moment.
-    pub(crate) fn at(&self, now: Now) -> u64 {
-        self.time.lock().at(now)
-    }
-
-    /// Takes note, at a moment, of a time that the core vouches for. An older one changes nothing.
-    pub(crate) fn observe(&self, ms: u64, now: Now) {
-        self.time.lock().observe(ms, now);
+        self.time.lock().at(self.clock.elapsed())
     }
 
     /// Takes note of a time that a core says it was, by a clock that may be wrong for a moment: a leap that is longer than any
@@ -183,9 +191,9 @@ impl SharedTime {
         }
     }
 
-    /// Takes note of a time that the core vouches for. An older one changes nothing.
+    /// Takes note of a time that was signed. An older one changes nothing.
     pub(crate) fn observe_ms(&self, ms: u64) {
-        self.observe(ms, self.clock.now());
+        self.time.lock().observe(ms, self.clock.elapsed());
     }
 }
 

@@ -163,6 +163,7 @@ impl Site {
             Mail::Enrolment(enrolment) => self.handle_enrolment(now, enrolment),
             Mail::Launchers(launchers) => self.handle_launchers(launchers),
             Mail::Counted(counts) => self.counts = counts,
+            Mail::ClocksMoved => self.handle_clocks(now),
             Mail::Vacant(folders) => self.handle_vacant(now, folders),
         }
         self.reporter.handle_change(now);

@@ -1,16 +1,20 @@
 //! The time by which certificates and tokens are made and judged: the wall clock's at the start, and from then on that of a
-//! clock that does not jump. A wall clock that is set while the core runs makes nobody's certificate void.
+//! clock that does not jump, and that counts while the machine sleeps. A wall clock that is set while the core runs makes nobody's
+//! certificate void.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use skerry_core::id::Timestamp;
 use tracing::warn;
+
+use crate::clock::uptime;
 
 /// The core's time for identities.
 #[derive(Debug, Clone, Copy)]
 pub struct IdentityTime {
     start: Timestamp,
-    since: Instant,
+    /// How long the machine had run by then.
+    uptime: Duration,
 }
 
 impl IdentityTime {
@@ -23,12 +27,12 @@ impl IdentityTime {
                 "the clock is behind what this core has signed already: it cannot be right; that time is taken"
             );
         }
-        Self { start: wall.max(signed), since: Instant::now() }
+        Self { start: wall.max(signed), uptime: uptime() }
     }
 
     /// Tells the time.
     pub fn now(&self) -> Timestamp {
-        let passed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed = u64::try_from(uptime().saturating_sub(self.uptime).as_millis()).unwrap_or(u64::MAX);
         Timestamp(self.start.0.saturating_add(passed))
     }
 }

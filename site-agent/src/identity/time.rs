@@ -37,14 +37,14 @@ pub(crate) struct Hour {
 
 impl Clocks {
     /// Judges the wall clock, given the end of the site's authority. One that is a little behind is believed: certificates
-    /// begin that much earlier.
+    /// begin that much earlier. So is one that is a little ahead at the end: trusted time lags by a moment at least.
     ///
     /// A machine that was off for longer than its authority lasts cannot be told from one whose clock is ahead. It goes on
     /// by trusted time, and says so.
     pub(crate) fn judge(self, end: Timestamp) -> Hour {
         let Self { trusted, wall } = self;
         let is_behind = wall.0.saturating_add(millis(BACKDATE)) < trusted.0;
-        let is_ahead = wall > end && trusted <= end;
+        let is_ahead = wall >= end && trusted < end && wall.0 > trusted.0.saturating_add(millis(BACKDATE));
         if is_behind || is_ahead {
             return Hour { earliest: trusted, now: trusted, wall: Wall::Suspect };
         }
@@ -79,7 +79,15 @@ mod tests {
             ("1970", NOW, 0, (NOW, NOW, Wall::Suspect)),
             ("2038", NOW, 600_000 * HOUR, (NOW, NOW, Wall::Suspect)),
             ("the end of time", NOW, u64::MAX, (NOW, NOW, Wall::Suspect)),
-            ("at the end", NOW, END.0, (NOW, END.0, Wall::Plausible)),
+            ("just before the end", NOW, END.0 - 1, (NOW, END.0 - 1, Wall::Plausible)),
+            ("at the end", NOW, END.0, (NOW, NOW, Wall::Suspect)),
+            ("at the end, a moment ahead", END.0 - 1, END.0, (END.0 - 1, END.0, Wall::Plausible)),
+            (
+                "an hour ahead of the end",
+                END.0 - HOUR / 2,
+                END.0 + HOUR,
+                (END.0 - HOUR / 2, END.0 - HOUR / 2, Wall::Suspect),
+            ),
         ];
         for (what, trusted, wall, expected) in cases {
             assert_eq!(judge(trusted, wall), expected, "{what}");

@@ -4,9 +4,11 @@
 //! are 10,000 handshakes and writes to the core's disk, which take it most of a minute. How far they are spread is the core's
 //! to say, which knows how many there are. Pure: time and chance are arguments.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use skerry_proto::v1::TrustNews;
+
+use crate::clock::Elapsed;
 
 /// The longest spread that the core is obeyed in: news of a revocation are of use while they are new.
 const LONGEST_SPREAD: Duration = Duration::from_secs(300);
@@ -37,16 +39,16 @@ impl Heard {
 /// When to renew because of news.
 #[derive(Debug, Clone, Default)]
 pub(super) struct News {
-    due: Option<Instant>,
+    due: Option<Elapsed>,
     /// How many renewals of these were made lately.
     made: u32,
     /// Since when they are counted less.
-    since: Option<Instant>,
+    since: Option<Elapsed>,
 }
 
 impl News {
     /// Takes what the core said to a site that has a version. What is due already stays due.
-    pub(super) fn handle_heard(&mut self, heard: Heard, has: u64, now: Instant, share: f64) {
+    pub(super) fn handle_heard(&mut self, heard: Heard, has: u64, now: Elapsed, share: f64) {
         if heard.version == 0 || heard.version == has {
             self.due = None;
         } else if self.due.is_none() {
@@ -56,7 +58,7 @@ impl News {
     }
 
     /// The site has renewed, for whatever reason.
-    pub(super) fn handle_renewed(&mut self, now: Instant) {
+    pub(super) fn handle_renewed(&mut self, now: Elapsed) {
         if self.due.take().is_some() {
             self.forget(now);
             self.made += 1;
@@ -64,20 +66,20 @@ impl News {
     }
 
     /// Returns how long it is until a renewal is due.
-    pub(super) fn until_due(&self, now: Instant) -> Option<Duration> {
-        self.due.map(|due| due.saturating_duration_since(now))
+    pub(super) fn until_due(&self, now: Elapsed) -> Option<Duration> {
+        self.due.map(|due| due.saturating_sub(now))
     }
 
-    fn allowed_at(&mut self, now: Instant) -> Instant {
+    fn allowed_at(&mut self, now: Elapsed) -> Elapsed {
         self.forget(now);
         let next = self.since.unwrap_or(now) + ONE_MORE;
         if self.made < IN_A_ROW { now } else { next }
     }
 
     /// Counts less what is long ago.
-    fn forget(&mut self, now: Instant) {
+    fn forget(&mut self, now: Elapsed) {
         let since = *self.since.get_or_insert(now);
-        let passed = now.saturating_duration_since(since).as_secs() / ONE_MORE.as_secs();
+        let passed = now.saturating_sub(since).as_secs() / ONE_MORE.as_secs();
         let passed = u32::try_from(passed).unwrap_or(u32::MAX).min(self.made);
         self.made -= passed;
         self.since = if self.made == 0 { Some(now) } else { Some(since + ONE_MORE * passed) };
@@ -105,7 +107,7 @@ mod tests {
             (heard(7, 60), 0.5, None),
             (heard(0, 60), 0.5, None),
         ] {
-            let (mut news, now) = (News::default(), Instant::now());
+            let (mut news, now) = (News::default(), Elapsed::ZERO);
             news.handle_heard(said, 7, now, share);
             let due = news.until_due(now).map(|due| due.as_secs());
             assert_eq!(due, expected, "{said:?} {share}");
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_is_due_stays_due_until_the_site_has_it() {
-        let (mut news, now) = (News::default(), Instant::now());
+        let (mut news, now) = (News::default(), Elapsed::ZERO);
         news.handle_heard(heard(8, 60), 7, now, 0.1);
         news.handle_heard(heard(9, 60), 7, now, 1.0);
         assert_eq!(
@@ -129,7 +131,7 @@ mod tests {
     /// Invariant 9: a core that always names another version is not asked again and again.
     #[test]
     fn invariant_9_a_core_that_always_has_news_is_asked_seldom() {
-        let start = Instant::now();
+        let start = Elapsed::ZERO;
         let (mut news, mut now, mut renewals) = (News::default(), start, 0);
         while now < start + Duration::from_secs(3_600) {
             news.handle_heard(heard(u64::from(renewals) + 1, 0), 0, now, 0.5);

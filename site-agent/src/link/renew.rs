@@ -5,7 +5,7 @@
 //! used. Never ends what runs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use skerry_core::id::Timestamp;
@@ -28,7 +28,7 @@ use super::explain;
 use super::failure::pushback;
 use super::news::{Heard, News};
 use super::secure::{self, LinkTime, Showing};
-use crate::clock::{share, wall_ms};
+use crate::clock::{Clock, Elapsed, share, wall_ms};
 use crate::enrol::Received;
 use crate::enrolment::Enrolment;
 use crate::layout::Layout;
@@ -63,6 +63,10 @@ pub(crate) struct Renewal {
     pub(crate) layout: Layout,
     /// The time.
     pub(crate) time: Arc<dyn LinkTime>,
+    /// Counts the time between renewals.
+    pub(crate) clock: Clock,
+    /// Told when the machine slept, or its clock was set.
+    pub(crate) moved: Arc<Notify>,
     /// Told when the core does not know the agent.
     pub(crate) not_known: Arc<Notify>,
     /// What the core says of the version of trust.
@@ -77,7 +81,7 @@ struct Schedule {
     /// Drawn once for each certificate: 0 to 1.
     jitter: f64,
     /// When it was renewed last, or asked for out of turn.
-    last: Option<Instant>,
+    last: Option<Elapsed>,
     /// The core does not know the agent.
     is_refused: bool,
     /// The core has another version of whom the site believes.
@@ -90,31 +94,31 @@ impl Schedule {
     }
 
     /// Clocks that are ahead, ours or the core's, make it early, and not more often than once in a while.
-    fn is_due(&self, now: Instant, enrolment: &Enrolment, clocks: [Timestamp; 2]) -> bool {
+    fn is_due(&self, now: Elapsed, enrolment: &Enrolment, clocks: [Timestamp; 2]) -> bool {
         let due = due_at(enrolment, self.jitter);
-        let is_rare = self.last.is_none_or(|last| now.duration_since(last) > SELDOM);
+        let is_rare = self.last.is_none_or(|last| now.saturating_sub(last) > SELDOM);
         let has_news = self.news.until_due(now).is_some_and(|left| left.is_zero());
         self.is_refused || has_news || is_rare && clocks.iter().any(|clock| *clock >= due)
     }
 
     /// Says whether a word of the core's may ask for it out of turn.
-    fn may_ask(&self, now: Instant) -> bool {
-        self.last.is_none_or(|last| now.duration_since(last) > LOOK)
+    fn may_ask(&self, now: Elapsed) -> bool {
+        self.last.is_none_or(|last| now.saturating_sub(last) > LOOK)
     }
 
     /// Returns when to look again while nothing is due.
-    fn until_look(&self, now: Instant) -> Duration {
+    fn until_look(&self, now: Elapsed) -> Duration {
         self.news.until_due(now).map_or(LOOK, |left| left.min(LOOK))
     }
 
-    fn handle_renewed(&mut self, now: Instant, jitter: f64) {
+    fn handle_renewed(&mut self, now: Elapsed, jitter: f64) {
         let mut news = std::mem::take(&mut self.news);
         news.handle_renewed(now);
         *self = Self { last: Some(now), news, ..Self::new(jitter) };
     }
 
     /// Returns when to try again, not before the core has asked for.
-    fn handle_failure(&mut self, now: Instant, error: &anyhow::Error, share: f64) -> Duration {
+    fn handle_failure(&mut self, now: Elapsed, error: &anyhow::Error, share: f64) -> Duration {
         if std::mem::take(&mut self.is_refused) {
             self.last = Some(now);
         }
@@ -133,19 +137,20 @@ impl Renewal {
                 return Ok(());
             };
             let clocks = [self.time.now(), Timestamp(wall_ms())];
-            let now = Instant::now();
+            let now = self.clock.elapsed();
             let is_due = schedule.is_due(now, &enrolment, clocks);
             let pause =
                 if is_due { self.turn(&enrolment, &mut schedule).await } else { schedule.until_look(now) };
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
-                () = self.not_known.notified(), if !is_due && schedule.may_ask(Instant::now()) => {
+                () = self.moved.notified(), if !is_due => {}
+                () = self.not_known.notified(), if !is_due && schedule.may_ask(self.clock.elapsed()) => {
                     schedule.is_refused = true;
                 }
                 Ok(()) = self.heard.changed(), if !is_due => {
                     let (heard, has) = (*self.heard.borrow_and_update(), enrolment.trust_version);
-                    schedule.news.handle_heard(heard, has, Instant::now(), share());
+                    schedule.news.handle_heard(heard, has, self.clock.elapsed(), share());
                 }
             }
         }
@@ -163,12 +168,12 @@ impl Renewal {
                     "the site's certificates are renewed"
                 );
                 self.enrolment.send_replace(Some(Arc::new(renewed)));
-                schedule.handle_renewed(Instant::now(), share());
+                schedule.handle_renewed(self.clock.elapsed(), share());
                 // There may be news by now.
                 Duration::ZERO
             }
             Err(error) => {
-                let pause = schedule.handle_failure(Instant::now(), &error, share());
+                let pause = schedule.handle_failure(self.clock.elapsed(), &error, share());
                 warn!(pause_ms = pause.as_millis(), "the site's certificates are not renewed yet: {error:#}");
                 pause
             }
@@ -281,7 +286,7 @@ mod tests {
         let enrolment = enrolment();
         let issued = enrolment.signed_at().0;
         let at = |hours: u64| Timestamp(issued + hours * HOUR_MS);
-        let now = Instant::now() + 10 * SELDOM;
+        let now = 10 * SELDOM;
         for (trusted, wall, last, is_refused, expected) in [
             (0, 0, None, false, false),
             (99, 99, None, false, false),
@@ -304,7 +309,7 @@ mod tests {
     /// Invariant 9: a pause that the core asks for is kept, and spread; the core is not asked out of turn again and again.
     #[test]
     fn invariant_9_a_core_that_refuses_is_asked_when_it_says() {
-        let (mut schedule, now) = (Schedule::new(0.0), Instant::now());
+        let (mut schedule, now) = (Schedule::new(0.0), 10 * SELDOM);
         schedule.is_refused = true;
         let refused = anyhow::Error::new(Refused { pause: Duration::from_secs(300), words: "no".to_owned() });
         let pause = schedule.handle_failure(now, &refused, 0.5);

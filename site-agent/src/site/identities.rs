@@ -14,7 +14,7 @@ use crate::clock::{Now, share, wall_ms};
 use crate::enrolment::Enrolment;
 use crate::identity::{Clocks, Minter, News};
 
-/// How often the clocks are compared at least: a machine that slept, or whose clock was set, is noticed by that.
+/// How often the clocks are looked at in any case. What moves them at once comes as a letter.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How long callers may take to learn that a port takes mutual TLS, before it may refuse plain text.
@@ -70,20 +70,24 @@ impl Site {
 
     /// What was signed for the site says how late it is at least.
     pub(super) fn enrol(&mut self, enrolment: Option<Arc<Enrolment>>) {
-        let now = self.clock.now();
         for signed in enrolment.iter().flat_map(|it| [it.authority.certificate(), &it.agent]) {
-            self.trusted.observe(signed.validity().issued.0, now);
+            self.trusted.observe_ms(signed.validity().issued.0);
         }
         match &enrolment {
             Some(enrolment) => info!(mesh = enrolment.mesh().as_str(), "the site is enrolled"),
             None => debug!("the site is not enrolled: workloads call each other in plain text"),
         }
-        let clocks = self.clocks(now);
-        self.identities.minter.handle_enrolment(enrolment, clocks);
+        self.identities.minter.handle_enrolment(enrolment, self.clocks());
     }
 
-    pub(super) fn clocks(&self, now: Now) -> Clocks {
-        Clocks { trusted: Timestamp(self.trusted.at(now)), wall: Timestamp(wall_ms()) }
+    pub(super) fn clocks(&self) -> Clocks {
+        Clocks { trusted: Timestamp(self.trusted.now_ms()), wall: Timestamp(wall_ms()) }
+    }
+
+    /// The machine slept, or its clock was set: what is due by now is not what was due a moment ago.
+    pub(super) fn handle_clocks(&mut self, now: Now) {
+        self.identities.due = Some(now);
+        self.look_at_identities(now);
     }
 
     /// Mints what is due, if that is to be looked at.
@@ -91,14 +95,14 @@ impl Site {
         if self.identities.due.is_none_or(|due| due > now) {
             return;
         }
-        self.keep_trusted(now);
+        self.keep_trusted();
         let news = self.mint(now);
         self.bring(&news);
     }
 
     /// Mints what is due, and says when to look again.
     pub(super) fn mint(&mut self, now: Now) -> News {
-        let clocks = self.clocks(now);
+        let clocks = self.clocks();
         let news = self.identities.minter.handle_time(clocks, share);
         if !news.secrets.is_empty() {
             info!(workloads = news.secrets.len(), "secrets are new");
@@ -144,7 +148,7 @@ impl Site {
         // One that runs and is not connected has what it had: it is given the time to come back.
         let is_spread = is_settled && !self.machine.proxies().any_is_absent();
         if is_spread && self.identities.minter.is_spreading() {
-            self.identities.minter.handle_spread(self.clocks(now));
+            self.identities.minter.handle_spread(self.clocks());
             let news = self.mint(now);
             self.bring(&news);
         }
@@ -165,8 +169,8 @@ impl Site {
     }
 
     /// A machine that is switched off begins with what the disk knows.
-    fn keep_trusted(&mut self, now: Now) {
-        let trusted = self.trusted.at(now);
+    fn keep_trusted(&mut self) {
+        let trusted = self.trusted.now_ms();
         let since = trusted.saturating_sub(self.identities.kept_trusted_ms);
         if since < u64::try_from(KEEP_EVERY.as_millis()).unwrap_or(u64::MAX) || self.store.is_volatile() {
             return;

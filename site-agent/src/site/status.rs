@@ -55,7 +55,7 @@ impl Site {
                 .store_trouble()
                 .into_iter()
                 .chain(self.lacks_envoy(runs))
-                .chain(self.identities.minter.problems(self.clocks(self.clock.now())))
+                .chain(self.identities.minter.problems(self.clocks()))
                 .chain(self.other_mesh(runs))
                 .chain(problems)
                 .chain(runs.into_iter().flat_map(|held| unenforced(&held.bundle, &self.workloads)))
