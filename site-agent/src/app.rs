@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use skerry_core::id::NamespacedName;
@@ -25,8 +24,8 @@ use tracing_subscriber::prelude::*;
 use crate::ads;
 use crate::args::RunArgs;
 use crate::clock::{Clock, SharedTime, boot_id, moves};
-use crate::config::{Config, Launcher};
-use crate::enrolment::Enrolment;
+use crate::config::{self, Config, ConfigError, Launcher};
+use crate::enrolment::{self, Enrolment};
 use crate::identity::Issued;
 use crate::link::secure::LinkTime;
 use crate::link::{self, Link, Renewal};
@@ -34,9 +33,11 @@ use crate::machine::Machine;
 use crate::mailbox::{self, Mail};
 use crate::site::{Desired, Feed, Outlets, Parts, Publisher, Site};
 use crate::snapshot::Snapshots;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::supervise::Supervisor;
 use crate::{counts, workload_api, workloads};
+
+mod again;
 
 type Enrolled = Option<Arc<Enrolment>>;
 type Feeds = BTreeMap<NamespacedName, Feed>;
@@ -56,17 +57,18 @@ const WRONG_USAGE: u8 = 2;
 
 /// Runs `skerry-agent run` to its end.
 #[expect(clippy::print_stderr, reason = "this is the program's own voice")]
-pub(crate) fn main(args: RunArgs) -> ExitCode {
+pub(crate) fn main(args: &RunArgs) -> ExitCode {
     let agent = std::env::current_exe().unwrap_or_else(|_| "skerry-agent".into());
-    let config =
-        match Config::resolve(args, Launcher::beside(agent, Path::is_file), crate::config::Enrolled::read) {
-            Ok(config) => config,
-            Err(error) => {
-                eprintln!("{error}");
-                return WRONG_USAGE.into();
-            }
-        };
-    match start(&config) {
+    let launcher = Launcher::beside(agent, Path::is_file);
+    let resolve = || Config::resolve(args.clone(), launcher.clone(), config::Enrolled::read);
+    let config = match resolve() {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return WRONG_USAGE.into();
+        }
+    };
+    match start(config, resolve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -75,7 +77,8 @@ pub(crate) fn main(args: RunArgs) -> ExitCode {
     }
 }
 
-fn start(config: &Config) -> anyhow::Result<()> {
+/// Runs one agent after another until it is asked to end. What the data folder says may be new for the next one.
+fn start(mut config: Config, resolve: impl Fn() -> Result<Config, ConfigError>) -> anyhow::Result<()> {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
@@ -86,11 +89,12 @@ fn start(config: &Config) -> anyhow::Result<()> {
         let mut tasks = JoinSet::new();
         tasks.spawn(end_on_signal(cancel.clone())?);
         loop {
-            App::build(config.clone(), cancel.clone())?.run().await?;
+            App::build(config, cancel.clone())?.run().await?;
             if cancel.is_cancelled() {
                 return Ok(());
             }
             info!("starts over");
+            config = resolve()?;
         }
     })
 }
@@ -121,26 +125,28 @@ impl App {
         let (store, damaged) = open_store(&config)?;
         let clock = Clock::start();
         let time = SharedTime::new(store.floors()?.trusted_ms, clock);
-        let lines = Lines::new(load_enrolment(&config)?);
+        let enrolment::Start { enrolment, troubles } = enrolment::Start::of(&config.site, &config.layout)?;
+        let lost = enrolment.is_none().then(|| config.layout.clone());
+        let lines = Lines::new(enrolment);
         let (files, mut doubt) = (store.workload_files()?, workloads::Doubt::default());
         let seen = doubt.judge(clock.now(), workloads::scan(&config.workloads), &files);
         let loaded = workloads::fold(seen.clone(), &files);
         let start = workloads::Start { kept: loaded.files.clone(), seen, doubt, clock };
         let parts = lines.site_parts(&config, &store, clock, (time.clone(), lines.enrolment.1.clone()));
-        let site = Site::boot(Parts { damaged, ..parts }, loaded)?;
+        let site = Site::boot(Parts { damaged, identity_troubles: troubles, ..parts }, loaded)?;
         let watch = workloads::run(config.workloads.clone(), start, lines.mailbox.clone(), life.clone());
         let ads = ads::run(lines.feeds.1.clone(), lines.mailbox.clone(), life.clone());
         let enrolment = watch_enrolment(lines.enrolment.1.clone(), lines.mailbox.clone(), life.clone());
         let counts = counts::run(lines.feeds.1.clone(), lines.mailbox.clone(), life.clone());
         let enrolled = lines.enrolment.0.clone();
         let supervisor = lines.supervisor(&config, &cancel).run(life.clone());
-        let api = workload_api::run(config.workload_socket.clone(), lines.issued.subscribe(), life.clone());
-        let disk = await_disk(Arc::clone(&store), life.clone());
+        let api = workload_api::run(lines.api(&config), life.clone());
+        let disk = again::await_disk(Arc::clone(&store), life.clone());
         let boot = boot_id(config.layout.folder_id(), store.id()?);
         let not_known = Arc::new(Notify::new());
         let mut tasks = lines.by_clock(&config, (time.clone(), clock), Arc::clone(&not_known), &life);
         let (link, mail) = lines.link(config, store, boot, (Arc::new(time), not_known));
-        let others: [(&'static str, Task); 9] = [
+        let others: [(&'static str, Task); 10] = [
             ("site", Box::pin(on_own_thread(move |cancel| own(site, mail, clock, cancel), life.clone()))),
             ("link", Box::pin(link.run(life.clone()))),
             ("workloads", Box::pin(watch)),
@@ -150,6 +156,7 @@ impl App {
             ("workload-api", Box::pin(api)),
             ("supervise", Box::pin(supervisor)),
             ("disk", Box::pin(disk)),
+            ("identity", Box::pin(again::await_identity(lost, life.clone()))),
         ];
         tasks.extend(others);
         Ok(Self { cancel, life, enrolment: enrolled, tasks })
@@ -246,6 +253,7 @@ impl Lines {
             status_file: config.layout.status(),
             envoy: config.envoy.clone(),
             enrolment: self.enrolment.1.borrow().clone(),
+            identity_troubles: Vec::new(),
             damaged: None,
         }
     }
@@ -262,6 +270,11 @@ impl Lines {
         }
     }
 
+    /// What the Workload API is served from.
+    fn api(&self, config: &Config) -> (PathBuf, watch::Receiver<Arc<Issued>>, mailbox::Sender) {
+        (config.workload_socket.clone(), self.issued.subscribe(), self.mailbox.clone())
+    }
+
     /// The renewal of certificates, and who notices that clocks moved.
     fn by_clock(
         &self,
@@ -272,7 +285,7 @@ impl Lines {
     ) -> Vec<(&'static str, Task)> {
         let moved = Arc::new(Notify::new());
         let renewal = Renewal {
-            core: config.core.clone(),
+            core: config.core.clone().unwrap_or_default(),
             layout: config.layout.clone(),
             time: Arc::new(time),
             clock,
@@ -294,7 +307,8 @@ impl Lines {
     ) -> (Link, mpsc::Receiver<Mail>) {
         let link = Link {
             site: config.site,
-            core: config.core,
+            // Whoever has an enrolment knows where the core is, and nobody else is called.
+            core: config.core.unwrap_or_default(),
             enrolment: self.enrolment.1,
             time,
             not_known,
@@ -315,14 +329,9 @@ impl Lines {
     }
 }
 
-/// How long a store that is in use is waited for: an agent that was killed holds it until the kernel
-/// has taken it down.
-const STORE_PATIENCE: (u32, Duration) = (30, Duration::from_millis(100));
-
 fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, Option<PathBuf>)> {
-    let (looks, pause) = STORE_PATIENCE;
-    let wait = || std::thread::sleep(pause);
-    let (store, aside) = Store::open_patiently(&config.layout.store(), &config.site, looks, wait)?;
+    let (store, aside) =
+        Store::open_patiently(&config.layout.store(), &config.site, store::LOOKS, store::wait)?;
     if let Some(aside) = &aside {
         warn!("the store was damaged; it is kept as {}, and all of it is fetched anew", aside.display());
     }
@@ -332,15 +341,6 @@ fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, Option<PathBuf>)> 
     let boot = store.count_boot()?;
     info!(site = %config.site, boot, "the agent starts");
     Ok((Arc::new(store), aside))
-}
-
-/// Reads what the site has. An agent that cannot read it must not serve without.
-fn load_enrolment(config: &Config) -> anyhow::Result<Enrolled> {
-    let Some(enrolment) = Enrolment::load(&config.layout.enrolment())? else { return Ok(None) };
-    if *enrolment.site() != config.site {
-        anyhow::bail!("the data folder is enrolled as site {}, not {}", enrolment.site(), config.site);
-    }
-    Ok(Some(Arc::new(enrolment)))
 }
 
 /// Tells the site when what it has was renewed.
@@ -353,22 +353,6 @@ async fn watch_enrolment(
     while let Some(Ok(())) = life.run_until_cancelled(enrolment.changed()).await {
         let newest = enrolment.borrow_and_update().clone();
         mailbox.send(Mail::Enrolment(newest)).await?;
-    }
-    life.cancelled().await;
-    Ok(())
-}
-
-/// How often a disk that takes nothing is tried: a file of 64 KiB, written and removed.
-const DISK_EVERY: Duration = Duration::from_secs(10);
-
-/// Ends this agent when the disk can be written that could not be when it was built: the next one keeps what it does.
-async fn await_disk(store: Arc<Store>, life: CancellationToken) -> anyhow::Result<()> {
-    while store.is_volatile() && life.run_until_cancelled(tokio::time::sleep(DISK_EVERY)).await.is_some() {
-        let tried = Arc::clone(&store);
-        if tokio::task::spawn_blocking(move || tried.takes_writes()).await? {
-            info!("the disk can be written again");
-            life.cancel();
-        }
     }
     life.cancelled().await;
     Ok(())

@@ -174,7 +174,7 @@ impl Args {
     pub fn run(self) -> ExitCode {
         match self.verb {
             Verb::Enroll(args) => enrol::main(&args),
-            Verb::Run(args) => app::main(args),
+            Verb::Run(args) => app::main(&args),
             Verb::Launch(args) => launcher::main(args),
             Verb::Show(args) => show::main(&args),
         }

@@ -9,16 +9,17 @@ use skerry_proto::tls::is_core_url;
 use tracing_subscriber::filter::Targets;
 
 use crate::args::{LinkMode, RunArgs, XdsVariant};
-use crate::enrolment::{Enrolment, EnrolmentError};
+use crate::enrolment::{Enrolment, EnrolmentError, Found};
 use crate::layout::Layout;
+use crate::store::Store;
 
 /// What the agent runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The site that it speaks for.
     pub site: SiteId,
-    /// The core's address.
-    pub core: String,
+    /// The core's address; not known while the identity that has it is lost.
+    pub core: Option<String>,
     /// The data folder.
     pub layout: Layout,
     /// The folder of Workload files.
@@ -98,7 +99,7 @@ pub enum ConfigError {
     )]
     NotEnrolled(String),
     /// The identity cannot be read.
-    #[error("{0}")]
+    #[error("{0} (help: put back a copy of it, or enrol the site again with a new token and `--replace`)")]
     Identity(#[from] EnrolmentError),
     /// `--core` is not an address.
     #[error("--core {0}: not an address (help: write https://HOST:PORT)")]
@@ -119,11 +120,11 @@ pub enum ConfigError {
 pub const CONFIRM_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Config {
-    /// Resolves the options; `enrolled` reads the identity in a data folder.
+    /// Resolves the options; `enrolled` reads whose data folder it is.
     pub fn resolve(
         args: RunArgs,
         launcher: Launcher,
-        enrolled: impl FnOnce(&Path) -> Result<Option<Enrolled>, EnrolmentError>,
+        enrolled: impl FnOnce(&Layout) -> Result<Option<Enrolled>, EnrolmentError>,
     ) -> Result<Self, ConfigError> {
         if let Err(error) = Targets::from_str(&args.log) {
             return Err(ConfigError::Log(args.log, error.to_string()));
@@ -132,10 +133,9 @@ impl Config {
             |name, path: PathBuf| std::path::absolute(path).map_err(|error| ConfigError::Path(name, error));
         let given = args.site.map(SiteId::new).transpose()?;
         let layout = Layout::new(absolute("--data-dir", args.data_dir)?);
-        let path = layout.enrolment();
-        let shown = path.display().to_string();
+        let shown = layout.enrolment().display().to_string();
         let Enrolled { site, core } =
-            enrolled(&path)?.ok_or_else(|| ConfigError::NotEnrolled(shown.clone()))?;
+            enrolled(&layout)?.ok_or_else(|| ConfigError::NotEnrolled(shown.clone()))?;
         if let Some(given) = given.filter(|given| *given != site) {
             return Err(ConfigError::OtherSite { given, enrolled: site, path: shown });
         }
@@ -145,7 +145,7 @@ impl Config {
         };
         Ok(Self {
             site,
-            core: check_core(args.core.unwrap_or(core))?,
+            core: args.core.or(core).map(check_core).transpose()?,
             layout,
             workload_socket,
             workloads: absolute("--workloads", args.workloads)?,
@@ -162,20 +162,29 @@ impl Config {
     }
 }
 
-/// What the configuration takes from an enrolment.
+/// What the configuration takes from a data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrolled {
     /// The site.
     pub site: SiteId,
-    /// Where the core is.
-    pub core: String,
+    /// Where the core is, if that is known.
+    pub core: Option<String>,
 }
 
 impl Enrolled {
-    /// Reads the identity in a file.
-    pub fn read(path: &Path) -> Result<Option<Self>, EnrolmentError> {
-        let enrolment = Enrolment::load(path)?;
-        Ok(enrolment.map(|enrolment| Self { site: enrolment.site().clone(), core: enrolment.core }))
+    /// Reads the identity, or its copy. Where both are lost the store says whose it is, so that the agent starts with what it has.
+    pub fn read(layout: &Layout) -> Result<Option<Self>, EnrolmentError> {
+        let wrong = match Enrolment::find(layout) {
+            Found::Whole(enrolment) | Found::Copy(enrolment, _) => {
+                return Ok(Some(Self { site: enrolment.site().clone(), core: Some(enrolment.core) }));
+            }
+            Found::Nothing(wrong) => wrong,
+        };
+        match (Store::owner(&layout.store()), wrong) {
+            (Some(site), _) => Ok(Some(Self { site, core: None })),
+            (None, EnrolmentError::Gone(_)) => Ok(None),
+            (None, wrong) => Err(wrong),
+        }
     }
 }
 
@@ -225,13 +234,19 @@ mod tests {
 
     fn store_1() -> Option<Enrolled> {
         let (site, core) = (SiteId::new("store-1").unwrap(), "https://core.example:7443".to_owned());
-        Some(Enrolled { site, core })
+        Some(Enrolled { site, core: Some(core) })
     }
 
     #[test]
     fn site_and_core_are_those_of_the_enrolment() {
         let config = resolve(args(None, None), store_1()).unwrap();
-        assert_eq!((config.site.as_str(), &*config.core), ("store-1", "https://core.example:7443"));
+        assert_eq!(
+            (config.site.as_str(), config.core.as_deref()),
+            ("store-1", Some("https://core.example:7443"))
+        );
+        let lost = store_1().map(|enrolled| Enrolled { core: None, ..enrolled });
+        assert_eq!(resolve(args(None, None), lost.clone()).unwrap().core, None);
+        assert!(resolve(args(None, Some("https://core.example")), lost).unwrap().core.is_some());
         let error = resolve(args(None, None), None).unwrap_err();
         assert!(error.contains("/var/lib/skerry/identity.json: this agent is not enrolled"), "{error}");
         let error = resolve(args(Some("store-2"), None), store_1()).unwrap_err();

@@ -84,7 +84,7 @@ fn enroll(args: &EnrollArgs) -> anyhow::Result<String> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (credentials, link_root) = runtime.block_on(ask(&token, &core, &keys, time))?;
     let enrolment = take(&token, core, keys, credentials, &link_root, time)?;
-    enrolment.save(&path)?;
+    enrolment.keep(&layout)?;
     fs_err::remove_file(&pending)?;
     let clock = match time {
         EnrolTime::Clock(_) => "",

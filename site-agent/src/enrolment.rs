@@ -1,13 +1,11 @@
 //! What a site has once it is enrolled: its keys, what was signed for them, and whom it trusts.
 //!
-//! One file beside the store and not in it, since a damaged store is moved aside and fetched anew, and keys cannot be. It is
-//! written whole, with mode 0600. The keys were made here and never leave; they are wiped and never printed. Must not
-//! decide whether a certificate is good, nor when to renew one.
+//! A file beside the store and not in it, since a damaged store is moved aside and fetched anew, and keys cannot be; for the
+//! same reason there are two of it (`kept`). It is written whole, with mode 0600. The keys were made here and never leave; they
+//! are wiped and never printed. Must not decide whether a certificate is good, nor when to renew one.
 
 use std::collections::BTreeSet;
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,10 +20,16 @@ use skerry_identity::spiffe_id::MeshDomain;
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::trust_root::{PolicyDemand, RootRefusal, SignedRoot, TrustedRoot};
 use skerry_proto::v1::Offer;
-use tracing::error;
 use zeroize::Zeroizing;
 
 use crate::layout::replace_file;
+
+mod kept;
+mod start;
+
+pub use kept::Found;
+use kept::make_private;
+pub(crate) use start::Start;
 
 /// The longest file that is read: ten certificates of 2 KiB, a trust root of 16 KiB, 4,096 revoked keys of 70 B and as many
 /// names of 70 B.
@@ -65,10 +69,11 @@ pub enum EnrolmentError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// It is not what was written.
-    #[error(
-        "{0} is damaged ({1}): put back a copy of it, or enrol the site again with a new token and `--replace`"
-    )]
+    #[error("{0} is damaged ({1})")]
     Damaged(String, String),
+    /// It was there, and is not.
+    #[error("{0} is gone")]
+    Gone(String),
     /// The provider failed.
     #[error(transparent)]
     Provider(#[from] ProviderFailed),
@@ -142,16 +147,6 @@ impl Enrolment {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            // Not to serve would harm the site more, and makes nobody forget what they have read.
-            error!(
-                path = %path.display(), mode = format!("{mode:03o}"),
-                "the site's keys could be read by others: the file is for its owner alone from now on; enrol the site anew \
-                 (`skerry site enroll SITE --replace`) if somebody may have read it"
-            );
-            fs_err::set_permissions(path, Permissions::from_mode(0o600))?;
-        }
         let damaged = |reason: String| EnrolmentError::Damaged(path.display().to_string(), reason);
         if metadata.len() > MAX_FILE_BYTES {
             return Err(damaged(format!("{} bytes", metadata.len())));
@@ -283,21 +278,16 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_read_back_and_for_its_owner_alone() {
+    fn what_is_kept_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("identity.json");
         assert!(Enrolment::load(&path).unwrap().is_none());
         let kept = enrolment();
         kept.save(&path).unwrap();
-        assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let read = Enrolment::load(&path).unwrap().unwrap();
         assert_eq!(format!("{read:?}"), format!("{kept:?}"));
         assert_eq!(read.agent_key.thumbprint(), kept.agent_key.thumbprint());
         assert_eq!(read.trust_root, kept.trust_root);
-
-        fs_err::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        assert!(Enrolment::load(&path).unwrap().is_some(), "a slip takes no site down");
-        assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -76,6 +76,11 @@ impl Layout {
         self.root.join("identity.json")
     }
 
+    /// The same again: keys cannot be fetched anew.
+    pub fn enrolment_copy(&self) -> PathBuf {
+        self.root.join("identity.copy.json")
+    }
+
     /// Keys that the core was asked to sign for, until it has.
     pub fn pending_keys(&self) -> PathBuf {
         self.root.join("identity.pending")

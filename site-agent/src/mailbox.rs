@@ -30,6 +30,8 @@ pub(crate) enum Mail {
     Launchers(BTreeMap<NamespacedName, LauncherState>),
     /// What the proxies' authorization counted.
     Counted(Counts),
+    /// Why the Workload API is not served, or nothing once it is.
+    WorkloadApi(Option<String>),
     /// The machine slept, or its clock was set.
     ClocksMoved,
     /// Folders that belong to no published proxy and that no launcher runs; whenever there are others.

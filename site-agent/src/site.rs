@@ -97,6 +97,8 @@ pub(crate) struct Parts {
     pub(crate) envoy: Option<PathBuf>,
     /// What the site has, if it is enrolled.
     pub(crate) enrolment: Option<Arc<Enrolment>>,
+    /// What is wrong with the files that hold it.
+    pub(crate) identity_troubles: Vec<String>,
     /// Where the store is that was damaged, if this one is new in its place.
     pub(crate) damaged: Option<PathBuf>,
 }
@@ -163,6 +165,7 @@ impl Site {
             Mail::Enrolment(enrolment) => self.handle_enrolment(now, enrolment),
             Mail::Launchers(launchers) => self.handle_launchers(launchers),
             Mail::Counted(counts) => self.counts = counts,
+            Mail::WorkloadApi(trouble) => self.identities.unserved = trouble,
             Mail::ClocksMoved => self.handle_clocks(now),
             Mail::Vacant(folders) => self.handle_vacant(now, folders),
         }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use redb::{Database, ReadTransaction, ReadableTable as _, StorageError, WriteTransaction};
@@ -50,6 +51,14 @@ pub(crate) enum StoreError {
     /// The disk refused: full, read-only, gone.
     #[error("{0}: the store cannot be used: {1}")]
     Disk(PathBuf, String),
+}
+
+/// How often a store that is in use is looked at: an agent that was killed holds it until the kernel has taken it down.
+pub(crate) const LOOKS: u32 = 30;
+
+/// Lets time pass between two looks; 3 s in all.
+pub(crate) fn wait() {
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 /// The store of one site. Cheap reads, one writer at a time; safe to share.
@@ -168,6 +177,17 @@ impl Store {
         let store = Self::over(path, Box::new(path.to_owned()), Handle::Closed);
         store.open_to_read()?;
         Ok(store)
+    }
+
+    /// The site that a store was made for, where nothing else says which it is. One that is in use is waited for.
+    pub(crate) fn owner(path: &Path) -> Option<SiteId> {
+        for _ in 0..LOOKS {
+            match Self::open_existing(path).and_then(|store| store.site()) {
+                Err(StoreError::InUse(_)) => wait(),
+                site => return site.ok().flatten().and_then(|site| SiteId::new(site).ok()),
+            }
+        }
+        None
     }
 
     /// Works on a medium; `path` is what errors name.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::identity::Issued;
+use crate::mailbox::{self, Mail};
 use connection::Connection;
 use service::WorkloadApi;
 
@@ -36,38 +37,66 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Anybody may connect: who it is decides what it gets.
 const MODE: u32 = 0o666;
 
-/// Serves until the agent ends.
+/// Serves until the agent ends. A socket that cannot be served is a problem of the site, and of nobody else there.
 pub(crate) async fn run(
-    socket: PathBuf,
-    issued: watch::Receiver<Arc<Issued>>,
+    (socket, issued, mailbox): (PathBuf, watch::Receiver<Arc<Issued>>, mailbox::Sender),
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut said = String::new();
+    let mut said = None;
     while !cancel.is_cancelled() {
-        match bind(&socket) {
+        let trouble = match bind(&socket) {
             Ok(listener) => {
                 info!(socket = %socket.display(), "serves the Workload API");
-                serve(listener, issued.clone(), &cancel).await;
+                tell(&mailbox, &mut said, None).await;
+                tokio::select! {
+                    ended = serve(listener, issued.clone(), &cancel) => ended.err().map(|error| error.to_string()),
+                    () = is_gone(&socket) => Some("somebody has removed it".to_owned()),
+                }
             }
-            Err(error) if error.to_string() != said => {
-                warn!("cannot listen at {}: {error}; tried every {} s", socket.display(), RETRY.as_secs());
-                said = error.to_string();
-            }
-            Err(_) => {}
-        }
+            Err(error) => Some(error.to_string()),
+        };
+        tell(&mailbox, &mut said, trouble.map(|reason| not_served(&socket, &reason))).await;
         cancel.run_until_cancelled(tokio::time::sleep(RETRY)).await;
     }
     Ok(())
 }
 
-async fn serve(listener: UnixListener, issued: watch::Receiver<Arc<Issued>>, cancel: &CancellationToken) {
+fn not_served(socket: &Path, reason: &str) -> String {
+    format!(
+        "the Workload API is not served at {}: {reason} (help: see that the agent may make a socket there, or give it another \
+         --workload-socket; it tries again every {} s)",
+        socket.display(),
+        RETRY.as_secs()
+    )
+}
+
+/// Tells the site what is new. One that is about to end does not listen any more.
+async fn tell(mailbox: &mailbox::Sender, said: &mut Option<String>, trouble: Option<String>) {
+    if *said == trouble {
+        return;
+    }
+    if let Some(trouble) = &trouble {
+        warn!("{trouble}");
+    }
+    said.clone_from(&trouble);
+    let _ended = mailbox.send(Mail::WorkloadApi(trouble)).await;
+}
+
+/// Returns when nobody can reach the socket by its path any more.
+async fn is_gone(socket: &Path) {
+    while fs_err::symlink_metadata(socket).is_ok() {
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn serve(
+    listener: UnixListener,
+    issued: watch::Receiver<Arc<Issued>>,
+    cancel: &CancellationToken,
+) -> Result<(), tonic::transport::Error> {
     let api = SpiffeWorkloadApiServer::new(WorkloadApi::new(issued, cancel.clone()));
     let server = tonic::transport::Server::builder().max_concurrent_streams(MAX_CALLS).add_service(api);
-    let served =
-        server.serve_with_incoming_shutdown(incoming(listener), cancel.clone().cancelled_owned()).await;
-    if let Err(error) = served {
-        warn!("the Workload API ended: {error}");
-    }
+    server.serve_with_incoming_shutdown(incoming(listener), cancel.clone().cancelled_owned()).await
 }
 
 /// Takes a connection when there is room for it.

@@ -54,6 +54,8 @@ pub(crate) struct Minter {
     leaving: Option<Leaving>,
     /// The authority has ended: nobody can prove anything.
     is_over: bool,
+    /// The site was enrolled, and what it had is lost: nobody can prove anything, and what was closed to plain text stays closed.
+    is_lost: bool,
 }
 
 /// A workload's identity.
@@ -116,8 +118,14 @@ impl Minter {
             self.spread = Some(Spread { until: after(now, SPREAD), is_known: false });
         }
         self.failed.clear();
+        self.is_lost &= enrolment.is_none();
         self.enrolment = enrolment;
         self.is_over = false;
+    }
+
+    /// The site was enrolled, and what it had is lost.
+    pub(crate) fn handle_lost(&mut self) {
+        self.is_lost = true;
     }
 
     /// Takes the site's workloads. The key of one that went, or has another account now, goes.
@@ -273,7 +281,9 @@ impl Minter {
 
     /// Says what a workload can prove.
     pub(crate) fn identity(&self, name: &NamespacedName) -> Identity {
-        let Some(enrolment) = &self.enrolment else { return Identity::NotEnrolled };
+        let Some(enrolment) = &self.enrolment else {
+            return if self.is_lost { Identity::Missing } else { Identity::NotEnrolled };
+        };
         if self.held.contains_key(name) && !self.is_over {
             let (site, mesh) = (enrolment.site().to_string(), enrolment.mesh().as_str().to_owned());
             Identity::Held(Domain { site, mesh })

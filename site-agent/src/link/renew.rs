@@ -196,7 +196,7 @@ impl Renewal {
             _ => {}
         }
         // The next run would have what is older, and renew it: no reason to go without it now.
-        if let Err(error) = renewed.save(&path) {
+        if let Err(error) = renewed.keep(&self.layout) {
             warn!("the renewed certificates are not kept: {error}");
         }
         Ok(renewed)

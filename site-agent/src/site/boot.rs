@@ -54,7 +54,7 @@ impl Site {
             workloads_are_partial: false,
             workload_problems: Vec::new(),
             unbound: crate::bind::Unbound::default(),
-            identities: Identities::new(floors.trusted_ms),
+            identities: Identities::new(floors.trusted_ms, parts.identity_troubles),
             launchers: std::collections::BTreeMap::new(),
             vacant: std::collections::BTreeMap::new(),
             counts: skerry_xds::audit::Counts::default(),

@@ -20,6 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How long callers may take to learn that a port takes mutual TLS, before it may refuse plain text.
 const TURN: Duration = Duration::from_secs(30);
 
+/// How long after its start an agent says what it has mended by itself: long enough for somebody to see it.
+const TELL_FOR: Duration = Duration::from_secs(3_600);
+
 /// How far trusted time may be ahead of what the disk knows of it.
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
 
@@ -32,12 +35,22 @@ pub(super) struct Identities {
     turning: Option<Turning>,
     /// Trusted time as it was last kept: milliseconds.
     kept_trusted_ms: u64,
+    /// What was wrong with the files of the site's identity when the agent started.
+    troubles: Vec<String>,
+    /// Why the Workload API is not served.
+    pub(super) unserved: Option<String>,
 }
 
 impl Identities {
-    /// Begins with what the disk knows of trusted time.
-    pub(super) fn new(kept_trusted_ms: u64) -> Self {
-        Self { kept_trusted_ms, ..Self::default() }
+    /// Begins with what the disk knows of trusted time, and with what is wrong with what it has of the site's identity.
+    pub(super) fn new(kept_trusted_ms: u64, troubles: Vec<String>) -> Self {
+        Self { kept_trusted_ms, troubles, ..Self::default() }
+    }
+
+    /// What is wrong with the files of the site's identity: for as long as it is lost, and else for a while.
+    pub(super) fn troubles(&self, now: Now) -> &[String] {
+        let is_told = self.minter.mesh().is_none() || now < TELL_FOR;
+        if is_told { &self.troubles } else { &[] }
     }
 
     /// Returns when they are to be looked at.
@@ -75,7 +88,10 @@ impl Site {
         }
         match &enrolment {
             Some(enrolment) => info!(mesh = enrolment.mesh().as_str(), "the site is enrolled"),
-            None => debug!("the site is not enrolled: workloads call each other in plain text"),
+            None if self.identities.troubles.is_empty() => {
+                debug!("the site is not enrolled: workloads call each other in plain text");
+            }
+            None => self.identities.minter.handle_lost(),
         }
         self.identities.minter.handle_enrolment(enrolment, self.clocks());
     }

@@ -54,9 +54,11 @@ impl Site {
             workload_problems: self
                 .store_trouble()
                 .into_iter()
+                .chain(self.identities.troubles(self.clock.now()).iter().cloned())
                 .chain(self.lacks_envoy(runs))
                 .chain(self.identities.minter.problems(self.clocks()))
                 .chain(self.other_mesh(runs))
+                .chain(self.identities.unserved.clone())
                 .chain(problems)
                 .chain(runs.into_iter().flat_map(|held| unenforced(&held.bundle, &self.workloads)))
                 .take(MAX_WORKLOAD_PROBLEMS)

@@ -156,6 +156,7 @@ impl Bench {
             status_file: layout.status(),
             envoy: None,
             enrolment: None,
+            identity_troubles: Vec::new(),
             damaged: None,
         };
         Site::boot(parts, loaded(workloads)).unwrap()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use skerry_proto::spiffe::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use skerry_proto::spiffe::{JwtsvidRequest, X509BundlesRequest, X509svidRequest};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
@@ -40,6 +41,7 @@ struct Stage {
     uid: u32,
     cancel: CancellationToken,
     server: JoinSet<anyhow::Result<()>>,
+    mail: mpsc::Receiver<Mail>,
 }
 
 impl Stage {
@@ -48,8 +50,17 @@ impl Stage {
         let uid = rustix::process::getuid().as_raw();
         let issued = watch::Sender::new(of_uid(uid));
         let mut server = JoinSet::new();
-        server.spawn(run(folder.path().join("api.sock"), issued.subscribe(), cancel.clone()));
-        Self { folder, issued, uid, cancel, server }
+        let (mailbox, mail) = mpsc::channel(8);
+        server.spawn(run((folder.path().join("api.sock"), issued.subscribe(), mailbox), cancel.clone()));
+        Self { folder, issued, uid, cancel, server, mail }
+    }
+
+    /// The next word to the site: why it is not served.
+    async fn told(&mut self) -> Option<String> {
+        match self.mail.recv().await {
+            Some(Mail::WorkloadApi(trouble)) => trouble,
+            other => panic!("{other:?}"),
+        }
     }
 
     async fn client(&self) -> SpiffeWorkloadApiClient<Channel> {
@@ -132,6 +143,25 @@ async fn a_socket_that_was_left_is_replaced_and_nothing_else_is() {
     fs_err::write(&file, "precious").unwrap();
     assert!(bind(&file).unwrap_err().to_string().contains("not a socket"));
     assert_eq!(fs_err::read_to_string(&file).unwrap(), "precious");
+}
+
+/// It is the site's problem, and nothing ends because of it. Time passes by itself here, and only while nothing else is to be done.
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_is_not_served_is_said_and_tried_again() {
+    let mut stage = Stage::new(|uid| issued(&[(uid, &["a"])]));
+    let path = stage.folder.path().join("api.sock");
+    fs_err::write(&path, "precious").unwrap();
+    let words = stage.told().await.unwrap();
+    assert!(words.contains("api.sock: there is something that is not a socket (help: "), "{words}");
+    fs_err::remove_file(&path).unwrap();
+    assert_eq!(stage.told().await, None, "it is served");
+    fs_err::remove_file(&path).unwrap();
+    let words = stage.told().await.unwrap();
+    assert!(words.contains("api.sock: somebody has removed it (help: "), "{words}");
+    assert_eq!(stage.told().await, None, "it is served again");
+    assert!(path.exists());
+    stage.cancel.cancel();
+    stage.server.join_next().await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use crate::eventually::eventually;
 use crate::http::get;
 use crate::site::Site;
 
+mod lost;
 mod rotation;
 mod stage;
 mod workload_api;
@@ -310,7 +311,7 @@ async fn where_the_clock_cannot_be_right_workloads_call_each_other_all_the_same(
     }
 }
 
-/// Keys are in two places on disk, for their owner alone, and said nowhere.
+/// Keys are in few places on disk, for their owner alone, and said nowhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_for_their_owner_alone_and_are_said_nowhere() {
     let Some(stage) = Stage::start(plan(1)).await else { return };
@@ -332,7 +333,7 @@ async fn keys_are_for_their_owner_alone_and_are_said_nowhere() {
     }
     holders.sort();
     holders.dedup();
-    assert_eq!(holders, ["identity.json", "workload.secret.pb"]);
+    assert_eq!(holders, ["identity.copy.json", "identity.json", "workload.secret.pb"]);
     assert!(!stage.site.log().contains("PRIVATE KEY") && !stage.site.log().contains(&key));
     assert!(!stage.site.show().to_string().contains("PRIVATE"));
     let reports = format!("{:?}", stage.core.log().events()) + &format!("{:?}", stage.core.log().state());

@@ -35,7 +35,7 @@ impl Site {
     pub(crate) fn run_inside(&mut self, core: &Core, envoy: &Path) -> Inside {
         let config = Config {
             site: SiteId::new("store-1").unwrap(),
-            core: format!("https://{}", core.address),
+            core: Some(format!("https://{}", core.address)),
             layout: Layout::new(self.data()),
             workloads: self.folder.path().join("workloads"),
             workload_socket: Layout::new(self.data()).workload_socket(),

@@ -110,7 +110,7 @@ async fn a_token_is_good_for_one_box_once() {
     assert_eq!(fenced.status.code(), Some(6));
     assert!(text(&fenced.stderr).contains("is enrolled by another box"), "{}", text(&fenced.stderr));
     let core = world.source.core.data();
-    for path in [one.join("identity.json"), core.join("operator.json")] {
+    for path in [one.join("identity.json"), one.join("identity.copy.json"), core.join("operator.json")] {
         let metadata = fs_err::metadata(&path).expect("it is there");
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{}", path.display());
     }
@@ -163,7 +163,7 @@ async fn each_peer_may_do_what_it_is_for() {
     client.get_fleet(GetFleetRequest::default()).await.expect_err("nothing is said without TLS");
 }
 
-/// A private key is in the one file of its box, and in no log, report, answer or store.
+/// A private key is in the file of its box and in the copy of that, and in no log, report, answer or store.
 #[tokio::test]
 async fn keys_are_kept_where_they_were_made() {
     let world = World::start().await;
@@ -176,7 +176,7 @@ async fn keys_are_kept_where_they_were_made() {
         .filter(|path| fs_err::read(path).is_ok_and(|bytes| contains(&bytes, line.as_bytes())))
         .collect();
     let own = |name| world.agent.data().join(name);
-    let files = BTreeSet::from(["identity.json"].map(own));
+    let files = BTreeSet::from(["identity.copy.json", "identity.json"].map(own));
     assert_eq!(holders, files, "no log, no store, no file of the core's");
     for output in
         [world.skerry(&["status", "-o", "json"]), world.skerry(&["site", "describe", SITE, "-o", "json"])]

@@ -84,6 +84,20 @@ fn without_an_enrolment_nobody_has_anything() {
     assert_eq!(minter.until_due(both(NOW)), None);
 }
 
+/// A lost identity opens nothing that was closed to plain text.
+#[test]
+fn a_lost_identity_is_not_one_that_never_was() {
+    let mut minter = Minter::default();
+    minter.handle_lost();
+    minter.handle_enrolment(None, both(NOW));
+    minter.handle_workloads(&[workload("shop/a-1", "a", true)]);
+    assert_eq!(minter.handle_time(both(NOW), || 0.0), News::default());
+    assert_eq!(minter.identity(&name("shop/a-1")), Identity::Missing);
+    minter.handle_enrolment(Some(Arc::new(Mesh::new().enrol(NOW, 300))), both(NOW));
+    assert!(minter.handle_time(both(NOW), || 0.0).holders);
+    assert!(matches!(minter.identity(&name("shop/a-1")), Identity::Held(_)));
+}
+
 /// A site that is cut off: certificates are renewed in time until the authority ends, and not past it.
 #[test]
 fn certificates_are_renewed_in_time_up_to_the_end_of_the_authority() {
