@@ -3,6 +3,7 @@
 //! Each knows how to start, to stop in a hurry or in peace, and to start again in the same folder
 //! and on the same addresses.
 
+mod admin;
 mod agent;
 mod binaries;
 mod core;
@@ -12,6 +13,7 @@ mod status;
 mod trust;
 mod workload;
 
+pub use admin::Loaded;
 pub use agent::{Agent, XdsMode};
 pub use binaries::Binaries;
 pub use core::Core;

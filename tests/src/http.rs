@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 client: one connection for each request, and a deadline for the whole of it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -9,7 +10,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::header::{HOST, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 
 /// How long a request may take that sets no deadline of its own.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -71,18 +73,32 @@ impl Request {
 
     /// Sends it and reads the whole reply.
     pub async fn send(&self, to: SocketAddr) -> Result<Reply> {
-        let exchange = tokio::time::timeout(self.deadline, self.exchange(to)).await;
+        let host = to.to_string();
+        self.within(async { self.exchange(TcpStream::connect(to).await?, &host).await }, &host).await
+    }
+
+    /// Sends it to a Unix socket.
+    pub async fn send_to_socket(&self, to: &Path) -> Result<Reply> {
+        let (host, shown) = ("localhost", to.display().to_string());
+        self.within(async { self.exchange(UnixStream::connect(to).await?, host).await }, &shown).await
+    }
+
+    async fn within(&self, exchange: impl Future<Output = Result<Reply>>, to: &str) -> Result<Reply> {
+        let exchange = tokio::time::timeout(self.deadline, exchange).await;
         let exchange = exchange.with_context(|| format!("no reply within {:.1?}", self.deadline));
         exchange
             .and_then(|reply| reply)
             .with_context(|| format!("{} http://{to}{}", self.method, self.target))
     }
 
-    async fn exchange(&self, to: SocketAddr) -> Result<Reply> {
-        let stream = TcpStream::connect(to).await?;
+    async fn exchange(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        host: &str,
+    ) -> Result<Reply> {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let exchange = async move {
-            let response = sender.send_request(self.to_hyper(to)?).await?;
+            let response = sender.send_request(self.to_hyper(host)?).await?;
             let (head, body) = response.into_parts();
             let body = body.collect().await?.to_bytes();
             Ok(Reply { status: head.status, headers: head.headers, body })
@@ -92,13 +108,13 @@ impl Request {
         reply.or_else(|error: anyhow::Error| connection.map_err(anyhow::Error::from).and(Err(error)))
     }
 
-    fn to_hyper(&self, to: SocketAddr) -> Result<hyper::Request<Full<Bytes>>> {
+    fn to_hyper(&self, host: &str) -> Result<hyper::Request<Full<Bytes>>> {
         let mut request = hyper::Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.target.parse().with_context(|| format!("`{}` is no path", self.target))?;
         *request.headers_mut() = self.headers.clone();
         if !self.headers.contains_key(HOST) {
-            request.headers_mut().insert(HOST, HeaderValue::from_str(&to.to_string())?);
+            request.headers_mut().insert(HOST, HeaderValue::from_str(host)?);
         }
         Ok(request)
     }

@@ -5,6 +5,7 @@
 //! and in `demo`.
 
 pub mod bench;
+pub mod clock;
 pub mod crowd;
 pub mod demo;
 pub mod fleet;

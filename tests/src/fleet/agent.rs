@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use skerry_agent::enrolment::Enrolment;
 
 use super::{Doom, Workload, trust};
+use crate::clock::Clocks;
 use crate::process::{self, Process, Seen};
 use crate::run::Run;
 
@@ -47,6 +48,7 @@ pub struct Agent {
     workloads: PathBuf,
     envoy: PathBuf,
     arguments: Vec<&'static str>,
+    clocks: Option<Clocks>,
     process: Option<Process>,
 }
 
@@ -62,12 +64,18 @@ impl Agent {
         let workloads = run.make_folder(&format!("{name}-workloads"))?;
         let envoy = run.binaries().envoy()?.to_owned();
         let (run, name, site) = (Arc::clone(run), name.to_owned(), site.to_owned());
-        Ok(Self { run, name, site, core, mode, data, workloads, envoy, arguments: Vec::new(), process: None })
+        let (arguments, clocks) = (Vec::new(), None);
+        Ok(Self { run, name, site, core, mode, data, workloads, envoy, arguments, clocks, process: None })
     }
 
     /// Adds options to its command line.
     pub fn add_arguments(&mut self, arguments: &[&'static str]) {
         self.arguments.extend(arguments);
+    }
+
+    /// Gives it, and the Envoys that it starts, clocks of their own.
+    pub fn set_clocks(&mut self, clocks: &Clocks) {
+        self.clocks = Some(clocks.clone());
     }
 
     /// Lets it start another program as Envoy.
@@ -114,6 +122,7 @@ impl Agent {
         command.arg("--core").arg(format!("https://{}", self.core));
         command.arg("--data-dir").arg(&self.data).arg("--workloads").arg(&self.workloads);
         command.arg("--envoy").arg(&self.envoy).args(&self.arguments);
+        command.envs(self.clocks.iter().flat_map(Clocks::variables));
         self.process = Some(self.run.spawn(&format!("agent-{}", self.name), command)?);
         Ok(())
     }

@@ -39,7 +39,7 @@ async fn ask(service: SocketAddr, stop: Arc<AtomicBool>) -> (u64, Vec<String>) {
     while !stop.load(Ordering::Relaxed) {
         match Request::get("/").deadline(Duration::from_secs(60)).send(service).await {
             Ok(reply) if reply.status.is_success() => answered += 1,
-            Ok(reply) => failures.push(reply.status.to_string()),
+            Ok(reply) => failures.push(format!("{}: {}", reply.status, reply.text())),
             Err(error) => failures.push(format!("{error:#}")),
         }
         tokio::time::sleep(Duration::from_millis(2)).await;

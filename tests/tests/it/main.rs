@@ -8,6 +8,7 @@ mod bad_commit;
 mod bad_links;
 mod bookinfo;
 mod boutique;
+mod clocks;
 mod commit_to_socket;
 mod conformance;
 mod corpora;
