@@ -15,7 +15,26 @@ use skerry_gitops::snapshot::load::load_folder;
 
 use crate::corpora;
 
-const NAMESPACE: &str = "boutique";
+pub(crate) const NAMESPACE: &str = "boutique";
+
+/// Who calls most.
+const FRONT: &str = "frontend";
+const CHECKOUT: &str = "checkoutservice";
+
+/// The table of the README: each service, and the accounts that may call it; `*` is anyone.
+pub(crate) const ALLOWED: [(&str, &[&str]); 11] = [
+    ("adservice", &[FRONT]),
+    ("cartservice", &[FRONT, CHECKOUT]),
+    (CHECKOUT, &[FRONT]),
+    ("currencyservice", &[FRONT, CHECKOUT]),
+    ("emailservice", &[CHECKOUT]),
+    (FRONT, &["*"]),
+    ("paymentservice", &[CHECKOUT]),
+    ("productcatalogservice", &[FRONT, CHECKOUT, "recommendationservice"]),
+    ("recommendationservice", &[FRONT]),
+    ("redis-cart", &["cartservice"]),
+    ("shippingservice", &[FRONT, CHECKOUT]),
+];
 
 /// Accounts by the service that they may call; `*` is anyone.
 type Matrix = BTreeMap<String, BTreeSet<String>>;
@@ -70,22 +89,8 @@ fn callers(service: &v1::Service) -> BTreeSet<String> {
 
 #[test]
 fn the_table_of_the_readme_is_what_is_compiled() {
-    let (front, checkout) = ("frontend", "checkoutservice");
-    let expected: [(&str, &[&str]); 11] = [
-        ("adservice", &[front]),
-        ("cartservice", &[front, checkout]),
-        (checkout, &[front]),
-        ("currencyservice", &[front, checkout]),
-        ("emailservice", &[checkout]),
-        (front, &["*"]),
-        ("paymentservice", &[checkout]),
-        ("productcatalogservice", &[front, checkout, "recommendationservice"]),
-        ("recommendationservice", &[front]),
-        ("redis-cart", &["cartservice"]),
-        ("shippingservice", &[front, checkout]),
-    ];
     let owned = |accounts: &[&str]| accounts.iter().map(|account| (*account).to_owned()).collect();
-    let expected: Matrix = expected.iter().map(|(to, from)| ((*to).to_owned(), owned(from))).collect();
+    let expected: Matrix = ALLOWED.iter().map(|(to, from)| ((*to).to_owned(), owned(from))).collect();
     assert_eq!(matrix(&world()), expected);
 }
 

@@ -22,6 +22,7 @@ mod filler;
 mod half_open;
 mod killed;
 mod link_events;
+mod matrix;
 mod place;
 mod question;
 mod refused;
