@@ -5,6 +5,7 @@
 //! do: each hello names the manifest that the site accepted last, and one that this store never gave it
 //! tells that it is older than the fleet. A new epoch is above all of them. Pure.
 
+use skerry_core::accept::farthest_epoch;
 use skerry_core::id::{DigestPrefix, Epoch, Generation, Timestamp};
 
 /// Where a manifest stands: epochs count before generations.
@@ -34,10 +35,6 @@ pub enum Finding {
     Absurd,
 }
 
-/// How far in the future an epoch may lie, in seconds: 20 years. Epochs are times at which stores began, by
-/// clocks that may have been ten years off; a site must not be able to use up all numbers.
-const FARTHEST: u64 = 20 * 366 * 86_400;
-
 /// How many epochs a core may begin while it runs. A store is set back only while the core is down, so one is
 /// enough, and another one when clocks were wrong. A site that asks for more is wrong.
 pub const MAX_EPOCHS: u32 = 2;
@@ -55,11 +52,10 @@ pub fn is_given(accepted: &Named, given: Place, shall_run: Option<&Named>) -> bo
 
 /// Decides what follows from a manifest that a site accepted and this store never gave it.
 pub fn judge(accepted: Place, begun: u32, now: Timestamp) -> Finding {
-    let now = now.0 / 1000;
-    if begun >= MAX_EPOCHS || accepted.epoch.0 > now.saturating_add(FARTHEST) {
+    if begun >= MAX_EPOCHS || accepted.epoch.0 > farthest_epoch(now) {
         Finding::Absurd
     } else {
-        Finding::SetBack(Epoch(now.max(accepted.epoch.0 + 1)))
+        Finding::SetBack(Epoch((now.0 / 1000).max(accepted.epoch.0 + 1)))
     }
 }
 
@@ -112,6 +108,8 @@ mod tests {
             // A store that began while its clock was ten years ahead.
             (place(NOW + 10 * year, 1), 0, Finding::SetBack(Epoch(NOW + 10 * year + 1))),
             (place(NOW - 100, 8), 1, Finding::SetBack(Epoch(NOW))),
+            // The highest of all generations: an epoch is above it.
+            (place(NOW - 100, u64::MAX), 0, Finding::SetBack(Epoch(NOW))),
             (place(NOW - 100, 8), MAX_EPOCHS, Finding::Absurd),
             (place(NOW + 30 * year, 1), 0, Finding::Absurd),
             (place(u64::MAX, u64::MAX), 0, Finding::Absurd),

@@ -14,6 +14,18 @@ use crate::removal::Removal;
 /// How many services a refusal names.
 const NAMES: usize = 5;
 
+/// How far ahead of the time an epoch may lie, in seconds: 20 years. Epochs are times at which stores began, by clocks that may
+/// have been ten years off.
+const EPOCH_LEAD: u64 = 20 * 366 * 86_400;
+
+/// The beginning of 2026, in seconds: it is never earlier than that, whatever a clock shows that nobody has set yet.
+const NOT_BEFORE: u64 = 1_767_225_600;
+
+/// Returns the highest epoch that can be at a time. One manifest, or one site, must not be able to use up all numbers.
+pub fn farthest_epoch(now: Timestamp) -> u64 {
+    (now.0 / 1000).max(NOT_BEFORE).saturating_add(EPOCH_LEAD)
+}
+
 /// What a site has run at last: it never moves below. Kept on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Floor {
@@ -82,6 +94,9 @@ pub enum Refusal {
         /// The floor's generation.
         floor_generation: u64,
     },
+    /// Nothing could follow it: no core began then.
+    #[error("epoch {0} lies more than 20 years ahead: no core of this fleet can have begun then")]
+    FarEpoch(u64),
     /// It has the generation of what runs, and another content.
     #[error("generation {0} was issued twice with different content: two cores, or a restored store")]
     Equivocation(u64),
@@ -142,6 +157,9 @@ pub fn accept(manifest: &[u8], terms: &Terms<'_>) -> Result<Verdict, Refusal> {
             return Ok(Verdict::Same);
         }
         check_floor(&manifest, floor)?;
+    }
+    if manifest.epoch > farthest_epoch(terms.now) {
+        return Err(Refusal::FarEpoch(manifest.epoch));
     }
     if manifest.schema == 0 || manifest.schema > SCHEMA {
         return Err(Refusal::UnknownSchema(manifest.schema));

@@ -32,6 +32,10 @@ const BATCH_BYTES: usize = 64 << 10;
 /// How long nothing may come of what was asked for. A chunk of 16 KiB takes 55 s at 2.4 kbit/s.
 const STALL: Duration = Duration::from_secs(120);
 
+/// What counts as something: the rest of a fragment, or so many bytes. That is 68 bit/s, a tenth of the slowest link that there
+/// is; who sends less holds the site up on purpose.
+const LEAST_BYTES: usize = 1 << 10;
+
 /// A fragment with its id.
 pub(crate) type Fragment = (Digest, Arc<[u8]>);
 
@@ -88,6 +92,8 @@ pub(crate) struct Fetch {
     is_fresh: bool,
     /// When something must have come of that.
     due: Option<Now>,
+    /// How many bytes came since that was set.
+    came: usize,
     /// The one that is coming in, and how many bytes of it were handed to the store.
     coming: Option<(Digest, usize)>,
     arrived: Vec<Fragment>,
@@ -134,6 +140,7 @@ impl Fetch {
             at_once: WANTS_AT_ONCE.0,
             is_fresh: false,
             due: None,
+            came: 0,
             coming: None,
             arrived: Vec::new(),
             arrived_bytes: 0,
@@ -208,7 +215,7 @@ impl Fetch {
         let next: Vec<&Assembly> = self.missing.values().take(self.at_once).collect();
         let fragments = next.iter().map(|assembly| assembly.want()).collect();
         self.asked = self.missing.keys().take(self.at_once).copied().collect();
-        (self.due, self.is_fresh) = (Some(now + STALL), true);
+        (self.due, self.came, self.is_fresh) = (Some(now + STALL), 0, true);
         Some(Need { fragments })
     }
 
@@ -241,8 +248,12 @@ impl Fetch {
     pub(crate) fn handle_chunk(&mut self, now: Now, chunk: &Chunk) -> Result<Taken, CodecError> {
         let Ok(id) = Digest::from_slice(&chunk.id) else { return Ok(Taken::Part) };
         let Some(assembly) = self.missing.get_mut(&id) else { return Ok(Taken::Part) };
-        (self.due, self.is_fresh) = (self.due.map(|_| now + STALL), false);
+        self.is_fresh = false;
         let accepted = assembly.accept(chunk).inspect_err(|_| self.coming = None)?;
+        self.came += chunk.data.len();
+        if accepted.is_some() || self.came >= LEAST_BYTES {
+            (self.due, self.came) = (self.due.map(|_| now + STALL), 0);
+        }
         let Some(bytes) = accepted else {
             self.coming = self.coming.filter(|coming| coming.0 == id).or(Some((id, 0)));
             return Ok(Taken::Part);

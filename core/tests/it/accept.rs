@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skerry_core::accept::{Floor, Refusal, Terms, Verdict, accept, check_removals};
+use skerry_core::accept::{Floor, Refusal, Terms, Verdict, accept, check_removals, farthest_epoch};
 use skerry_core::bundle::Bundle;
 use skerry_core::bundle::v1::{FragmentList, FragmentRef, Manifest, Service, Settings};
 use skerry_core::id::{Digest, NamespacedName, Timestamp};
@@ -58,8 +58,28 @@ fn invariant_4_nothing_below_the_floor_for_another_site_or_unreadable_is_accepte
     assert_eq!(refused(|m| m.schema = 2, None), Refusal::UnknownSchema(2));
     assert_eq!(refused(|m| m.schema = 0, None), Refusal::UnknownSchema(0));
     assert_eq!(refused(|m| m.accept_until_ms = 999, None), Refusal::Expired(999));
+    assert!(matches!(refused(|m| m.site.clear(), None), Refusal::OtherSite { .. }));
+    assert!(matches!(decide(&[], None), Err(Refusal::OtherSite { .. })), "an empty manifest is for nobody");
     assert!(matches!(decide(&[0xff; 20], None), Err(Refusal::Malformed(_))));
     assert!(matches!(decide(&[0; 5000], None), Err(Refusal::Malformed(_))));
+}
+
+/// The highest of all generations is one like another, since a later epoch is above it; an epoch that nothing could follow is
+/// refused.
+#[test]
+fn the_highest_numbers_close_no_way() {
+    let highest = manifest(|manifest| manifest.generation = u64::MAX);
+    assert!(matches!(decide(&highest, floor(1, 5)), Ok(Verdict::Newer(_))));
+    let above = |epoch| decide(&manifest(|manifest| manifest.epoch = epoch), floor(1, u64::MAX));
+    assert!(matches!(above(1), Err(Refusal::Rollback { .. })));
+    assert!(matches!(above(2), Ok(Verdict::Newer(_))));
+    // The time is one second here: nobody has set the clock yet.
+    let farthest = farthest_epoch(Timestamp(1000));
+    assert!((2_390_000_000..2_410_000_000).contains(&farthest), "in 2046: {farthest}");
+    assert!(matches!(above(farthest), Ok(Verdict::Newer(_))));
+    assert_eq!(above(farthest + 1), Err(Refusal::FarEpoch(farthest + 1)));
+    assert_eq!(above(u64::MAX), Err(Refusal::FarEpoch(u64::MAX)));
+    assert!(farthest_epoch(Timestamp(u64::MAX)) > farthest, "no sum overflows");
 }
 
 fn bundle(services: usize, epoch: u64, removals: u32, percent: u32) -> Bundle {

@@ -274,8 +274,17 @@ fn a_link_that_carries_nothing_of_what_was_asked_for_has_failed() {
     fetch.poll_need(NOW).unwrap();
     assert_eq!(fetch.poll_timeout(), Some(STALL));
 
-    fetch.handle_chunk(STALL / 2, &chunk_at(&one.id, &encoded, 0, 10)).unwrap();
+    let mut chunk =
+        |at, offset, bytes| fetch.handle_chunk(at, &chunk_at(&one.id, &encoded, offset, bytes)).unwrap();
+    chunk(STALL / 4, 0, 10);
+    chunk(STALL / 4, 10, 0);
+    assert_eq!(fetch.poll_timeout(), Some(STALL), "next to nothing came");
+    let mut chunk =
+        |at, offset, bytes| fetch.handle_chunk(at, &chunk_at(&one.id, &encoded, offset, bytes)).unwrap();
+    chunk(STALL / 2, 10, LEAST_BYTES - 10);
     assert_eq!(fetch.poll_timeout(), Some(STALL * 3 / 2), "something came");
+    fetch.handle_chunk(STALL, &chunk_at(&one.id, &encoded, LEAST_BYTES as u64, 10)).unwrap();
+    assert_eq!(fetch.poll_timeout(), Some(STALL * 3 / 2), "it is counted anew");
     fetch.handle_link_down();
     assert_eq!(fetch.poll_timeout(), None);
 }

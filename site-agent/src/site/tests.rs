@@ -16,6 +16,7 @@ use crate::link::{Command, Event as LinkEvent, Identity};
 use crate::machine::StreamId;
 use crate::snapshot::Snapshots;
 
+mod attacks;
 mod fetching;
 mod invariants;
 mod snapshots;
@@ -99,6 +100,8 @@ struct Bench {
     desired: Option<watch::Receiver<Desired>>,
     /// How long proxies may take to come back after a start.
     returning: Duration,
+    /// Whose signatures are checked; `None`: everything is believed that is not of nobody.
+    trusted: Option<Arc<Enrolment>>,
 }
 
 impl Bench {
@@ -109,10 +112,24 @@ impl Bench {
         Self::on(folder, store)
     }
 
+    /// One that believes what is signed as this enrolment says.
+    fn trusting(enrolment: Enrolment) -> Self {
+        Self { trusted: Some(Arc::new(enrolment)), ..Self::new() }
+    }
+
     fn on(folder: tempfile::TempDir, store: Store) -> Self {
         Layout::new(folder.path()).prepare().unwrap();
         let (store, returning) = (Arc::new(store), Duration::ZERO);
-        Self { folder, store, commands: None, identity: None, feeds: None, desired: None, returning }
+        Self {
+            folder,
+            store,
+            commands: None,
+            identity: None,
+            feeds: None,
+            desired: None,
+            returning,
+            trusted: None,
+        }
     }
 
     /// A store that was left with a candidate.
@@ -135,14 +152,16 @@ impl Bench {
         let id = SiteId::new("store-1").unwrap();
         let snapshots = Snapshots::new(id.clone(), XdsVariant::Delta);
         let clock = Clock::start();
+        let trusted = self.trusted.clone();
         let parts = Parts {
             id,
             store: self.store.clone(),
             clock,
             time: SharedTime::new(self.store.floors().unwrap().trusted_ms, clock),
-            vouch: Box::new(|offer, _| match offer.signatures.as_slice() {
-                b"of nobody" => Err("it is signed by nobody".to_owned()),
-                _ => Ok(()),
+            vouch: Box::new(move |offer, now| match (&trusted, offer.signatures.as_slice()) {
+                (Some(trusted), _) => trusted.vouch(offer, now),
+                (None, b"of nobody") => Err("it is signed by nobody".to_owned()),
+                (None, _) => Ok(()),
             }),
             machine: Machine::new(CONFIRM),
             returning: self.returning,

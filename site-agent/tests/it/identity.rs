@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use skerry_core::id::Timestamp;
-use skerry_identity::ca::Authority as _;
+use skerry_identity::ca::{Authority as _, SiteCa};
 use skerry_proto::limits::BOOT_BYTES;
 use skerry_proto::v1::ReportRequest;
 use skerry_proto::v1::site_sync_client::SiteSyncClient;
@@ -203,6 +203,30 @@ fn copy(key: &skerry_identity::key::EcdsaKey) -> skerry_identity::key::EcdsaKey 
     skerry_identity::key::EcdsaKey::from_pem(&key.to_pem().unwrap()).unwrap()
 }
 
+/// What the service is at the site.
+const ECHO: &str = "spiffe://store-1.mesh.local/ns/shop/sa/echo";
+
+/// What a server may show that is not the service; `own` is the site's authority.
+fn impostors(own: &SiteCa, mesh: &Mesh) -> Vec<(&'static str, Proof)> {
+    let elsewhere = "spiffe://store-2.mesh.local/ns/shop/sa/echo";
+    let ca = [rcgen::KeyUsagePurpose::DigitalSignature, rcgen::KeyUsagePurpose::KeyCertSign];
+    let authority = Proof { chain: vec![own.certificate().der().clone()], key: copy(own.key()) };
+    vec![
+        ("another account", svid(own, "impostor")),
+        ("another namespace", Forgery::new(&["spiffe://store-1.mesh.local/ns/till/sa/echo"]).sign(own)),
+        ("the account at another site", svid(&mesh.authority("store-2"), "echo")),
+        ("by another site for this one", Forgery::new(&[ECHO]).sign(&mesh.authority("store-2"))),
+        ("this account, by this site for another", Forgery::new(&[elsewhere]).sign(own)),
+        ("of another mesh of that name", svid(&Mesh::new("mesh.local").authority("store-1"), "echo")),
+        ("of another mesh", svid(&Mesh::new("other.local").authority("store-1"), "echo")),
+        ("it is over", Forgery::new(&[ECHO]).valid(-48, -1).sign(own)),
+        ("it is not yet", Forgery::new(&[ECHO]).valid(1, 48).sign(own)),
+        ("an authority as a workload", Forgery::new(&[ECHO]).usages(&ca).authority().sign(own)),
+        ("the site's authority itself", authority),
+        ("no name", Forgery::new(&[]).dns("store-1.mesh.local").sign(own)),
+    ]
+}
+
 /// A server that proves to be somebody else is not spoken to.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_must_be_what_the_service_is_at_this_site() {
@@ -227,20 +251,11 @@ async fn a_server_must_be_what_the_service_is_at_this_site() {
         get(&client, "/").await.ok().filter(|answer| answer.status == 200)
     })
     .await;
-    let id = "spiffe://store-1.mesh.local/ns/shop/sa/echo";
-    let cases = [
-        ("another account", svid(&own, "impostor")),
-        ("another namespace", Forgery::new(&["spiffe://store-1.mesh.local/ns/till/sa/echo"]).sign(&own)),
-        ("the account at another site", svid(&mesh.authority("store-2"), "echo")),
-        ("by another site for this one", Forgery::new(&[id]).sign(&mesh.authority("store-2"))),
-        ("of another mesh", svid(&Mesh::new("mesh.local").authority("store-1"), "echo")),
-        ("it is over", Forgery::new(&[id]).valid(-48, -1).sign(&own)),
-    ];
-    for (what, proof) in &cases {
+    for (what, proof) in &impostors(&own, &mesh) {
         callee.become_another(proof);
         assert_eq!(get(&client, "/").await.unwrap().status, 503, "{what}");
     }
-    callee.become_another(&Forgery::new(&[id]).sign(&own));
+    callee.become_another(&Forgery::new(&[ECHO]).sign(&own));
     assert_eq!(get(&client, "/").await.unwrap().status, 200);
     let _asked = launcher.kill();
     let _ended = launcher.wait();
