@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::epoch::Place;
 use crate::files;
+use crate::folder;
 use crate::grpc::{self, BACKLOG, Core, Room};
 use crate::identity::authority::Authority;
 use crate::identity::credentials::{self, CredentialsFile};
@@ -73,7 +74,7 @@ impl App {
     /// Another core uses the folder, something in it is damaged, or an address is taken.
     pub fn build(config: Config, clock: Clock, cancel: CancellationToken) -> Result<Self> {
         let data_dir = &config.data_dir;
-        fs_err::create_dir_all(data_dir)?;
+        folder::prepare(data_dir)?;
         let first_epoch = Epoch(clock.now().0 / 1000);
         let store =
             RedbStore::open(&data_dir.join("state.redb"), first_epoch).map_err(|error| to_error(&error))?;

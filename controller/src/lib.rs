@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod epoch;
 pub mod files;
+pub mod folder;
 pub mod grpc;
 pub mod identity;
 pub mod planner;

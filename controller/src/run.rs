@@ -14,6 +14,7 @@ use crate::app::{App, WrongUsage};
 use crate::args::Args;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::folder;
 
 /// The exit code for a wrong command line or source file, or a folder in use, as that of the argument parser.
 const WRONG_USAGE: u8 = 2;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
             return WRONG_USAGE.into();
         }
     };
+    folder::keep_private();
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

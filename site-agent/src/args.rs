@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::layout::keep_private;
 use crate::{app, enrol, launcher, show};
 
 /// The agent of one site of a Skerry mesh.
@@ -139,7 +140,10 @@ pub enum Output {
 /// Runs `skerry-launcher`, which has the arguments of `launch` and no verb.
 pub fn launcher_main(line: &[OsString]) -> ExitCode {
     match LaunchArgs::from_plain(line) {
-        Some(args) => launcher::main(args),
+        Some(args) => {
+            keep_private();
+            launcher::main(args)
+        }
         None => launcher::refuse("usage: skerry-launcher --proxy-dir DIR --envoy PATH --drain-seconds N"),
     }
 }
@@ -172,6 +176,7 @@ impl LaunchArgs {
 impl Args {
     /// Runs the verb and returns the process's exit code.
     pub fn run(self) -> ExitCode {
+        keep_private();
         match self.verb {
             Verb::Enroll(args) => enrol::main(&args),
             Verb::Run(args) => app::main(&args),

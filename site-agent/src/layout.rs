@@ -126,6 +126,11 @@ fn fits(path: &Path) -> Result<(), LayoutError> {
     }
 }
 
+/// Whatever this process makes from now on, and those that it starts, is its owner's alone unless it says otherwise.
+pub(crate) fn keep_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
 /// Makes a folder that only its owner may enter, and its parents.
 pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;

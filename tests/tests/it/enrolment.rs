@@ -1,12 +1,10 @@
 //! Identities on the link, with the real programs: tokens, boxes that are fenced and revoked, and who may ask what.
 
-use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use skerry_agent::enrolment::Enrolment;
 use skerry_proto::tls::Connector;
 use skerry_proto::v1::fleet_client::FleetClient;
 use skerry_proto::v1::site_sync_client::SiteSyncClient;
@@ -161,44 +159,4 @@ async fn each_peer_may_do_what_it_is_for() {
     let plain = Endpoint::from_shared(format!("http://{address}")).expect("a URL");
     let mut client = FleetClient::new(plain.connect().await.expect("it listens"));
     client.get_fleet(GetFleetRequest::default()).await.expect_err("nothing is said without TLS");
-}
-
-/// A private key is in the file of its box and in the copy of that, and in no log, report, answer or store.
-#[tokio::test]
-async fn keys_are_kept_where_they_were_made() {
-    let world = World::start().await;
-    let enrolment = Enrolment::load(&world.agent.data().join("identity.json")).expect("it can be read");
-    let enrolment = enrolment.expect("it is enrolled");
-    let key = enrolment.agent_key.to_pem().expect("a key");
-    let line = key.lines().nth(1).expect("it has lines").to_owned();
-    let holders: BTreeSet<PathBuf> = files(world.run.folder())
-        .into_iter()
-        .filter(|path| fs_err::read(path).is_ok_and(|bytes| contains(&bytes, line.as_bytes())))
-        .collect();
-    let own = |name| world.agent.data().join(name);
-    let files = BTreeSet::from(["identity.copy.json", "identity.json"].map(own));
-    assert_eq!(holders, files, "no log, no store, no file of the core's");
-    for output in
-        [world.skerry(&["status", "-o", "json"]), world.skerry(&["site", "describe", SITE, "-o", "json"])]
-    {
-        assert!(!contains(&output.stdout, line.as_bytes()) && !contains(&output.stdout, b"PRIVATE KEY"));
-    }
-    assert!(!world.agent.show().expect("it can be shown").to_string().contains("PRIVATE KEY"));
-}
-
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.is_file() {
-            found.push(path);
-        }
-    }
-    found
 }

@@ -29,6 +29,7 @@ mod refused;
 mod removal;
 mod resumed;
 mod rotation;
+mod secrets;
 mod storm;
 mod transports;
 mod two_agents;
