@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use crate::accept::Refusal;
 use crate::bundle::{Bundle, FragmentKey, MAX_FRAGMENT_BYTES, MAX_FRAGMENTS, v1};
-use crate::id::{Digest, NamespacedName};
+use crate::id::{DNS_LABEL_RULE, Digest, NamespacedName, is_dns_label};
 
 mod authorization;
 
@@ -169,6 +169,10 @@ pub fn verify_needs(
 }
 
 fn verify_service(service: &v1::Service) -> Result<(), String> {
+    // What is made of names (keys, names of Envoy's resources) can be taken apart again.
+    if ![&service.namespace, &service.name].into_iter().all(|name| is_dns_label(name)) {
+        return Err(format!("namespace and name are DNS labels: {DNS_LABEL_RULE}"));
+    }
     if service.index == 0 {
         return Err("it has no address index".to_owned());
     }

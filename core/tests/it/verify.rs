@@ -8,7 +8,7 @@ use skerry_core::accept::Refusal;
 use skerry_core::bundle::{EncodedFragment, v1};
 use skerry_core::id::{Digest, Revision, Timestamp};
 use skerry_core::ledger::{Ledger, Terms, encode};
-use skerry_core::verify::{verify, verify_after};
+use skerry_core::verify::{verify, verify_after, verify_content};
 
 use crate::builder::{compile, contents, route_yaml, service_yaml, site, site_yaml};
 use crate::ledger::NONE;
@@ -126,6 +126,23 @@ fn a_bundle_without_settings_is_refused() {
     let mut parts = Parts::new();
     parts.relist(|list| list.fragments.retain(|entry| entry.key != "settings"));
     assert!(matches!(parts.verify().unwrap_err(), Refusal::Inconsistent(_)));
+}
+
+#[test]
+fn a_service_has_the_name_of_one() {
+    let verify = |namespace: &str, name: &str| {
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let service = v1::Service { namespace, name, index: 1, ..v1::Service::default() };
+        let fragment = EncodedFragment::service(service);
+        verify_content(&fragment.name, &fragment.bytes)
+    };
+    assert!(verify("shop", "cart").is_ok());
+    for (namespace, name) in
+        [("", "cart"), ("shop", ""), ("sh/op", "cart"), ("shop", "ca/rt"), ("shop", "Cart")]
+    {
+        let verdict = verify(namespace, name);
+        assert!(matches!(verdict, Err(Refusal::Inconsistent(_))), "{namespace} {name}: {verdict:?}");
+    }
 }
 
 #[test]

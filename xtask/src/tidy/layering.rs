@@ -42,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "skerry-xds",
         ],
     ),
+    ("skerry-fuzz-bodies", &["skerry-core", "skerry-crds", "skerry-identity", "skerry-proto"]),
     ("xtask", &[]),
 ];
 

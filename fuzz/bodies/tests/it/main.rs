@@ -1,0 +1,3 @@
+//! The corpus that is kept, and what is made of it, through every body.
+
+mod replay;
