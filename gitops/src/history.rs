@@ -106,6 +106,20 @@ impl History {
         answer.map_err(|error| ReadError::corrupt(&error))
     }
 
+    /// Counts the commits up to this one, itself among them: of two commits the descendant has the higher number.
+    ///
+    /// # Errors
+    /// [`ReadError::Uncountable`] where a shallow clone was cut.
+    pub fn commits_up_to(&self, commit: CommitId) -> Result<u64, ReadError> {
+        if !self.shallow_commits()?.is_empty() {
+            return Err(ReadError::Uncountable);
+        }
+        let corrupt = |error: git2::Error| ReadError::corrupt(&error);
+        let mut walk = self.repo.revwalk().map_err(corrupt)?;
+        walk.push(commit.to_git()).map_err(corrupt)?;
+        walk.try_fold(0, |count, found| found.map(|_| count + 1)).map_err(corrupt)
+    }
+
     /// Loads a file, unless it is over [`FILE_BYTES`].
     pub fn read_blob(&self, blob: BlobId) -> Result<Blob, ReadError> {
         let odb = self.repo.odb().map_err(|error| ReadError::corrupt(&error))?;

@@ -61,6 +61,9 @@ pub enum ReadError {
         /// The first of them.
         example: String,
     },
+    /// The clone lacks the history that would be counted.
+    #[error("the clone is shallow, so its commits cannot be counted")]
+    Uncountable,
     /// An object or file that should be there is missing or damaged.
     #[error("the repository cannot be read: {reason}")]
     Corrupt {
@@ -106,6 +109,9 @@ impl ReadError {
             Self::Shallow { .. } => {
                 "run `git fetch --unshallow` (in CI: check out with depth 0), or commit `metadata.creationTimestamp`"
                     .to_owned()
+            }
+            Self::Uncountable => {
+                "run `git fetch --unshallow` (in CI: check out with depth 0)".to_owned()
             }
             Self::Corrupt { .. } => {
                 "run `git fsck` there; a clone made with `--filter` lacks objects and cannot be used".to_owned()
