@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod overrides;
 pub mod pace;
 pub mod policy;
+pub mod policy_digest;
 pub mod provenance;
 pub mod removal;
 pub mod selector;
