@@ -16,9 +16,10 @@ use skerry_proto::limits::MAX_MESSAGE_BYTES;
 use skerry_proto::tls::{Connector, is_core_url};
 use skerry_proto::v1::fleet_client::FleetClient;
 use skerry_proto::v1::{
-    ConfirmSourceRequest, CreateTokenRequest, CreateTokenResponse, FleetStatus, GetFleetRequest,
-    GetSiteRequest, GetTrustRequest, GetTrustResponse, RevokeSiteRequest, RevokeSiteResponse,
-    RotateKeyRequest, RotateKeyResponse, SiteDetail,
+    AttachPolicyRequest, AttachPolicyResponse, ConfirmSourceRequest, CreateTokenRequest, CreateTokenResponse,
+    FleetStatus, GetFleetRequest, GetSiteRequest, GetTrustRequest, GetTrustResponse, GetTrustRootRequest,
+    PolicySignatures, RevokeSiteRequest, RevokeSiteResponse, RotateKeyRequest, RotateKeyResponse,
+    SetPolicyKeysRequest, SiteDetail,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -109,6 +110,25 @@ impl Fleet {
             }
             _ => error,
         })
+    }
+
+    /// Hands policy signatures over.
+    pub fn attach_policy(&mut self, part: PolicySignatures) -> Result<AttachPolicyResponse, CliError> {
+        let request = AttachPolicyRequest { signatures: Some(part) };
+        self.ask(async |client| client.attach_policy(request).await)
+    }
+
+    /// Asks for the newest trust root: a DSSE envelope in JSON.
+    pub fn trust_root(&mut self) -> Result<String, CliError> {
+        let answer = self.ask(async |client| client.get_trust_root(GetTrustRootRequest {}).await);
+        answer.map(|answer| answer.trust_root)
+    }
+
+    /// Has the next trust root put into force; returns what is in force then.
+    pub fn set_policy_keys(&mut self, trust_root: String) -> Result<String, CliError> {
+        let request = SetPolicyKeysRequest { trust_root };
+        let answer = self.ask(async |client| client.set_policy_keys(request).await);
+        answer.map(|answer| answer.trust_root)
     }
 
     /// Asks for the source and all sites that a selector matches; an empty one matches all.

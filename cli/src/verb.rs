@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output::Output;
 
+pub mod bundle;
 pub mod completions;
 pub mod diff;
 pub mod explain;
@@ -28,6 +29,7 @@ pub enum Verb {
     Render(render::Args),
     Diff(diff::Args),
     Explain(explain::Args),
+    Bundle(bundle::Args),
     Trust(trust::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -44,6 +46,7 @@ pub fn run(verb: &Verb, output: &mut Output) -> Result<Outcome, CliError> {
         Verb::Render(args) => render::run(args, output),
         Verb::Diff(args) => diff::run(args, output),
         Verb::Explain(args) => explain::run(args, output),
+        Verb::Bundle(args) => bundle::run(args, output),
         Verb::Trust(args) => trust::run(args, output),
         Verb::Completions(args) => completions::run(args, output),
         Verb::GenerateDocs(args) => generate_docs::run(args, output),

@@ -29,6 +29,7 @@ use crate::identity::credentials::{self, CredentialsFile};
 use crate::identity::desk::{Desk, IdentityStore};
 use crate::identity::seal;
 use crate::planner::{Planner, Surroundings};
+use crate::policy::PolicyBoard;
 use crate::presence::Presence;
 use crate::publish::Published;
 use crate::seen;
@@ -90,6 +91,7 @@ impl App {
         let desk = open_desk(&config, identity, &clock, !restored.rows.is_empty())?;
         let core = format!("https://{}", reachable(listener.local_addr()?));
         let desk = Arc::new(desk);
+        let policy = open_policy(&store, &desk).map_err(|error| to_error(&error))?;
         let path = data_dir.join(credentials::FILE);
         let credentials = CredentialsFile { desk: Arc::clone(&desk), path, core };
         let due = credentials.write()?;
@@ -99,7 +101,10 @@ impl App {
         info!(epoch = restored.epoch.0, generation = %restored.generation, sites = restored.rows.len(), "restored");
         let listeners = (listener, webhook_listener);
         let credentials = Some((credentials, due));
-        Ok(Self { credentials, ..wire(config, (store, restored), desk, mirror, listeners, clock, cancel) })
+        Ok(Self {
+            credentials,
+            ..wire(config, (store, restored), (desk, policy), mirror, listeners, clock, cancel)
+        })
     }
 
     /// Returns the address for agents and the CLI.
@@ -139,7 +144,7 @@ impl App {
 fn wire(
     config: Config,
     (store, mut restored): (Arc<RedbStore>, Restored),
-    desk: Arc<Desk>,
+    (desk, policy): (Arc<Desk>, Arc<PolicyBoard>),
     mirror: Mirror,
     (listener, webhook_listener): (TcpListener, TcpListener),
     clock: Clock,
@@ -150,7 +155,10 @@ fn wire(
     let ledger = Ledger::restore(restored.generation, rows);
     let signer = Arc::clone(&desk);
     let published = Published::restore(given, ledger.rows().clone());
-    let published = Arc::new(published.signed_by(move |manifest| signer.sign_manifest(manifest)));
+    let published = published.signed_by(move |manifest| signer.sign_manifest(manifest));
+    let voucher = Arc::clone(&policy);
+    let published = published.vouched_by(move |site, contents, asks| voucher.vouch(site, contents, asks));
+    let published = Arc::new(published);
     let index = Index::new(skerry_crds::decode, std::mem::take(&mut restored.indexes));
     let presence = Arc::new(Presence::default());
     let board = Arc::new(SourceBoard::new(to_view(&config)));
@@ -178,10 +186,15 @@ fn wire(
         clock.clone(),
     );
     let room = Room::new(limits, files::raise(grpc::files(limits)));
-    let core =
-        Arc::new(Core { published, presence, store, desk, reports, source, board, clock, room, cancel });
+    let core = Core { published, presence, store, desk, policy, reports, source, board, clock, room, cancel };
+    let core = Arc::new(core);
     let credentials = None;
     App { follower, inbox, planner, core, queue, webhook, listener, webhook_listener, credentials }
+}
+
+fn open_policy(store: &Arc<RedbStore>, desk: &Arc<Desk>) -> Result<Arc<PolicyBoard>, StoreError> {
+    let (store, desk) = (Arc::clone(store), Arc::clone(desk));
+    Ok(Arc::new(PolicyBoard::open(store, move || desk.trusted_root())?))
 }
 
 /// Where people on this machine reach an address that is listened on.

@@ -18,6 +18,7 @@ use tonic::service::interceptor::InterceptedService;
 use crate::admission::Limits;
 use crate::clock::Clock;
 use crate::identity::desk::Desk;
+use crate::policy::PolicyBoard;
 use crate::presence::Presence;
 use crate::publish::Published;
 use crate::source::SourceHandle;
@@ -32,6 +33,7 @@ mod failure;
 mod fleet;
 mod incoming;
 mod places;
+mod policy;
 mod pull;
 mod reports;
 mod rotation;
@@ -74,6 +76,8 @@ pub struct Core<S> {
     pub store: Arc<S>,
     /// Who is who.
     pub desk: Arc<Desk>,
+    /// Policy signatures.
+    pub policy: Arc<PolicyBoard>,
     /// The writer of reports.
     pub reports: ReportSender,
     /// The source's thread.

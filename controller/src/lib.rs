@@ -16,6 +16,7 @@ pub mod folder;
 pub mod grpc;
 pub mod identity;
 pub mod planner;
+pub mod policy;
 pub mod presence;
 pub mod publish;
 pub mod report;

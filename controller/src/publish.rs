@@ -23,6 +23,7 @@ use skerry_proto::codec::list::Step;
 use tokio::sync::watch;
 
 use crate::epoch::{Named, Place};
+use crate::policy::{Asks, Vouched};
 use crate::store::Signature;
 
 pub mod cache;
@@ -80,6 +81,9 @@ pub enum Lookup {
 /// Signs a manifest: the bytes of its signatures.
 type Signer = Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 
+/// Says whether policy keys have signed what a site shall run, and whether they have to.
+type Voucher = Box<dyn Fn(&SiteId, &Contents, Asks) -> Vouched + Send + Sync>;
+
 /// Everything that is published.
 pub struct Published {
     epoch: AtomicU64,
@@ -90,6 +94,7 @@ pub struct Published {
     deltas: Deltas,
     encoded: Cache<Digest, Arc<[u8]>>,
     signer: Signer,
+    voucher: Voucher,
 }
 
 impl fmt::Debug for Published {
@@ -143,6 +148,7 @@ impl Published {
             deltas: Deltas::default(),
             encoded: Cache::with_room(MAX_ENCODED_BYTES),
             signer: Box::new(|_| Vec::new()),
+            voucher: Box::new(|_, _, _| Vouched::NotRequired),
         }
     }
 
@@ -150,6 +156,20 @@ impl Published {
     #[must_use]
     pub fn signed_by(self, signer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self { signer: Box::new(signer), ..self }
+    }
+
+    /// Names who knows of policy signatures.
+    #[must_use]
+    pub fn vouched_by(
+        self,
+        voucher: impl Fn(&SiteId, &Contents, Asks) -> Vouched + Send + Sync + 'static,
+    ) -> Self {
+        Self { voucher: Box::new(voucher), ..self }
+    }
+
+    /// Says whether a site may be offered contents, as far as policy keys have a say.
+    pub fn vouch(&self, site: &SiteId, contents: &Contents, asks: Asks) -> Vouched {
+        (self.voucher)(site, contents, asks)
     }
 
     /// Signs a manifest. When it is offered and not when it is made: of 100,000 that a commit makes only those are signed

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use prost::Message as _;
+use skerry_core::bundle::v1::Manifest;
 use skerry_core::id::{Digest, SiteId};
 use skerry_proto::codec::chunk_at;
 use skerry_proto::limits::{MAX_INLINE_BYTES, MAX_WANTS};
@@ -15,6 +16,7 @@ use skerry_proto::v1::{
     sync_response::Message,
 };
 
+use crate::policy::Vouched;
 use crate::publish::delta::Inline;
 use crate::publish::{Lookup, Published, Target};
 
@@ -43,6 +45,8 @@ pub struct Session {
     phase: Phase,
     /// Something was published that was not looked at yet.
     is_stale: bool,
+    /// What it shall run waits for a policy signature.
+    is_withheld: bool,
     /// The next message.
     next: Option<Message>,
 }
@@ -96,9 +100,10 @@ impl Session {
 
     /// Begins with what a site has.
     pub fn begin(has: Greeting, published: &Published, inline: Inline) -> Self {
-        let mut session = Self { has, inline, offers: 0, phase: Phase::Idle, is_stale: false, next: None };
+        let (phase, is_stale, is_withheld, next) = (Phase::Idle, false, false, None);
+        let mut session = Self { has, inline, offers: 0, phase, is_stale, is_withheld, next };
         session.look_up(published);
-        if session.next.is_none() && session.has.runs.is_some() {
+        if session.next.is_none() && (session.has.runs.is_some() || session.is_withheld) {
             session.next = Some(Message::Current(Current {}));
         }
         session
@@ -270,11 +275,22 @@ impl Session {
             self.phase = Phase::Idle;
             return;
         }
+        let vouched = published.vouch(&self.has.site, &target.contents, self.has.asks);
+        self.is_withheld = vouched == Vouched::Missing;
+        if self.is_withheld {
+            // It would be refused. What is under way was signed, and goes on; whoever attaches the signature wakes the site.
+            return;
+        }
         let base = published.base(self.has.list, &target.contents);
         let step = published.delta(base, &target.contents, self.inline);
         self.offers = self.offers.wrapping_add(1);
         let (manifest, signatures) = (target.manifest.clone(), published.sign(&target.manifest));
         let mut offer = Offer { manifest, signatures, number: self.offers, ..Offer::default() };
+        if let Vouched::Signed(kept) = vouched {
+            let manifest = Manifest::decode(&*target.manifest).unwrap_or_default();
+            self.has.asks.floor = self.has.asks.floor.max(kept.number);
+            offer.policy = Some(kept.to_wire(&manifest.revision));
+        }
         let is_short = step.list.encoded_len() <= MAX_INLINE_BYTES;
         let is_known = self.has.pending.take() == prefix;
         if is_short && !is_known {

@@ -5,8 +5,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use prost::Message as _;
+use skerry_core::bundle::Contents;
 use skerry_core::diagnostic::{Diagnostic, Severity};
 use skerry_core::id::{SiteId, Timestamp};
 use skerry_core::pace::Pace;
@@ -18,6 +20,7 @@ use skerry_proto::v1::{
 };
 
 use crate::identity::roll::{Enrolled, Refused};
+use crate::policy::{Asks, Vouched};
 use crate::presence::claim::Claim;
 use crate::presence::{Seen, TurnedAway};
 use crate::publish::{Entry, Published, World};
@@ -85,6 +88,7 @@ pub fn to_summary(site: &SiteId, facts: SiteFacts, published: &Published) -> Sit
         summary.desired_signature = entry.row.provenance.check().into();
         summary.desired_signer = entry.row.provenance.signer().to_owned();
         summary.stale_after_seconds = stale_after_seconds(&entry);
+        summary.waits_for_policy = waits_for_policy(site, &entry, &facts.report, published, &summary.desired);
     }
     summary.open.extend(facts.unreadable.map(to_event_row));
     let Some(report) = facts.report else { return summary };
@@ -117,6 +121,21 @@ fn to_refused(refused: Refused) -> v1::EnrolmentRefused {
         at_ms: refused.at.0,
         times: refused.times,
     }
+}
+
+/// Says whether what a site shall run, and by its last word does not, is not offered to it since no policy key has signed it.
+fn waits_for_policy(
+    site: &SiteId,
+    entry: &Entry,
+    report: &Option<ReportRow>,
+    published: &Published,
+    desired: &[u8],
+) -> bool {
+    let observed = report.as_ref().and_then(|report| report.observed.as_ref());
+    let runs_it = observed.is_some_and(|observed| observed.state.manifest == desired);
+    let missing =
+        |contents: &Arc<Contents>| published.vouch(site, contents, Asks::default()) == Vouched::Missing;
+    !runs_it && entry.contents.as_ref().is_some_and(missing)
 }
 
 /// What the site's settings say, and never less than its uplink lets it be silent; 0 as long as nothing was

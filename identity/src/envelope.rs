@@ -23,6 +23,8 @@ pub enum PayloadType {
     Manifest,
     /// A version of the trust root.
     TrustRoot,
+    /// What a site shall run, as somebody outside of the core has compiled it.
+    Policy,
 }
 
 impl PayloadType {
@@ -31,6 +33,7 @@ impl PayloadType {
         match self {
             Self::Manifest => "application/vnd.skerry.manifest.v1+protobuf",
             Self::TrustRoot => "application/vnd.skerry.trust-root.v1+json",
+            Self::Policy => "application/vnd.skerry.policy.v1+json",
         }
     }
 }
@@ -132,6 +135,17 @@ impl Signatures {
             Signature { key_id: KeyId(key_id), bytes: signature }
         };
         Ok(Self { signatures: records.iter().map(read).collect() })
+    }
+}
+
+impl Signatures {
+    /// Adds those that are not there yet, as far as there may be so many.
+    pub fn merge(&mut self, others: &Self) {
+        for signature in &others.signatures {
+            if self.signatures.len() < MAX_SIGNATURES && !self.signatures.contains(signature) {
+                self.signatures.push(*signature);
+            }
+        }
     }
 }
 

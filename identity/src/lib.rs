@@ -13,6 +13,7 @@ pub mod lifetimes;
 pub mod malformed;
 pub mod operator;
 mod pem;
+pub mod policy;
 pub mod sealed;
 mod signed;
 pub mod spiffe_id;

@@ -16,7 +16,7 @@ use crate::key::VerifyingKey;
 use crate::malformed::Malformed;
 use crate::spiffe_id::MeshDomain;
 
-pub use manifest::{ManifestRefusal, PolicyDemand, Vouchers};
+pub use manifest::{ManifestRefusal, PolicyDemand};
 pub use signed::{SignedRoot, TrustedRoot};
 pub use walk::{MAX_STEPS, RootRefusal};
 
@@ -44,9 +44,9 @@ pub struct TrustRoot {
     pub expires: u64,
     /// The keys that sign manifests, in the core.
     pub core: Role,
-    /// The keys that sign manifests outside of the core.
+    /// The keys that sign policy statements, outside of the core.
     pub policy: Option<Role>,
-    /// Whether manifests need signatures of both roles.
+    /// Whether a site takes nothing without a policy statement.
     pub require_policy: bool,
 }
 
@@ -155,7 +155,7 @@ impl TrustRoot {
     }
 
     /// Checks that so many keys of a role signed as have to; says which.
-    fn check_role(
+    pub(crate) fn check_role(
         &self,
         (name, role): (RoleName, &Role),
         payload_type: PayloadType,

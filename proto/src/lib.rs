@@ -19,7 +19,7 @@ pub mod tls;
     clippy::pedantic,
     clippy::too_many_lines,
     clippy::disallowed_methods,
-    reason = "generated from sync.proto, fleet.proto, enrolment.proto and workload.proto, which are documented"
+    reason = "generated from sync.proto, fleet.proto, policy.proto, enrolment.proto and workload.proto, which are documented"
 )]
 #[rustfmt::skip]
 pub mod r#gen {

@@ -86,6 +86,13 @@ pub const MAX_EVENTS: usize = 100;
 /// longer is cut to another page.
 pub const MAX_SITES_A_PAGE: usize = 1_000;
 
+/// The most sites of one `AttachPolicyRequest`, whose every signature is verified before it is answered: 4,096 × 60 µs is a
+/// quarter of a second, and with 8 signatures each 4,096 × (8 × 72 + 80) B = 2.6 MiB stay below the message cap.
+pub const MAX_ATTACHED_SITES: usize = 4_096;
+
+/// The longest file of policy signatures: 100,000 sites × (8 × 72 + 80) B = 63 MiB; with one key 15 MiB.
+pub const MAX_POLICY_FILE_BYTES: usize = 64 << 20;
+
 /// The length of `Hello.boot` and `ReportRequest.boot`.
 pub const BOOT_BYTES: usize = 12;
 

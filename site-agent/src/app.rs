@@ -31,7 +31,7 @@ use crate::link::secure::LinkTime;
 use crate::link::{self, Link, Renewal};
 use crate::machine::Machine;
 use crate::mailbox::{self, Mail};
-use crate::site::{Desired, Feed, Outlets, Parts, Publisher, Site};
+use crate::site::{Desired, Feed, Outlets, Parts, Publisher, Site, Vouchers};
 use crate::snapshot::Snapshots;
 use crate::store::{self, Store};
 use crate::supervise::Supervisor;
@@ -237,10 +237,7 @@ impl Lines {
             store: Arc::clone(store),
             clock,
             time,
-            vouch: Box::new(move |offer, now| match &*enrolment.borrow() {
-                Some(enrolment) => enrolment.vouch(offer, now),
-                None => Err("this site is not enrolled".to_owned()),
-            }),
+            vouchers: Vouchers::of(enrolment, config.policy),
             machine: Machine::new(config.confirm_deadline),
             returning: config.confirm_deadline,
             publisher: Publisher::new(config.layout.clone(), snapshots, feeds, desired),
@@ -292,6 +289,7 @@ impl Lines {
             moved: Arc::clone(&moved),
             not_known,
             heard: self.heard.subscribe(),
+            demand: config.policy,
             enrolment: self.enrolment.0.clone(),
         };
         let moves = moves::run(clock, self.mailbox.clone(), moved, life.clone());
@@ -314,6 +312,7 @@ impl Lines {
             not_known,
             heard: self.heard,
             tls: None,
+            demand: config.policy,
             mode: config.link,
             pull_interval: config.pull_interval,
             boot,

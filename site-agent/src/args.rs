@@ -44,6 +44,9 @@ pub struct EnrollArgs {
     /// Put the new identity in the place of the one that the folder has.
     #[arg(long)]
     pub replace: bool,
+    /// A policy key that the core's trust root may name, and no other: the public half, Ed25519 in PEM. Several: name each.
+    #[arg(long, value_name = "FILE")]
+    pub policy_key: Vec<PathBuf>,
 }
 
 /// Options of `run`.
@@ -77,6 +80,9 @@ pub struct RunArgs {
     /// Time between two pulls, with `--link pull`.
     #[arg(long, default_value = "30s", value_name = "TIME")]
     pub pull_interval: String,
+    /// Run nothing that no policy key of the trust root has signed, whatever the trust root says of it.
+    #[arg(long)]
+    pub require_policy_signature: bool,
     /// Drain and stop the supervised proxies when the agent ends; else they go on serving.
     #[arg(long)]
     pub stop_proxies_on_exit: bool,

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use skerry_core::id::SiteId;
+use skerry_identity::trust_root::PolicyDemand;
 use skerry_proto::tls::is_core_url;
 use tracing_subscriber::filter::Targets;
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub on_exit: OnExit,
     /// What launchers are started with.
     pub launcher: Launcher,
+    /// What the site asks for of policy keys.
+    pub policy: PolicyDemand,
     /// What is logged.
     pub log: String,
 }
@@ -157,6 +160,7 @@ impl Config {
             confirm_deadline: CONFIRM_DEADLINE,
             on_exit: if args.stop_proxies_on_exit { OnExit::StopProxies } else { OnExit::LeaveProxies },
             launcher,
+            policy: if args.require_policy_signature { PolicyDemand::Always } else { PolicyDemand::AsRoot },
             log: args.log,
         })
     }
@@ -218,6 +222,7 @@ mod tests {
             data_dir: "/var/lib/skerry".into(),
             workloads: "/etc/skerry/workloads".into(),
             workload_socket: None,
+            require_policy_signature: false,
             envoy: None,
             xds: XdsVariant::Delta,
             link: LinkMode::Stream,

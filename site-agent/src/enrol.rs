@@ -37,6 +37,10 @@ use crate::config::check_core;
 use crate::enrolment::Enrolment;
 use crate::layout::{Layout, replace_file};
 
+mod policy_pins;
+
+use policy_pins::PolicyPins;
+
 /// How long the core may take, names, handshake and all.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -74,6 +78,7 @@ fn enroll(args: &EnrollArgs) -> anyhow::Result<String> {
         wrong("the token names no core (help: give its address with --core https://HOST:PORT)")
     })?;
     let core = check_core(core).map_err(|error| wrong(error.to_string()))?;
+    let pins = PolicyPins::read(&args.policy_key).map_err(wrong)?;
     let layout = Layout::new(std::path::absolute(&args.data_dir)?);
     layout.prepare()?;
     let path = layout.enrolment();
@@ -84,6 +89,7 @@ fn enroll(args: &EnrollArgs) -> anyhow::Result<String> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (credentials, link_root) = runtime.block_on(ask(&token, &core, &keys, time))?;
     let enrolment = take(&token, core, keys, credentials, &link_root, time)?;
+    pins.check(enrolment.trust_root.root()).map_err(anyhow::Error::msg)?;
     enrolment.keep(&layout)?;
     fs_err::remove_file(&pending)?;
     let clock = match time {

@@ -10,12 +10,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use skerry_core::id::{SiteId, Timestamp};
+use skerry_core::id::{Digest, SiteId, Timestamp};
 use skerry_identity::ca::{Authority as _, CaError, SiteCa};
 use skerry_identity::certificate::{Certificate, chain_to_pem};
 use skerry_identity::envelope::Signatures;
 use skerry_identity::key::{EcdsaKey, ProviderFailed};
 use skerry_identity::malformed::Malformed;
+use skerry_identity::policy::{PolicyProof, PolicyTerms};
 use skerry_identity::spiffe_id::MeshDomain;
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::trust_root::{PolicyDemand, RootRefusal, SignedRoot, TrustedRoot};
@@ -208,11 +209,33 @@ impl Enrolment {
     }
 
     /// Says whether an offer is signed by those who are believed; else why not.
-    pub fn vouch(&self, offer: &Offer, now: Timestamp) -> Result<(), String> {
+    /// What policy keys say is about fragments, which come later; that they say nothing although they have to shows here.
+    pub fn vouch(&self, offer: &Offer, demand: PolicyDemand, now: Timestamp) -> Result<(), String> {
         let signatures = Signatures::from_bytes(&offer.signatures).map_err(|error| error.to_string())?;
-        let verified =
-            self.trust_root.verify_manifest(&offer.manifest, &signatures, PolicyDemand::AsRoot, now);
-        verified.map(drop).map_err(|refusal| refusal.to_string())
+        let verified = self.trust_root.verify_manifest(&offer.manifest, &signatures, now);
+        verified.map_err(|refusal| refusal.to_string())?;
+        match &offer.policy {
+            Some(_) => Ok(()),
+            None => self.vouch_policy(None, &Digest::of(&[]), 0, demand).map(drop),
+        }
+    }
+
+    /// Says whether policy keys have signed what the site was offered, if they have to; else why it is not run. Returns the
+    /// number that they signed.
+    pub fn vouch_policy(
+        &self,
+        proof: Option<&PolicyProof>,
+        policy: &Digest,
+        floor: u64,
+        demand: PolicyDemand,
+    ) -> Result<Option<u64>, String> {
+        let terms = PolicyTerms { site: self.site(), policy, floor, demand };
+        self.trust_root.accept_policy(proof, &terms).map_err(|refusal| refusal.to_string())
+    }
+
+    /// Says whether policy keys have a say at this site.
+    pub fn has_policy(&self, demand: PolicyDemand) -> bool {
+        self.trust_root.root().policy.is_some() || self.trust_root.requires_policy(demand)
     }
 
     /// Returns the latest time that a certificate vouches for: it was signed then.

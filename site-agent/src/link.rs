@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use skerry_core::id::{Digest, SiteId};
 use skerry_core::pace::Pace;
+use skerry_identity::trust_root::PolicyDemand;
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
 use skerry_proto::v1::{Chunk, Hello, Need, Offer, TrustNews};
 use tokio::sync::{Notify, mpsc, watch};
@@ -120,6 +121,8 @@ pub(crate) struct Link {
     pub(crate) mode: LinkMode,
     /// Time between two pulls.
     pub(crate) pull_interval: Duration,
+    /// What the site asks for of policy keys.
+    pub(crate) demand: PolicyDemand,
     /// The id of this run.
     pub(crate) boot: [u8; BOOT_BYTES],
     /// What the site runs.
@@ -277,6 +280,8 @@ impl Link {
             attempt: self.attempt,
             accepted: bytes(accepted),
             pending: bytes(pending),
+            requires_policy: self.demand == PolicyDemand::Always,
+            policy_number: self.store.policy_floor().unwrap_or_default(),
             trust_version: self.trust_version(),
         }
     }

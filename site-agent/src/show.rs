@@ -7,8 +7,11 @@ use std::process::ExitCode;
 use prost::Message as _;
 use serde_json::{Value, json};
 use skerry_core::bundle::v1::{Manifest, SignatureCheck};
+use skerry_identity::envelope::KeyId;
+use skerry_identity::trust_root::Role;
 
 use crate::args::{Output, ShowArgs};
+use crate::enrolment::Enrolment;
 use crate::launcher::{LauncherState, holder};
 use crate::layout::{Layout, ProxyDir};
 use crate::store::{Slot, Store, StoreError};
@@ -42,7 +45,21 @@ fn collect(layout: &Layout) -> anyhow::Result<Value> {
         fs_err::read(layout.status()).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     view["lastState"] = status.unwrap_or(Value::Null);
     view["proxies"] = proxies(&layout.proxies());
+    view["trustRoot"] = trust_root(layout);
     Ok(view)
+}
+
+/// Whose signatures the site believes.
+fn trust_root(layout: &Layout) -> Value {
+    let Ok(Some(enrolment)) = Enrolment::load(&layout.enrolment()) else { return Value::Null };
+    let root = enrolment.trust_root.root();
+    let ids = |role: &Role| role.keys.iter().map(|key| KeyId::of(key).to_string()).collect::<Vec<_>>();
+    json!({
+        "version": root.version,
+        "coreKeys": ids(&root.core),
+        "policyKeys": root.policy.as_ref().map(ids).unwrap_or_default(),
+        "requiresPolicy": root.require_policy,
+    })
 }
 
 fn of_store(store: &Store) -> Result<Value, StoreError> {
@@ -62,6 +79,7 @@ fn of_store(store: &Store) -> Result<Value, StoreError> {
             "epoch": floor.epoch, "generation": floor.generation, "manifest": floor.manifest.to_string(),
         })),
         "trustedTimeMs": floors.trusted_ms,
+        "policyNumber": store.policy_floor()?,
         "outbox": { "reports": waiting.rows, "bytes": waiting.bytes, "dropped": waiting.dropped },
     }))
 }

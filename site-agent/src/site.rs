@@ -37,13 +37,16 @@ mod departed;
 mod identities;
 mod listening;
 mod offer;
+mod policy;
 mod publish;
 mod status;
+mod vouchers;
 
 use again::Again;
 use identities::Identities;
 pub(crate) use publish::{Desired, Feed, Publisher};
 use publish::{Lowered, Lowerings};
+pub(crate) use vouchers::Vouchers;
 
 /// How often a disk that takes nothing is tried while reports wait in memory: it costs a write of some KiB.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
@@ -67,10 +70,6 @@ pub(crate) struct Outlets {
     pub(crate) issued: watch::Sender<Arc<Issued>>,
 }
 
-/// Says whether an offer is signed by those who are believed, at a time; else why not.
-pub(crate) type Vouch =
-    Box<dyn Fn(&skerry_proto::v1::Offer, skerry_core::id::Timestamp) -> Result<(), String> + Send>;
-
 /// What a site begins with.
 pub(crate) struct Parts {
     /// Its name.
@@ -81,8 +80,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     /// The time that is trusted.
     pub(crate) time: SharedTime,
-    /// Says whether an offer is signed by those who are believed, at a time; else why not.
-    pub(crate) vouch: Vouch,
+    /// Who is believed about what it is offered.
+    pub(crate) vouchers: Vouchers,
     /// The apply machine.
     pub(crate) machine: Machine,
     /// How long after the start proxies that run may take to come back.
@@ -110,7 +109,7 @@ pub(crate) struct Site {
     clock: Clock,
     trusted: SharedTime,
     /// Who is believed.
-    vouch: Vouch,
+    vouchers: Vouchers,
     machine: Machine,
     returning: Now,
     publisher: Publisher,

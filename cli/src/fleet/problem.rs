@@ -18,7 +18,7 @@ const CLOCK_MS: u64 = 30_000;
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// `BundleRefused`, `RolledBack`, `ReportDropped`, `ProxyRefused`, `WorkloadProblem`, `EventsDropped`, `ClockWrong`,
-    /// `TwoAgents`, `AgentTurnedAway`, `EnrolmentRefused`, `Revoked` or `IdentityOver`.
+    /// `TwoAgents`, `AgentTurnedAway`, `EnrolmentRefused`, `Revoked`, `IdentityOver` or `WaitsForPolicy`.
     pub kind: &'static str,
     /// When it was observed, as far as that can be told.
     pub observed: Option<Moment>,
@@ -41,7 +41,7 @@ pub(super) fn problems(site: &SiteSummary, now: u64) -> Vec<Problem> {
     let turned_away = site.turned_away.as_ref().map(|one| turned_away(one, now));
     let strangers = site.enrolment_refused.iter().map(|refused| stranger(refused, now));
     let first = rival.into_iter().chain(turned_away).chain(identity(site, now)).chain(strangers);
-    first.chain(refusals).chain(reported(site, now)).collect()
+    first.chain(refusals).chain(waits(site, now)).chain(reported(site, now)).collect()
 }
 
 /// Somebody was refused that wanted to be the site: another box, or the one that was.
@@ -56,6 +56,20 @@ fn stranger(refused: &EnrolmentRefused, now: u64) -> Problem {
         revision: String::new(),
         detail: format!("a box with key {key} from {} was refused{times}: {}", refused.peer, refused.reason),
     }
+}
+
+/// What it shall run is not offered to it: the core itself says so, now.
+fn waits(site: &SiteSummary, now: u64) -> Option<Problem> {
+    site.waits_for_policy.then(|| Problem {
+        kind: "WaitsForPolicy",
+        observed: Moment::at(now, now),
+        received: Moment::at(now, now),
+        generation: Some(site.desired_generation),
+        revision: site.desired_revision.clone(),
+        detail: "what it shall run waits for a policy signature: `skerry bundle sign` makes one, `skerry bundle attach` \
+                 hands it over"
+            .to_owned(),
+    })
 }
 
 fn identity(site: &SiteSummary, now: u64) -> Option<Problem> {
@@ -195,6 +209,9 @@ fn lagging(site: &SiteSummary, now: u64) -> String {
             Some(refusal) => {
                 let age = refusal.observed.map_or_else(|| "?".to_owned(), |moment| moment.age());
                 format!("{} generation {}, {age} ago", refusal.kind, site.desired_generation)
+            }
+            None if site.waits_for_policy => {
+                format!("generation {} waits for a policy signature", site.desired_generation)
             }
             None => format!("it does not run generation {} yet", site.desired_generation),
         };

@@ -6,13 +6,15 @@ use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output::Output;
 
+pub mod policy;
 pub mod rotate;
 pub mod show;
 
 const EXAMPLES: &str = "\
 Examples:
   skerry trust show                               # the core's keys, and where rotations are
-  skerry trust rotate mesh-root                   # the next step of a rotation: three times, and it is done";
+  skerry trust rotate mesh-root                   # the next step of a rotation: three times, and it is done
+  skerry trust policy                             # who signs policy outside of the core, and whether they have to";
 
 /// Say whom sites believe, and rotate the core's keys
 #[derive(Debug, clap::Args)]
@@ -29,6 +31,7 @@ pub struct Args {
 pub enum Verb {
     Show(show::Args),
     Rotate(rotate::Args),
+    Policy(policy::Args),
 }
 
 /// Runs the verb.
@@ -36,5 +39,6 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     match &args.verb {
         Verb::Show(args) => show::run(args, output),
         Verb::Rotate(args) => rotate::run(args, output),
+        Verb::Policy(args) => policy::run(args, output),
     }
 }

@@ -11,9 +11,10 @@ use skerry_identity::key::EcdsaKey;
 use skerry_identity::operator::OperatorCredentials;
 use skerry_proto::v1::fleet_server::{Fleet, FleetServer};
 use skerry_proto::v1::{
-    ConfirmSourceRequest, ConfirmSourceResponse, CreateTokenRequest, CreateTokenResponse, FleetStatus,
-    GetFleetRequest, GetSiteRequest, GetTrustRequest, GetTrustResponse, RevokeSiteRequest,
-    RevokeSiteResponse, RotateKeyRequest, RotateKeyResponse, SiteDetail, SourceStatus,
+    AttachPolicyRequest, AttachPolicyResponse, ConfirmSourceRequest, ConfirmSourceResponse,
+    CreateTokenRequest, CreateTokenResponse, FleetStatus, GetFleetRequest, GetSiteRequest, GetTrustRequest,
+    GetTrustResponse, GetTrustRootRequest, RevokeSiteRequest, RevokeSiteResponse, RotateKeyRequest,
+    RotateKeyResponse, SetPolicyKeysRequest, SiteDetail, SourceStatus, TrustRootResponse,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -30,6 +31,8 @@ pub(crate) struct Known {
     pub(crate) sites: Vec<SiteDetail>,
     pub(crate) trust: GetTrustResponse,
     pub(crate) rotated: RotateKeyResponse,
+    /// Its trust root: a DSSE envelope in JSON.
+    pub(crate) trust_root: String,
     /// Answers every question with this.
     pub(crate) refusal: Option<Status>,
 }
@@ -142,6 +145,35 @@ impl Fleet for Answers {
     ) -> Result<Response<ConfirmSourceResponse>, Status> {
         self.note(format!("confirm `{}`", request.into_inner().revision))?;
         Ok(Response::new(ConfirmSourceResponse {}))
+    }
+
+    async fn attach_policy(
+        &self,
+        request: Request<AttachPolicyRequest>,
+    ) -> Result<Response<AttachPolicyResponse>, Status> {
+        let signatures = request.into_inner().signatures.unwrap_or_default();
+        let sites: Vec<_> = signatures.groups.iter().flat_map(|group| &group.sites).collect();
+        let attached = u32::try_from(sites.len()).unwrap();
+        self.note(format!("attach number {} for {attached} sites", signatures.number))?;
+        Ok(Response::new(AttachPolicyResponse { attached, unknown_sites: 1 }))
+    }
+
+    async fn get_trust_root(
+        &self,
+        _: Request<GetTrustRootRequest>,
+    ) -> Result<Response<TrustRootResponse>, Status> {
+        self.note("trust root".to_owned())?;
+        Ok(Response::new(TrustRootResponse { trust_root: self.known.trust_root.clone() }))
+    }
+
+    /// What was set is in force.
+    async fn set_policy_keys(
+        &self,
+        request: Request<SetPolicyKeysRequest>,
+    ) -> Result<Response<TrustRootResponse>, Status> {
+        let trust_root = request.into_inner().trust_root;
+        self.note(format!("policy keys {trust_root}"))?;
+        Ok(Response::new(TrustRootResponse { trust_root }))
     }
 
     async fn create_token(

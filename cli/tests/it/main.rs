@@ -6,6 +6,7 @@
 
 mod authorization;
 mod bad_input;
+mod bundle;
 mod completions;
 mod core;
 mod corpora;
@@ -23,3 +24,4 @@ mod site;
 mod sources;
 mod status;
 mod trust;
+mod trust_policy;

@@ -24,7 +24,7 @@ fn proxy(phase: Phase) -> ProxyState {
 }
 
 /// A site that runs what it shall run, and said so 12 s ago.
-fn site(name: &str, phases: &[Phase]) -> SiteSummary {
+pub(crate) fn site(name: &str, phases: &[Phase]) -> SiteSummary {
     let proxies = phases.iter().copied().map(proxy).collect();
     let state = SiteState {
         manifest: vec![7],

@@ -8,9 +8,10 @@ use skerry_core::selector::Selector;
 use skerry_proto::limits::{MAX_EVENTS, MAX_SITES_A_PAGE};
 use skerry_proto::v1::fleet_server::Fleet;
 use skerry_proto::v1::{
-    ConfirmSourceRequest, ConfirmSourceResponse, CreateTokenRequest, CreateTokenResponse, FleetStatus,
-    GetFleetRequest, GetSiteRequest, GetTrustRequest, GetTrustResponse, RevokeSiteRequest,
-    RevokeSiteResponse, RotateKeyRequest, RotateKeyResponse, SiteDetail, SiteSummary,
+    AttachPolicyRequest, AttachPolicyResponse, ConfirmSourceRequest, ConfirmSourceResponse,
+    CreateTokenRequest, CreateTokenResponse, FleetStatus, GetFleetRequest, GetSiteRequest, GetTrustRequest,
+    GetTrustResponse, GetTrustRootRequest, RevokeSiteRequest, RevokeSiteResponse, RotateKeyRequest,
+    RotateKeyResponse, SetPolicyKeysRequest, SiteDetail, SiteSummary, TrustRootResponse,
 };
 use tonic::{Request, Response, Status};
 use tracing::info;
@@ -86,6 +87,33 @@ impl<S: StateStore> Fleet for FleetService<S> {
         let name = Handshake::check_operator(&request)?;
         let core = Arc::clone(&self.0);
         read(move || core.rotate_key(&request.into_inner(), &name)).await
+    }
+
+    async fn attach_policy(
+        &self,
+        request: Request<AttachPolicyRequest>,
+    ) -> Result<Response<AttachPolicyResponse>, Status> {
+        let name = Handshake::check_operator(&request)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.attach_policy(request.into_inner(), &name)).await
+    }
+
+    async fn get_trust_root(
+        &self,
+        request: Request<GetTrustRootRequest>,
+    ) -> Result<Response<TrustRootResponse>, Status> {
+        Handshake::check_operator(&request)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.trust_root()).await
+    }
+
+    async fn set_policy_keys(
+        &self,
+        request: Request<SetPolicyKeysRequest>,
+    ) -> Result<Response<TrustRootResponse>, Status> {
+        let name = Handshake::check_operator(&request)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.set_policy_keys(&request.into_inner(), &name)).await
     }
 }
 

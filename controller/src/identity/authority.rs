@@ -254,6 +254,24 @@ impl Authority {
         &self.trust_roots[if version == 0 { newest.saturating_sub(1) } else { known }..]
     }
 
+    /// Says whether this is the version in force.
+    pub fn is_newest(&self, signed: &SignedRoot) -> bool {
+        self.trust_roots.last() == Some(signed)
+    }
+
+    /// Signs a version of the trust root with the key that signs manifests.
+    pub fn sign_trust_root(&self, signed: &mut SignedRoot) -> Result<(), ProviderFailed> {
+        signed.sign(&self.signing)
+    }
+
+    /// The same with another version of the trust root in force, which is believed because of the one before.
+    #[must_use]
+    pub fn with_trust_root(&self, signed: SignedRoot) -> Self {
+        let mut after = self.clone();
+        after.trust_roots.push(signed);
+        after
+    }
+
     /// Signs for the keys of a site.
     pub fn sign_site(
         &self,

@@ -17,7 +17,7 @@ use skerry_identity::malformed::Malformed;
 use skerry_identity::sealed::SealKey;
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::token::{Claim, DEFAULT_LIFE, JoinToken, MAX_CORE_BYTES, TokenRecord, TokenSecret};
-use skerry_identity::trust_root::{MAX_STEPS, SignedRoot};
+use skerry_identity::trust_root::{MAX_STEPS, SignedRoot, TrustedRoot};
 use skerry_proto::tls::is_core_url;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -29,6 +29,7 @@ use super::standing::{Standing, next_version, spread_seconds};
 use super::time::IdentityTime;
 use crate::store::StoreError;
 
+mod roots;
 mod rotation;
 
 pub use rotation::{KeyFacts, NotRotated, Rotated};
@@ -174,6 +175,8 @@ pub struct Desk {
     /// What the authorities are kept under.
     seal: SealKey,
     time: IdentityTime,
+    /// The newest trust root, as it was last asked for.
+    trusted: RwLock<Arc<TrustedRoot>>,
     /// Held for moments: each call of each site looks at it.
     roll: RwLock<Roll>,
     /// Held by who changes the roll, for as long as the disk takes.
@@ -211,11 +214,13 @@ impl Desk {
         if version != kept.trust_version {
             store.keep_trust(version, None)?;
         }
+        let trusted = RwLock::new(Arc::new(roots::newest(&authority)?));
         Ok(Self {
             store,
             authority: ArcSwap::from_pointee(authority),
             seal,
             time,
+            trusted,
             roll: RwLock::new(Roll::restore(kept)),
             writers: Mutex::new(()),
             changes: watch::Sender::new(0),

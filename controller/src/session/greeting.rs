@@ -6,6 +6,7 @@ use skerry_proto::limits::{BOOT_BYTES, OLDEST_PROTOCOL};
 use skerry_proto::v1::Hello;
 
 use super::Refusal;
+use crate::policy::Asks;
 
 /// What a site says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Greeting {
     pub refused: Option<DigestPrefix>,
     /// The manifest whose offer it is fetching: it has what comes beside it.
     pub pending: Option<DigestPrefix>,
+    /// What it asks for of policy keys.
+    pub asks: Asks,
 }
 
 impl Greeting {
@@ -49,6 +52,7 @@ impl Greeting {
             list: prefix(&hello.list)?,
             refused: prefix(&hello.refused)?,
             pending: prefix(&hello.pending)?,
+            asks: Asks::of(hello),
         })
     }
 }

@@ -13,6 +13,7 @@ use crate::samples::{contents, hello, hello_of, noise, nothing, publish, restore
 
 mod model;
 mod pull;
+mod vouched;
 
 fn next(session: &mut Session, published: &Published) -> Option<Message> {
     session.poll_response(published, MAX_CHUNK_BYTES).and_then(|response| response.message)

@@ -26,6 +26,7 @@ use crate::report::{Event, Folded, ReportRow, begin_anew, fold, unreadable};
 use crate::step::step;
 
 mod identity;
+mod policy;
 
 pub use identity::SeldomOpen;
 
@@ -156,7 +157,7 @@ fn prepare(database: &Database, path: &Path, first_epoch: Epoch) -> Result<(), S
             }
         }
         identity::prepare(write)?;
-        for table in [ROWS, REPORTS, AGES, KEPT] {
+        for table in [ROWS, REPORTS, AGES, KEPT, policy::POLICY] {
             write.open_table(table).map_err(StoreError::failed)?;
         }
         write.open_table(EVENTS).map_err(StoreError::failed)?;

@@ -8,24 +8,15 @@ use skerry_core::id::Timestamp;
 
 use super::{RoleName, TooFew, TrustedRoot};
 use crate::envelope::{KeyId, PayloadType, Signatures};
-use crate::key::VerifyingKey;
 
 /// Whether a site wants policy signatures beyond what the trust root says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PolicyDemand {
     /// As the trust root says.
+    #[default]
     AsRoot,
     /// Always: set at the site itself, where the core cannot reach it.
     Always,
-}
-
-/// Who signed a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vouchers {
-    /// The core keys.
-    pub core: BTreeSet<KeyId>,
-    /// The policy keys; possibly some although none is required.
-    pub policy: BTreeSet<KeyId>,
 }
 
 /// Why a manifest is not believed.
@@ -44,36 +35,23 @@ pub enum ManifestRefusal {
     /// Too few keys signed it.
     #[error("the manifest has {0}")]
     NotSigned(#[from] TooFew),
-    /// The site requires policy signatures, and the root names no keys for it.
-    #[error("this site requires policy signatures, and trust root {0} has no policy keys")]
-    NoPolicyKeys(u64),
 }
 
 impl TrustedRoot {
-    /// Verifies the signatures of a manifest, at the trusted time.
+    /// Verifies the signatures of a manifest by core keys, at the trusted time. What policy keys have to say is not about the
+    /// manifest, whose numbers and dates are the core's: see [`crate::policy`].
     pub fn verify_manifest(
         &self,
         manifest: &[u8],
         signatures: &Signatures,
-        demand: PolicyDemand,
         now: Timestamp,
-    ) -> Result<Vouchers, ManifestRefusal> {
+    ) -> Result<BTreeSet<KeyId>, ManifestRefusal> {
         let root = &self.root;
         if root.is_over(now) {
             return Err(ManifestRefusal::RootOver { version: root.version, expires: root.expires });
         }
-        let check = |role| root.check_role(role, PayloadType::Manifest, manifest, signatures);
-        let core = check((RoleName::Core, &root.core))?;
-        let policy = match (&root.policy, root.require_policy || demand == PolicyDemand::Always) {
-            (Some(policy), true) => check((RoleName::Policy, policy))?,
-            (Some(policy), false) => check((RoleName::Policy, policy)).unwrap_or_default(),
-            (None, true) => return Err(ManifestRefusal::NoPolicyKeys(root.version)),
-            (None, false) => BTreeSet::new(),
-        };
-        Ok(Vouchers { core: ids(&core), policy: ids(&policy) })
+        let role = (RoleName::Core, &root.core);
+        let keys = root.check_role(role, PayloadType::Manifest, manifest, signatures)?;
+        Ok(keys.iter().map(KeyId::of).collect())
     }
-}
-
-fn ids(keys: &BTreeSet<VerifyingKey>) -> BTreeSet<KeyId> {
-    keys.iter().map(KeyId::of).collect()
 }

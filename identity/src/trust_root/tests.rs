@@ -93,41 +93,32 @@ fn a_root_that_makes_no_sense_is_neither_written_nor_read() {
     }
 }
 
-/// What it is, the root, who signed, what the site demands; how many vouchers of each role, or the refusal.
-type Case<'a> =
-    (&'a str, &'a TrustedRoot, &'a [&'a SigningKey], PolicyDemand, Result<(usize, usize), ManifestRefusal>);
+/// What it is, who signed; how many core keys, or the refusal.
+type Case<'a> = (&'a str, &'a TrustedRoot, &'a [&'a SigningKey], Result<usize, ManifestRefusal>);
 
 #[test]
 fn a_table_of_manifests() {
     let [a, b, c, p, q, stranger] = keys();
     let core = trusted(&root(1, role(2, &[&a, &b, &c]), None), &[&a, &b]);
     let both = trusted(&root(2, role(1, &[&a]), Some(role(1, &[&p, &q]))), &[&a, &p]);
-    let optional = TrustRoot { require_policy: false, ..root(3, role(1, &[&a]), Some(role(1, &[&p]))) };
-    let optional = trusted(&optional, &[&a, &p]);
-    let (as_root, always) = (PolicyDemand::AsRoot, PolicyDemand::Always);
-    let few = |role, found, needed, version| {
-        Err(ManifestRefusal::NotSigned(TooFew { role, found, needed, version }))
+    let few = |found, needed, version| {
+        Err(ManifestRefusal::NotSigned(TooFew { role: RoleName::Core, found, needed, version }))
     };
-    let cases: [Case<'_>; 15] = [
-        ("two of three", &core, &[&a, &c], as_root, Ok((2, 0))),
-        ("more than enough", &core, &[&a, &b, &c], as_root, Ok((3, 0))),
-        ("a stranger besides", &core, &[&a, &stranger, &c], as_root, Ok((2, 0))),
-        ("unsigned", &core, &[], as_root, few(RoleName::Core, 0, 2, 1)),
-        ("one", &core, &[&a], as_root, few(RoleName::Core, 1, 2, 1)),
-        ("one key twice", &core, &[&a, &a], as_root, few(RoleName::Core, 1, 2, 1)),
-        ("a key and a stranger", &core, &[&a, &stranger], as_root, few(RoleName::Core, 1, 2, 1)),
-        ("the site requires policy", &core, &[&a, &b], always, Err(ManifestRefusal::NoPolicyKeys(1))),
-        ("core and policy", &both, &[&a, &q], as_root, Ok((1, 1))),
-        ("policy missing", &both, &[&a], as_root, few(RoleName::Policy, 0, 1, 2)),
-        ("core missing", &both, &[&p, &q], as_root, few(RoleName::Core, 0, 1, 2)),
-        ("a key that was removed", &both, &[&b, &p], as_root, few(RoleName::Core, 0, 1, 2)),
-        ("not required", &optional, &[&a], as_root, Ok((1, 0))),
-        ("not required, and there", &optional, &[&a, &p], as_root, Ok((1, 1))),
-        ("required by the site", &optional, &[&a], always, few(RoleName::Policy, 0, 1, 3)),
+    let cases: [Case<'_>; 10] = [
+        ("two of three", &core, &[&a, &c], Ok(2)),
+        ("more than enough", &core, &[&a, &b, &c], Ok(3)),
+        ("a stranger besides", &core, &[&a, &stranger, &c], Ok(2)),
+        ("unsigned", &core, &[], few(0, 2, 1)),
+        ("one", &core, &[&a], few(1, 2, 1)),
+        ("one key twice", &core, &[&a, &a], few(1, 2, 1)),
+        ("a key and a stranger", &core, &[&a, &stranger], few(1, 2, 1)),
+        ("a policy key beside it is of no use here", &both, &[&a, &q], Ok(1)),
+        ("policy keys are no core keys", &both, &[&p, &q], few(0, 1, 2)),
+        ("a key that was removed", &both, &[&b, &p], few(0, 1, 2)),
     ];
-    for (name, root, by, demand, expected) in cases {
-        let found = root.verify_manifest(MANIFEST, &sign(by), demand, NOW);
-        assert_eq!(found.map(|vouchers| (vouchers.core.len(), vouchers.policy.len())), expected, "{name}");
+    for (name, root, by, expected) in cases {
+        let found = root.verify_manifest(MANIFEST, &sign(by), NOW);
+        assert_eq!(found.map(|keys| keys.len()), expected, "{name}");
     }
 }
 
@@ -135,7 +126,7 @@ fn a_table_of_manifests() {
 fn a_root_that_is_over_vouches_for_nothing_new() {
     let [a] = keys();
     let trusted = trusted(&root(1, role(1, &[&a]), None), &[&a]);
-    let verify = |now| trusted.verify_manifest(MANIFEST, &sign(&[&a]), PolicyDemand::AsRoot, now);
+    let verify = |now| trusted.verify_manifest(MANIFEST, &sign(&[&a]), now);
     assert!(verify(Timestamp(at(1000).0 - 1)).is_ok());
     let over = verify(at(1000)).unwrap_err();
     assert!(over.to_string().contains("until it is rotated"), "{over}");
@@ -145,9 +136,8 @@ fn a_root_that_is_over_vouches_for_nothing_new() {
 fn a_manifest_is_neither_another_payload_nor_of_another_type() {
     let [a] = keys();
     let trusted = trusted(&root(1, role(1, &[&a]), None), &[&a]);
-    let verify = |payload: &[u8], signatures: &Signatures| {
-        trusted.verify_manifest(payload, signatures, PolicyDemand::AsRoot, NOW).is_ok()
-    };
+    let verify =
+        |payload: &[u8], signatures: &Signatures| trusted.verify_manifest(payload, signatures, NOW).is_ok();
     assert!(verify(MANIFEST, &sign(&[&a])));
     for length in 0..MANIFEST.len() {
         assert!(!verify(&MANIFEST[..length], &sign(&[&a])), "cut at {length}");

@@ -51,7 +51,8 @@ pub enum RootRefusal {
     },
     /// It brings policy keys to a site that requires them and knows none: nobody but the core vouches for them.
     #[error(
-        "trust root {0} brings the first policy keys, and this site requires policy signatures: import it by hand"
+        "trust root {0} brings the first policy keys, and this site requires policy signatures: enrol it anew, with somebody there \
+         who knows these keys"
     )]
     FirstPolicyKeys(u64),
     /// The walk is too long.

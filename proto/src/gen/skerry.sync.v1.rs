@@ -363,6 +363,70 @@ pub mod enrolment_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// The signatures over one revision. `skerry bundle sign` writes this as a file of at most 64 MiB.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PolicySignatures {
+    /// The mesh that they are for.
+    #[prost(string, tag = "1")]
+    pub mesh: ::prost::alloc::string::String,
+    /// The revision, for people.
+    #[prost(string, tag = "2")]
+    pub revision: ::prost::alloc::string::String,
+    /// The commit: 20 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub commit: ::prost::alloc::vec::Vec<u8>,
+    /// Counts up along the history.
+    #[prost(uint64, tag = "4")]
+    pub number: u64,
+    /// Sites that shall run the same are named together.
+    #[prost(message, repeated, tag = "5")]
+    pub groups: ::prost::alloc::vec::Vec<PolicyGroup>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PolicyGroup {
+    /// What they shall run: the policy digest.
+    #[prost(bytes = "vec", tag = "1")]
+    pub policy: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, repeated, tag = "2")]
+    pub sites: ::prost::alloc::vec::Vec<SiteSignatures>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SiteSignatures {
+    #[prost(string, tag = "1")]
+    pub site: ::prost::alloc::string::String,
+    /// 72 bytes for each: the key's id and the signature. At most 32.
+    #[prost(bytes = "vec", tag = "2")]
+    pub signatures: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AttachPolicyRequest {
+    /// At most 4,096 sites: a revision comes in parts.
+    #[prost(message, optional, tag = "1")]
+    pub signatures: ::core::option::Option<PolicySignatures>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AttachPolicyResponse {
+    /// For how many sites they are new.
+    #[prost(uint32, tag = "1")]
+    pub attached: u32,
+    /// How many of these are not in the policy repository, as the core has it now.
+    #[prost(uint32, tag = "2")]
+    pub unknown_sites: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTrustRootRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPolicyKeysRequest {
+    /// The next version as a DSSE envelope in JSON, signed by every policy role that there is: the old one, and the new one.
+    #[prost(string, tag = "1")]
+    pub trust_root: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustRootResponse {
+    /// A DSSE envelope in JSON.
+    #[prost(string, tag = "1")]
+    pub trust_root: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncRequest {
     /// Reports that the core has not acknowledged, together with whatever else there is to say: a packed `Reports` (see
@@ -475,8 +539,14 @@ pub struct Hello {
     /// core names it by its manifest alone. Empty: none.
     #[prost(bytes = "vec", tag = "15")]
     pub pending: ::prost::alloc::vec::Vec<u8>,
+    /// The site runs nothing that no policy key has signed, whatever its trust root says.
+    #[prost(bool, tag = "20")]
+    pub requires_policy: bool,
+    /// The highest number of a policy statement that it has accepted: it takes none below. 0: none.
+    #[prost(uint64, tag = "21")]
+    pub policy_number: u64,
 }
-/// The site runs what it shall run.
+/// The site runs what it shall run; or what it shall run next waits for a policy signature.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Current {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -504,6 +574,22 @@ pub struct Offer {
     /// Signatures over the manifest by keys of the trust root (DSSE, Ed25519): 72 bytes for each, the key's id and the
     /// signature. At most 32.
     #[prost(bytes = "vec", tag = "5")]
+    pub signatures: ::prost::alloc::vec::Vec<u8>,
+    /// That policy keys have signed it. Not set: none has.
+    #[prost(message, optional, tag = "9")]
+    pub policy: ::core::option::Option<PolicyProof>,
+}
+/// What of a policy statement the site cannot tell by itself, and the signatures over it (DSSE, Ed25519). A site that has all
+/// fragments writes the statement anew: mesh, site, number, commit, policy digest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PolicyProof {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// The commit that was compiled, 20 bytes; empty: that of the manifest's revision.
+    #[prost(bytes = "vec", tag = "2")]
+    pub commit: ::prost::alloc::vec::Vec<u8>,
+    /// As `Offer.signatures`, by policy keys.
+    #[prost(bytes = "vec", tag = "3")]
     pub signatures: ::prost::alloc::vec::Vec<u8>,
 }
 /// How to make the new fragment list.
@@ -1395,6 +1481,9 @@ pub struct SiteSummary {
     /// Who was refused that wanted to be this site, newest first; at most 4.
     #[prost(message, repeated, tag = "22")]
     pub enrolment_refused: ::prost::alloc::vec::Vec<EnrolmentRefused>,
+    /// What it shall run is not offered to it, since no policy key has signed it yet.
+    #[prost(bool, tag = "30")]
+    pub waits_for_policy: bool,
 }
 /// The box that is a site's.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1914,6 +2003,51 @@ pub mod fleet_client {
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "RotateKey"));
             self.inner.unary(req, path, codec).await
         }
+        /// Keeps policy signatures, for the sites that they name.
+        pub async fn attach_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AttachPolicyRequest>,
+        ) -> std::result::Result<tonic::Response<super::AttachPolicyResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/AttachPolicy");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "AttachPolicy"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells the newest version of the trust root.
+        pub async fn get_trust_root(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTrustRootRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustRootResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/GetTrustRoot");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "GetTrustRoot"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes the next version, in which nothing but the policy keys may differ; the core signs it too.
+        pub async fn set_policy_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPolicyKeysRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustRootResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/SetPolicyKeys");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "SetPolicyKeys"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1956,6 +2090,21 @@ pub mod fleet_server {
             &self,
             request: tonic::Request<super::RotateKeyRequest>,
         ) -> std::result::Result<tonic::Response<super::RotateKeyResponse>, tonic::Status>;
+        /// Keeps policy signatures, for the sites that they name.
+        async fn attach_policy(
+            &self,
+            request: tonic::Request<super::AttachPolicyRequest>,
+        ) -> std::result::Result<tonic::Response<super::AttachPolicyResponse>, tonic::Status>;
+        /// Tells the newest version of the trust root.
+        async fn get_trust_root(
+            &self,
+            request: tonic::Request<super::GetTrustRootRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustRootResponse>, tonic::Status>;
+        /// Takes the next version, in which nothing but the policy keys may differ; the core signs it too.
+        async fn set_policy_keys(
+            &self,
+            request: tonic::Request<super::SetPolicyKeysRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustRootResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct FleetServer<T> {
@@ -2259,6 +2408,117 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RotateKeySvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/AttachPolicy" => {
+                    #[allow(non_camel_case_types)]
+                    struct AttachPolicySvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::AttachPolicyRequest> for AttachPolicySvc<T> {
+                        type Response = super::AttachPolicyResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AttachPolicyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Fleet>::attach_policy(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AttachPolicySvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/GetTrustRoot" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTrustRootSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::GetTrustRootRequest> for GetTrustRootSvc<T> {
+                        type Response = super::TrustRootResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTrustRootRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Fleet>::get_trust_root(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTrustRootSvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/SetPolicyKeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetPolicyKeysSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::SetPolicyKeysRequest> for SetPolicyKeysSvc<T> {
+                        type Response = super::TrustRootResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetPolicyKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Fleet>::set_policy_keys(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetPolicyKeysSvc(inner);
                         let codec = crate::buffers::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -13,7 +13,7 @@ use skerry_identity::ca::{Authority as _, SiteCa};
 use skerry_identity::certificate::Certificate;
 use skerry_identity::csr;
 use skerry_identity::key::EcdsaKey;
-use skerry_identity::trust_root::{MAX_STEPS, PolicyDemand};
+use skerry_identity::trust_root::{MAX_STEPS, PolicyDemand, SignedRoot, TrustedRoot};
 use skerry_identity::verify::{Anchors, verify_peer, verify_site_ca};
 use skerry_proto::tls::Connector;
 use skerry_proto::v1::enrolment_client::EnrolmentClient;
@@ -71,6 +71,8 @@ pub(crate) struct Renewal {
     pub(crate) not_known: Arc<Notify>,
     /// What the core says of the version of trust.
     pub(crate) heard: watch::Receiver<Heard>,
+    /// What the site asks for of policy keys.
+    pub(crate) demand: PolicyDemand,
     /// What the site has.
     pub(crate) enrolment: watch::Sender<Option<Arc<Enrolment>>>,
 }
@@ -208,7 +210,7 @@ impl Renewal {
         let credentials =
             credentials.map_err(|_| anyhow!("the core did not answer within {} s", DEADLINE.as_secs()))??;
         let steps = credentials.trust.as_ref().map_or(0, |trust| trust.trust_roots.len());
-        Ok((take(enrolment, credentials)?, steps >= MAX_STEPS))
+        Ok((take(enrolment, credentials, self.demand)?, steps >= MAX_STEPS))
     }
 
     async fn ask(&self, enrolment: &Enrolment) -> anyhow::Result<Credentials> {
@@ -239,10 +241,10 @@ fn due_at(enrolment: &Enrolment, jitter: f64) -> Timestamp {
 
 /// Checks what the core gave. Whom the site believes is what the core says now: it is the core that it asked, by the
 /// transport authority that it had.
-fn take(before: &Enrolment, credentials: Credentials) -> anyhow::Result<Enrolment> {
+fn take(before: &Enrolment, credentials: Credentials, demand: PolicyDemand) -> anyhow::Result<Enrolment> {
     let trust = credentials.trust.unwrap_or_default();
     let received = Received::of(&credentials.agent, &credentials.authority, &trust)?;
-    let trust_root = before.trust_root.walk(&received.trust_roots, PolicyDemand::AsRoot)?;
+    let trust_root = follow(before, &received.trust_roots, demand);
     let anchors = |roots: &[Certificate]| Anchors { mesh: before.mesh().clone(), roots: roots.to_vec() };
     // They were signed a moment ago by the core that was verified: whatever our clock shows, that is the time for them.
     let now = |certificate: &Certificate| certificate.validity().issued;
@@ -273,8 +275,22 @@ fn take(before: &Enrolment, credentials: Credentials) -> anyhow::Result<Enrolmen
     })
 }
 
+/// Takes the newest trust root that is believed. One that is not costs the site no certificate: it goes on with the one that it
+/// has, and so believes whom it believed.
+fn follow(before: &Enrolment, steps: &[SignedRoot], demand: PolicyDemand) -> TrustedRoot {
+    before.trust_root.walk(steps, demand).unwrap_or_else(|refusal| {
+        let version = before.trust_root.root().version;
+        warn!(version, "goes on with its trust root, since the core's is not believed: {refusal}");
+        before.trust_root.clone()
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use skerry_identity::key::SigningKey;
+    use skerry_identity::trust_root::{Role, TrustRoot};
+    use skerry_proto::v1::Trust;
+
     use super::*;
     use crate::enrolment::tests::enrolment;
 
@@ -320,5 +336,46 @@ mod tests {
         assert!(pauses.is_sorted() && pauses[8] == Duration::from_secs(30), "{pauses:?}");
         schedule.handle_renewed(now, 0.0);
         assert!(!schedule.may_ask(now));
+    }
+
+    /// Where policy keys have a say, a core that was broken into takes it from them at no site; certificates are renewed all
+    /// the same.
+    #[test]
+    fn a_core_alone_drops_no_policy_keys() {
+        let (core, policy) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let root = |version, keys: &[&SigningKey]| TrustRoot {
+            mesh: enrolment().mesh().clone(),
+            version,
+            expires: 1_900_000_000,
+            core: Role::new(1, [core.public()]),
+            policy: keys.first().map(|_| Role::new(1, keys.iter().map(|key| key.public()))),
+            require_policy: !keys.is_empty(),
+        };
+        let signed = |root: &TrustRoot, by: &[&SigningKey]| {
+            let mut signed = SignedRoot::new(root).unwrap();
+            by.iter().for_each(|key| signed.sign(key).unwrap());
+            signed
+        };
+        let first = TrustedRoot::first(signed(&root(1, &[&policy]), &[&core, &policy])).unwrap();
+        let before = Enrolment { trust_root: first, ..enrolment() };
+        let renew = |next: &SignedRoot| {
+            let ders = |all: &[Certificate]| all.iter().map(|one| one.der().to_vec()).collect();
+            let trust = Trust {
+                mesh_roots: ders(&before.mesh_roots),
+                link_roots: ders(&before.link_roots),
+                trust_roots: vec![serde_json::to_vec(next).unwrap()],
+                ..Trust::default()
+            };
+            let credentials = Credentials {
+                agent: before.agent.der().to_vec(),
+                authority: before.authority.certificate().der().to_vec(),
+                trust: Some(trust),
+                ..Credentials::default()
+            };
+            take(&before, credentials, PolicyDemand::AsRoot).unwrap().trust_root
+        };
+        assert_eq!(renew(&signed(&root(2, &[]), &[&core])), before.trust_root);
+        let agreed = signed(&root(2, &[]), &[&core, &policy]);
+        assert_eq!(renew(&agreed).signed(), &agreed);
     }
 }

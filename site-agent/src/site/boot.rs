@@ -31,7 +31,7 @@ impl Site {
         let mut site = Self {
             id: parts.id,
             trusted: parts.time,
-            vouch: parts.vouch,
+            vouchers: parts.vouchers,
             store: parts.store,
             clock: parts.clock,
             machine: parts.machine,

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::again::Trouble;
 use super::boot::hold;
+use super::policy::NotVouched;
 use super::publish::Lowered;
 use super::{Held, Site};
 use crate::clock::{Now, Stamp, share, wall_ms};
@@ -45,7 +46,7 @@ impl Site {
 
     fn accept_offer(&mut self, now: Now, offer: &Offer, digest: Digest) {
         // First of all: nothing is decoded before it is known whose it is.
-        if let Err(reason) = (self.vouch)(offer, LinkTime::now(&self.trusted)) {
+        if let Err(reason) = (self.vouchers.offer)(offer, LinkTime::now(&self.trusted)) {
             return self.distrust(now, digest, &reason);
         }
         let floor = match self.store.floors() {
@@ -64,6 +65,7 @@ impl Site {
             Ok(Verdict::Same) => self.answer(digest, ""),
             Ok(Verdict::Newer(accepted)) => {
                 self.trusted.observe_claim(accepted.manifest.issued_at_ms, wall_ms());
+                self.note_proof(digest, offer);
                 // Before anything is fetched: what cannot be kept costs the link nothing.
                 if let Err(error) = self.store.open_to_write() {
                     return self.wait_for_disk(now, digest, &accepted.manifest, &error);
@@ -239,7 +241,11 @@ impl Site {
             let manifest = fetch.manifest().clone();
             let (slot, fragments) = fetch.into_parts();
             self.set_fetch(None);
-            self.take_candidate(now, &manifest, &slot, &fragments);
+            match self.check_policy(&manifest, &slot, &fragments) {
+                Ok(()) => self.take_candidate(now, &manifest, &slot, &fragments),
+                Err(NotVouched::Distrusted(reason)) => self.distrust(now, slot.digest(), &reason),
+                Err(NotVouched::Store(error)) => self.wait_for_disk(now, slot.digest(), &manifest, &error),
+            }
         }
     }
 

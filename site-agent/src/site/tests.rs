@@ -158,11 +158,14 @@ impl Bench {
             store: self.store.clone(),
             clock,
             time: SharedTime::new(self.store.floors().unwrap().trusted_ms, clock),
-            vouch: Box::new(move |offer, now| match (&trusted, offer.signatures.as_slice()) {
-                (Some(trusted), _) => trusted.vouch(offer, now),
-                (None, b"of nobody") => Err("it is signed by nobody".to_owned()),
-                (None, _) => Ok(()),
-            }),
+            vouchers: Vouchers::new(
+                Box::new(move |offer, now| match (&trusted, offer.signatures.as_slice()) {
+                    (Some(trusted), _) => trusted.vouch(offer, now),
+                    (None, b"of nobody") => Err("it is signed by nobody".to_owned()),
+                    (None, _) => Ok(()),
+                }),
+                Box::new(|_, _, _| Ok(None)),
+            ),
             machine: Machine::new(CONFIRM),
             returning: self.returning,
             publisher: Publisher::new(layout.clone(), snapshots, feeds, desired),

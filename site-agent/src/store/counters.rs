@@ -33,6 +33,19 @@ impl Store {
         self.write(|txn| raise_floors(txn, &Floors { floor: None, trusted_ms }))
     }
 
+    /// Returns the highest number of a policy statement that was accepted; 0: none.
+    pub(crate) fn policy_floor(&self) -> Result<u64, StoreError> {
+        self.read(|txn| number(&txn.open_table(NUMBERS)?, "policy"))
+    }
+
+    /// Keeps the number of a policy statement, if it is higher than what is kept.
+    pub(crate) fn raise_policy_floor(&self, accepted: u64) -> Result<(), StoreError> {
+        if accepted <= self.policy_floor()? {
+            return Ok(());
+        }
+        self.write(|txn| txn.open_table(NUMBERS)?.insert("policy", accepted).map(drop).map_err(Into::into))
+    }
+
     /// Returns what tells this store from any that was or will be in its place.
     pub(crate) fn id(&self) -> Result<StoreId, StoreError> {
         if let Some(volatile) = &self.volatile {

@@ -12,7 +12,7 @@ pub(super) const FRAGMENTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinit
 /// Id of a fragment or list → the beginning of its encoded form, which is being fetched. At most one.
 pub(super) const PARTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("parts");
 
-/// `epoch`, `generation`, `trusted_ms`: the floors; `boots`; `next_seq`, `outbox_bytes`,
+/// `epoch`, `generation`, `trusted_ms`, `policy`: the floors; `boots`; `next_seq`, `outbox_bytes`,
 /// `reserved_seq`, `dropped`, `state_seq`: the outbox; `ends/<namespace>/<name>`: reported ends of a proxy.
 pub(super) const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 

@@ -17,8 +17,8 @@ use skerry_proto::v1::site_sync_server::{SiteSync, SiteSyncServer};
 use skerry_proto::v1::sync_request::Message as Asked;
 use skerry_proto::v1::sync_response::Message as Said;
 use skerry_proto::v1::{
-    Chunk, Current, FragmentData, Hello, Need, Offer, PullRequest, PullResponse, Report, ReportRequest,
-    ReportResponse, RetryAfter, SiteState, SyncRequest, SyncResponse, report,
+    Chunk, Current, FragmentData, Hello, Need, Offer, PolicyProof, PullRequest, PullResponse, Report,
+    ReportRequest, ReportResponse, RetryAfter, SiteState, SyncRequest, SyncResponse, report,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -60,6 +60,8 @@ pub(crate) struct Log {
     pub(crate) turned_away: usize,
     /// Who signs manifests.
     pub(crate) signer: Signer,
+    /// What policy keys say of what is offered.
+    pub(crate) proof: Option<PolicyProof>,
 }
 
 /// Who signs manifests.
@@ -274,7 +276,8 @@ impl Shared {
         }
         let manifest = published.manifest.clone();
         let signatures = log.signer.sign(&manifest);
-        Some(Said::Offer(Offer { manifest, list: Some(list), fragments, number: 0, signatures }))
+        let (list, policy) = (Some(list), log.proof.clone());
+        Some(Said::Offer(Offer { manifest, list, fragments, signatures, policy, ..Offer::default() }))
     }
 
     /// A hello says what the site runs: it counts as a word on that bundle, which may have been lost with the last stream.

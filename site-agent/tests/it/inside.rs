@@ -9,6 +9,7 @@ use skerry_agent::config::{CONFIRM_DEADLINE, Config, Launcher, OnExit};
 use skerry_agent::enrolment::Enrolment;
 use skerry_agent::layout::Layout;
 use skerry_core::id::SiteId;
+use skerry_identity::trust_root::PolicyDemand;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -44,6 +45,7 @@ impl Site {
             link: LinkMode::Stream,
             pull_interval: std::time::Duration::from_secs(1),
             confirm_deadline: CONFIRM_DEADLINE,
+            policy: PolicyDemand::AsRoot,
             on_exit: OnExit::LeaveProxies,
             launcher: Launcher { program: env!("CARGO_BIN_EXE_skerry-agent").into(), verb: Some("launch") },
             log: "info".to_owned(),

@@ -27,5 +27,6 @@ mod handover;
 mod identity;
 mod lies;
 mod link;
+mod policy_keys;
 mod program;
 mod supervision;

@@ -24,6 +24,7 @@ mod killed;
 mod link_events;
 mod matrix;
 mod place;
+mod policy_signatures;
 mod question;
 mod refused;
 mod removal;

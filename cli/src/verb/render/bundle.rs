@@ -98,5 +98,6 @@ fn to_offer(rendered: &Rendered, chosen: &Chosen) -> Offer {
         number: 1,
         // It is what a core would say; no core has.
         signatures: Vec::new(),
+        policy: None,
     }
 }

@@ -101,7 +101,7 @@ impl Desk {
     }
 
     /// Keeps other authorities, lets them count, and tells whoever it is news for. For who holds `writers`.
-    fn put(&self, after: Authority, version: u64) -> Result<Arc<Authority>, NotRotated> {
+    pub(super) fn put(&self, after: Authority, version: u64) -> Result<Arc<Authority>, NotRotated> {
         self.store.keep_trust(version, Some(&after.to_record(&self.seal)?))?;
         let after = Arc::new(after);
         self.authority.store(Arc::clone(&after));

@@ -44,7 +44,7 @@ impl Site {
     /// Says whether it believes what the core signs now.
     fn believes(&self, desk: &Desk) -> bool {
         let signatures = Signatures::from_bytes(&desk.sign_manifest(b"a manifest")).unwrap();
-        self.root.verify_manifest(b"a manifest", &signatures, PolicyDemand::AsRoot, NOW).is_ok()
+        self.root.verify_manifest(b"a manifest", &signatures, NOW).is_ok()
     }
 
     /// Says whether it believes another site's authority.
@@ -187,7 +187,7 @@ fn in_an_emergency_the_old_key_is_dropped_at_once() {
             one.renew(&world);
             assert!(one.believes(&world.desk), "{key} {begun}");
             let by_thief = Signatures::from_iter([stolen.sign_manifest(b"a manifest").unwrap()]);
-            let taken = one.root.verify_manifest(b"a manifest", &by_thief, PolicyDemand::AsRoot, NOW).is_ok();
+            let taken = one.root.verify_manifest(b"a manifest", &by_thief, NOW).is_ok();
             assert_eq!(taken, key == TrustKey::MeshRoot, "{key} {begun}");
             assert_eq!(one.believes_site(&two), key == TrustKey::ManifestKey, "{key} {begun}");
             two.renew(&world);
