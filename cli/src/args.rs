@@ -3,6 +3,7 @@
 use clap::{Parser, ValueEnum};
 
 pub mod core;
+pub mod life;
 pub mod range;
 pub mod source;
 

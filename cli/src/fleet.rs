@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider as _};
 use skerry_core::id::Timestamp;
+use skerry_identity::ceremony::MAX_REQUESTS;
 use skerry_identity::operator::OperatorCredentials;
 use skerry_identity::verify::Anchors;
 use skerry_identity::verify::tls::{self, Verifier};
@@ -16,10 +17,13 @@ use skerry_proto::limits::MAX_MESSAGE_BYTES;
 use skerry_proto::tls::{Connector, is_core_url};
 use skerry_proto::v1::fleet_client::FleetClient;
 use skerry_proto::v1::{
-    AttachPolicyRequest, AttachPolicyResponse, ConfirmSourceRequest, CreateTokenRequest, CreateTokenResponse,
-    FleetStatus, GetFleetRequest, GetSiteRequest, GetTrustRequest, GetTrustResponse, GetTrustRootRequest,
-    PolicySignatures, RevokeSiteRequest, RevokeSiteResponse, RotateKeyRequest, RotateKeyResponse,
-    SetPolicyKeysRequest, SiteDetail,
+    AttachPolicyRequest, AttachPolicyResponse, ConfirmSourceRequest, CreateOperatorRequest,
+    CreateOperatorResponse, CreateTokenRequest, CreateTokenResponse, DeliverAuthoritiesRequest,
+    DeliverAuthoritiesResponse, FleetStatus, GetFleetRequest, GetSiteRequest, GetTrustRequest,
+    GetTrustResponse, GetTrustRootRequest, ListOperatorsRequest, ListOperatorsResponse,
+    ListSigningRequestsRequest, ListSigningRequestsResponse, PolicySignatures, RevokeOperatorRequest,
+    RevokeSiteRequest, RevokeSiteResponse, RotateKeyRequest, RotateKeyResponse, SetPolicyKeysRequest,
+    SignedAuthority, SiteDetail,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -30,6 +34,7 @@ use crate::error::{CliError, ErrorKind};
 
 pub mod counted;
 pub mod problem;
+pub mod runway;
 pub mod state;
 pub mod stranger;
 pub mod trust;
@@ -41,6 +46,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a core may take to carry out a confirmation: it may have to end a fetch first, for which it allows a minute
 /// unless told otherwise, and to read the files of a whole repository.
 const CARRY_OUT: Duration = Duration::from_secs(120);
+
+/// How many certificates are delivered at a time: each is a write to the core's disk.
+const DELIVERED_AT_ONCE: usize = 200;
 
 /// How many sites are asked for at a time.
 const PAGE: u32 = 1000;
@@ -131,6 +139,59 @@ impl Fleet {
         answer.map(|answer| answer.trust_root)
     }
 
+    /// Has an operator's key signed.
+    pub fn create_operator(
+        &mut self,
+        request: CreateOperatorRequest,
+    ) -> Result<CreateOperatorResponse, CliError> {
+        self.ask(async |client| client.create_operator(request).await)
+    }
+
+    /// Asks who may ask.
+    pub fn operators(&mut self) -> Result<ListOperatorsResponse, CliError> {
+        self.ask(async |client| client.list_operators(ListOperatorsRequest {}).await)
+    }
+
+    /// Revokes an operator; returns how many keys that were.
+    pub fn revoke_operator(&mut self, name: &str) -> Result<u32, CliError> {
+        let request = RevokeOperatorRequest { name: name.to_owned() };
+        self.ask(async |client| client.revoke_operator(request).await).map(|answer| answer.keys)
+    }
+
+    /// Asks for all that waits for an offline root.
+    pub fn signing_requests(&mut self) -> Result<ListSigningRequestsResponse, CliError> {
+        let mut whole = ListSigningRequestsResponse::default();
+        let mut after = String::new();
+        loop {
+            let request = ListSigningRequestsRequest { after: after.clone() };
+            let page = self.ask(async |client| client.list_signing_requests(request).await)?;
+            whole.requests.extend(page.requests);
+            (whole.mesh, whole.root) = (page.mesh, page.root);
+            // A file of the ceremony has an end; what is beyond it comes with the next.
+            whole.requests.truncate(MAX_REQUESTS);
+            if page.more_after <= after || whole.requests.len() == MAX_REQUESTS {
+                return Ok(whole);
+            }
+            after = page.more_after;
+        }
+    }
+
+    /// Brings what an offline root has signed.
+    pub fn deliver_authorities(
+        &mut self,
+        authorities: &[SignedAuthority],
+    ) -> Result<DeliverAuthoritiesResponse, CliError> {
+        let mut whole = DeliverAuthoritiesResponse::default();
+        for batch in authorities.chunks(DELIVERED_AT_ONCE) {
+            let request = DeliverAuthoritiesRequest { authorities: batch.to_vec() };
+            let answer =
+                self.ask_within(CARRY_OUT, async |client| client.deliver_authorities(request).await)?;
+            whole.taken += answer.taken;
+            whole.refused.extend(answer.refused);
+        }
+        Ok(whole)
+    }
+
     /// Asks for the source and all sites that a selector matches; an empty one matches all.
     pub fn status(&mut self, selector: &str) -> Result<FleetStatus, CliError> {
         let mut whole = FleetStatus::default();
@@ -217,6 +278,10 @@ fn late(url: &str, limit: Duration) -> CliError {
     CliError::new(ErrorKind::Unreachable, message).hint("try again; its log says what it is busy with")
 }
 
+/// What would help who is not known.
+const OTHER_CREDENTIALS: &str = "they have ended, or are of another core: take `operator.json` of its data folder anew, or ask for \
+                                 others, `skerry operator create`";
+
 /// How tonic begins its words on an answer that is HTTP and no gRPC.
 const NO_GRPC: &str = "grpc-status header missing";
 
@@ -251,11 +316,10 @@ fn to_error(status: &Status, url: &str) -> CliError {
             )
             .hint("take `operator.json` of the data folder of the core that you mean")
         }
-        Code::Unavailable | Code::Unknown if caused_by(status, "received fatal alert") => CliError::new(
-            ErrorKind::Refused,
-            format!("the core at {url} does not take your credentials"),
-        )
-        .hint("they last 30 days: take `operator.json` of its data folder anew, it is written at each start"),
+        Code::Unavailable | Code::Unknown if caused_by(status, "received fatal alert") => {
+            CliError::new(ErrorKind::Refused, format!("the core at {url} does not take your credentials"))
+                .hint(OTHER_CREDENTIALS)
+        }
         Code::Unavailable | Code::DeadlineExceeded if is_said => {
             CliError::new(ErrorKind::Unreachable, format!("the core cannot answer now: {message}"))
                 .hint("try again in a while; its log says more")

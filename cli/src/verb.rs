@@ -11,7 +11,9 @@ pub mod completions;
 pub mod diff;
 pub mod explain;
 pub mod generate_docs;
+pub mod operator;
 pub mod render;
+pub mod root;
 pub mod site;
 pub mod source;
 pub mod status;
@@ -25,6 +27,8 @@ pub enum Verb {
     Status(status::Args),
     Site(site::Args),
     Source(source::Args),
+    Operator(operator::Args),
+    Root(root::Args),
     Validate(validate::Args),
     Render(render::Args),
     Diff(diff::Args),
@@ -42,6 +46,8 @@ pub fn run(verb: &Verb, output: &mut Output) -> Result<Outcome, CliError> {
         Verb::Status(args) => status::run(args, output),
         Verb::Site(args) => site::run(args, output),
         Verb::Source(args) => source::run(args, output),
+        Verb::Operator(args) => operator::run(args, output),
+        Verb::Root(args) => root::run(args, output),
         Verb::Validate(args) => validate::run(args, output),
         Verb::Render(args) => render::run(args, output),
         Verb::Diff(args) => diff::run(args, output),

@@ -94,7 +94,7 @@ impl App {
         let policy = open_policy(&store, &desk).map_err(|error| to_error(&error))?;
         let path = data_dir.join(credentials::FILE);
         let credentials = CredentialsFile { desk: Arc::clone(&desk), path, core };
-        let due = credentials.write()?;
+        let due = credentials.ensure()?;
         // Last: who finds an address finds the rest.
         announce(&listener, &data_dir.join("listen"))?;
         announce(&webhook_listener, &data_dir.join("webhook"))?;
@@ -218,13 +218,15 @@ fn open_desk(config: &Config, store: SeldomOpen, clock: &Clock, has_sites: bool)
     let file = config.seal_key_file.as_deref();
     let seal = seal::find(file, variable.as_deref(), &config.data_dir, kept.is_none());
     let seal = seal.map_err(|error| anyhow::Error::new(WrongUsage(error.to_string())))?;
+    let offline = config.offline_root.clone();
     let authority = match kept {
-        Some(record) => Authority::open(&record, &config.mesh, &seal).map_err(|error| {
-            let help = "give the key and the trust domain of the first start";
+        Some(record) => Authority::open(&record, &config.mesh, offline, &seal).map_err(|error| {
+            let help = "give the sealing key, the trust domain and the offline root of the first start";
             anyhow::Error::new(WrongUsage(format!("{error} (help: {help})")))
         })?,
         None => {
-            let authority = Authority::create(&config.mesh, clock.now())?;
+            let authority = Authority::create(&config.mesh, offline, clock.now())
+                .map_err(|error| WrongUsage(error.to_string()))?;
             store.keep_authority(&authority.to_record(&seal)?).map_err(|error| to_error(&error))?;
             info!(mesh = config.mesh.as_str(), "the authorities of the mesh are made");
             authority

@@ -35,6 +35,13 @@ pub struct Args {
     /// Else the variable SKERRY_SEAL_KEY, else a file that the core makes in its data folder.
     #[arg(long, value_name = "FILE")]
     pub seal_key_file: Option<PathBuf>,
+    /// PEM file with the certificate of a mesh root that is kept offline, as of `skerry root create`: site authorities wait for
+    /// it to sign. Given at the first start, it is given at each.
+    #[arg(long, value_name = "FILE")]
+    pub offline_root: Option<PathBuf>,
+    /// How many days a request may wait for the offline root: certificates last longer by that.
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = value_parser!(u32).range(1..=90), requires = "offline_root")]
+    pub root_signs_within: u32,
     /// Sites that are served at once; others are told to come back. Each takes up to 40 KiB of memory and, with one in ten
     /// that comes and goes, 1.1 open files: the core raises its limit of those as far as the hard limit goes.
     #[arg(long, value_name = "NUMBER", default_value_t = SITES, value_parser = value_parser!(u32).range(1..=1_000_000))]

@@ -6,14 +6,17 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use skerry_core::diagnostic::Diagnostic;
 use skerry_core::id::InvalidId;
+use skerry_identity::certificate::Certificate;
 use skerry_identity::spiffe_id::MeshDomain;
 use tracing_subscriber::EnvFilter;
 
 use crate::admission::Limits;
 use crate::args::Args;
+use crate::identity::authority::OfflineRoot;
 use crate::source::config::SourceConfig;
 
 mod source;
@@ -35,6 +38,8 @@ pub struct Config {
     pub new_mesh: bool,
     /// Where the sealing key is.
     pub seal_key_file: Option<PathBuf>,
+    /// The mesh root that is kept offline, if one is.
+    pub offline_root: Option<OfflineRoot>,
     /// What is logged.
     pub log: String,
     /// What is taken on at once: follows from the number of sites.
@@ -62,6 +67,13 @@ pub enum ConfigError {
     },
     /// A trust domain that is none.
     TrustDomain(InvalidId),
+    /// The certificate of an offline root that cannot be read, or is none.
+    OfflineRoot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An address that others can reach.
     NotLoopback {
         /// The option.
@@ -89,6 +101,11 @@ impl fmt::Display for ConfigError {
             Self::TrustDomain(error) => {
                 write!(f, "--trust-domain: {error} (help: name it as `Mesh.spec.trustDomain`)")
             }
+            Self::OfflineRoot { path, reason } => write!(
+                f,
+                "--offline-root {}: {reason} (help: give the certificate that `skerry root create` wrote)",
+                path.display()
+            ),
             Self::NotLoopback { option, address } => write!(
                 f,
                 "{option} {address}: only loopback addresses are served, for it speaks no TLS \
@@ -115,6 +132,9 @@ impl Config {
             path: args.source.clone(),
             reason: error.to_string(),
         })?;
+        let offline_root =
+            args.offline_root.as_deref().map(|path| offline_root(path, args.root_signs_within, &read));
+        let offline_root = offline_root.transpose()?;
         Ok(Self {
             source: source::resolve(&args.source, &bytes).map_err(ConfigError::Source)?,
             data_dir: args.data_dir,
@@ -123,10 +143,23 @@ impl Config {
             mesh: MeshDomain::new(&args.trust_domain).map_err(ConfigError::TrustDomain)?,
             new_mesh: args.new_mesh,
             seal_key_file: args.seal_key_file,
+            offline_root,
             log: args.log,
             limits: Limits::for_sites(args.max_sites),
         })
     }
+}
+
+fn offline_root(
+    path: &Path,
+    days: u32,
+    read: impl Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<OfflineRoot, ConfigError> {
+    let fail = |reason: String| ConfigError::OfflineRoot { path: path.to_owned(), reason };
+    let bytes = read(path).map_err(|error| fail(error.to_string()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| fail(error.to_string()))?;
+    let certificate = Certificate::from_pem(text).map_err(|error| fail(error.to_string()))?;
+    Ok(OfflineRoot { certificate, signs_every: Duration::from_secs(u64::from(days) * 86_400) })
 }
 
 fn check_loopback(option: &'static str, address: SocketAddr) -> Result<(), ConfigError> {

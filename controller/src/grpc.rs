@@ -27,11 +27,13 @@ use crate::store::StateStore;
 use crate::webhook;
 use crate::writer::ReportSender;
 
+mod ceremony;
 mod connection;
 mod enrolment;
 mod failure;
 mod fleet;
 mod incoming;
+mod operators;
 mod places;
 mod policy;
 mod pull;
@@ -166,7 +168,9 @@ fn routes<S: StateStore>(core: Arc<Core<S>>) -> Routes {
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let enrolment = EnrolmentServer::new(enrolment::EnrolmentService(Arc::clone(&core)))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let fleet = FleetServer::new(fleet::FleetService(core)).max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let fleet = FleetServer::new(fleet::FleetService(core))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let fleet = InterceptedService::new(fleet, Handshake::finish);
     Routes::new(sites).add_service(enrolment).add_service(fleet).prepare()
 }

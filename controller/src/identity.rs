@@ -6,6 +6,8 @@
 pub mod authority;
 pub mod credentials;
 pub mod desk;
+pub mod offline;
+pub mod operators;
 pub mod roll;
 pub mod rotation;
 pub mod seal;

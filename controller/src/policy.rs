@@ -119,8 +119,8 @@ impl PolicyBoard {
         Ok(Self { store, in_force, by_site, writers, asked, digests })
     }
 
-    /// Says whether a site may be offered contents. What it asks for is remembered for those who do not know it.
-    pub fn vouch(&self, site: &SiteId, contents: &Contents, asks: Asks) -> Vouched {
+    /// Says whether a site may be offered contents. What it asks for is remembered for those who do not know it; they say `None`.
+    pub fn vouch(&self, site: &SiteId, contents: &Contents, asks: Option<Asks>) -> Vouched {
         let root = (self.in_force)();
         let asks = self.remember(site, asks);
         let is_required = root.requires_policy(asks.demand);
@@ -131,13 +131,15 @@ impl PolicyBoard {
         }
     }
 
-    fn remember(&self, site: &SiteId, asks: Asks) -> Asks {
+    fn remember(&self, site: &SiteId, asks: Option<Asks>) -> Asks {
         let known = self.asked.read().get(site).copied();
-        if asks == Asks::default() || known == Some(asks) {
-            return known.unwrap_or_default();
+        match asks {
+            Some(asks) if known.unwrap_or_default() != asks => {
+                self.asked.write().insert(site.clone(), asks);
+                asks
+            }
+            _ => known.unwrap_or_default(),
         }
-        self.asked.write().insert(site.clone(), asks);
-        asks
     }
 
     /// The newest signatures over these contents that will do.

@@ -82,7 +82,7 @@ pub enum Lookup {
 type Signer = Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 
 /// Says whether policy keys have signed what a site shall run, and whether they have to.
-type Voucher = Box<dyn Fn(&SiteId, &Contents, Asks) -> Vouched + Send + Sync>;
+type Voucher = Box<dyn Fn(&SiteId, &Contents, Option<Asks>) -> Vouched + Send + Sync>;
 
 /// Everything that is published.
 pub struct Published {
@@ -162,13 +162,13 @@ impl Published {
     #[must_use]
     pub fn vouched_by(
         self,
-        voucher: impl Fn(&SiteId, &Contents, Asks) -> Vouched + Send + Sync + 'static,
+        voucher: impl Fn(&SiteId, &Contents, Option<Asks>) -> Vouched + Send + Sync + 'static,
     ) -> Self {
         Self { voucher: Box::new(voucher), ..self }
     }
 
     /// Says whether a site may be offered contents, as far as policy keys have a say.
-    pub fn vouch(&self, site: &SiteId, contents: &Contents, asks: Asks) -> Vouched {
+    pub fn vouch(&self, site: &SiteId, contents: &Contents, asks: Option<Asks>) -> Vouched {
         (self.voucher)(site, contents, asks)
     }
 

@@ -275,7 +275,7 @@ impl Session {
             self.phase = Phase::Idle;
             return;
         }
-        let vouched = published.vouch(&self.has.site, &target.contents, self.has.asks);
+        let vouched = published.vouch(&self.has.site, &target.contents, Some(self.has.asks));
         self.is_withheld = vouched == Vouched::Missing;
         if self.is_withheld {
             // It would be refused. What is under way was signed, and goes on; whoever attaches the signature wakes the site.

@@ -20,7 +20,7 @@ use skerry_proto::v1::{
 };
 
 use crate::identity::roll::{Enrolled, Refused};
-use crate::policy::{Asks, Vouched};
+use crate::policy::Vouched;
 use crate::presence::claim::Claim;
 use crate::presence::{Seen, TurnedAway};
 use crate::publish::{Entry, Published, World};
@@ -133,8 +133,7 @@ fn waits_for_policy(
 ) -> bool {
     let observed = report.as_ref().and_then(|report| report.observed.as_ref());
     let runs_it = observed.is_some_and(|observed| observed.state.manifest == desired);
-    let missing =
-        |contents: &Arc<Contents>| published.vouch(site, contents, Asks::default()) == Vouched::Missing;
+    let missing = |contents: &Arc<Contents>| published.vouch(site, contents, None) == Vouched::Missing;
     !runs_it && entry.contents.as_ref().is_some_and(missing)
 }
 

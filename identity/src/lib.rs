@@ -5,6 +5,7 @@
 //! wiped when they are dropped and are never printed.
 
 pub mod ca;
+pub mod ceremony;
 pub mod certificate;
 pub mod csr;
 pub mod envelope;

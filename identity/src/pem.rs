@@ -15,6 +15,7 @@ pub(crate) enum Label {
     Certificate,
     PrivateKey,
     PublicKey,
+    Request,
 }
 
 impl Label {
@@ -23,6 +24,7 @@ impl Label {
             Self::Certificate => "CERTIFICATE",
             Self::PrivateKey => "PRIVATE KEY",
             Self::PublicKey => "PUBLIC KEY",
+            Self::Request => "CERTIFICATE REQUEST",
         }
     }
 
@@ -31,6 +33,7 @@ impl Label {
             Self::Certificate => SectionKind::Certificate,
             Self::PrivateKey => SectionKind::PrivateKey,
             Self::PublicKey => SectionKind::PublicKey,
+            Self::Request => SectionKind::Csr,
         }
     }
 
@@ -39,6 +42,7 @@ impl Label {
             Self::Certificate => "certificate in PEM",
             Self::PrivateKey => "private key in PEM (PKCS#8)",
             Self::PublicKey => "public key in PEM",
+            Self::Request => "certificate signing request in PEM",
         }
     }
 }

@@ -290,6 +290,7 @@ impl Lines {
             not_known,
             heard: self.heard.subscribe(),
             demand: config.policy,
+            desired: self.desired.1.clone(),
             enrolment: self.enrolment.0.clone(),
         };
         let moves = moves::run(clock, self.mailbox.clone(), moved, life.clone());

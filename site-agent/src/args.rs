@@ -47,6 +47,9 @@ pub struct EnrollArgs {
     /// A policy key that the core's trust root may name, and no other: the public half, Ed25519 in PEM. Several: name each.
     #[arg(long, value_name = "FILE")]
     pub policy_key: Vec<PathBuf>,
+    /// Where the mesh root is kept offline, end with exit code 75 instead of waiting until it has signed.
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 /// Options of `run`.

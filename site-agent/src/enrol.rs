@@ -26,13 +26,14 @@ use skerry_identity::verify::tls::{Verifier, client_config};
 use skerry_identity::verify::{Anchors, verify_peer, verify_site_ca};
 use skerry_proto::tls::Connector;
 use skerry_proto::v1::enrolment_client::EnrolmentClient;
-use skerry_proto::v1::{Credentials, EnrolRequest, Trust};
+use skerry_proto::v1::{Credentials, EnrolRequest, RenewRequest, Trust};
 use tokio::runtime::Builder;
-use tonic::transport::Endpoint;
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
 use zeroize::Zeroizing;
 
 use crate::args::EnrollArgs;
-use crate::clock::wall_ms;
+use crate::clock::{share, wall_ms};
 use crate::config::check_core;
 use crate::enrolment::Enrolment;
 use crate::layout::{Layout, replace_file};
@@ -47,6 +48,12 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The exit code for a wrong command line, as that of the argument parser.
 const WRONG_USAGE: u8 = 2;
 
+/// The exit code where the offline root has not signed yet (EX_TEMPFAIL of sysexits.h).
+const TRY_AGAIN: u8 = 75;
+
+/// How often it is asked whether the offline root has signed: a ceremony takes people hours.
+const ASK_EVERY: Duration = Duration::from_secs(30);
+
 /// Runs the verb.
 #[expect(clippy::print_stderr, clippy::print_stdout, reason = "this is the program's own voice")]
 pub(crate) fn main(args: &EnrollArgs) -> ExitCode {
@@ -57,7 +64,13 @@ pub(crate) fn main(args: &EnrollArgs) -> ExitCode {
         }
         Err(error) => {
             eprintln!("error: {error:#}");
-            if error.is::<WrongUsage>() { WRONG_USAGE.into() } else { ExitCode::FAILURE }
+            if error.is::<WrongUsage>() {
+                WRONG_USAGE.into()
+            } else if error.is::<Waits>() {
+                TRY_AGAIN.into()
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -65,6 +78,14 @@ pub(crate) fn main(args: &EnrollArgs) -> ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct WrongUsage(String);
+
+/// The offline root has not signed yet.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the mesh root is kept offline and has not signed for this box yet (help: `skerry root requests` has what waits; run this again \
+     with the same token afterwards)"
+)]
+struct Waits;
 
 fn wrong(words: impl Into<String>) -> anyhow::Error {
     WrongUsage(words.into()).into()
@@ -87,7 +108,8 @@ fn enroll(args: &EnrollArgs) -> anyhow::Result<String> {
     let keys = Keys::load_or_make(&pending, &token)?;
     let time = token.time(Timestamp(wall_ms()));
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (credentials, link_root) = runtime.block_on(ask(&token, &core, &keys, time))?;
+    let asking = Asking { token: &token, core: &core, keys: &keys, time };
+    let (credentials, link_root) = runtime.block_on(asking.until_signed(args.no_wait))?;
     let enrolment = take(&token, core, keys, credentials, &link_root, time)?;
     pins.check(enrolment.trust_root.root()).map_err(anyhow::Error::msg)?;
     enrolment.keep(&layout)?;
@@ -98,8 +120,9 @@ fn enroll(args: &EnrollArgs) -> anyhow::Result<String> {
             "; the clock of this machine cannot be right, the time of the token was used"
         }
     };
+    let restart = if args.replace { "; restart the agent if it runs" } else { "" };
     Ok(format!(
-        "site `{}` of mesh `{}` is enrolled at {}{clock}{}",
+        "site `{}` of mesh `{}` is enrolled at {}{clock}{restart}{}",
         enrolment.site(),
         token.mesh.as_str(),
         enrolment.core,
@@ -158,6 +181,8 @@ fn read_token(path: &Path) -> anyhow::Result<(Zeroizing<String>, Option<u32>)> {
 struct Keys {
     agent: EcdsaKey,
     authority: EcdsaKey,
+    /// They were made for this token before, and the core may know them.
+    are_old: bool,
 }
 
 impl Keys {
@@ -169,9 +194,9 @@ impl Keys {
             && let Some((agent, authority)) = rest.split_once("\n\n")
             && let (Ok(agent), Ok(authority)) = (EcdsaKey::from_pem(agent), EcdsaKey::from_pem(authority))
         {
-            return Ok(Self { agent, authority });
+            return Ok(Self { agent, authority, are_old: true });
         }
-        let keys = Self { agent: EcdsaKey::generate()?, authority: EcdsaKey::generate()? };
+        let keys = Self { agent: EcdsaKey::generate()?, authority: EcdsaKey::generate()?, are_old: false };
         let (agent, authority) = (keys.agent.to_pem()?, keys.authority.to_pem()?);
         let text = Zeroizing::new([&head, agent.trim_end(), "\n\n", &authority].concat());
         replace_file(path, text.as_bytes()).context("the new keys cannot be kept")?;
@@ -189,37 +214,109 @@ impl TimeProvider for Stopped {
     }
 }
 
-async fn ask(
-    token: &JoinToken,
-    core: &str,
-    keys: &Keys,
+/// What a box asks, and whom.
+struct Asking<'a> {
+    token: &'a JoinToken,
+    core: &'a str,
+    keys: &'a Keys,
     time: EnrolTime,
-) -> anyhow::Result<(Credentials, Certificate)> {
-    let (verifier, found): (_, Arc<OnceLock<Certificate>>) =
-        Verifier::pinned_core(token.mesh.clone(), token.pin);
-    let config = client_config(verifier, None, Arc::new(Stopped(time.now())))?;
-    let endpoint =
-        Endpoint::from_shared(core.to_owned()).map_err(|_| wrong(format!("{core}: not an address")))?;
-    let request = EnrolRequest {
-        site: token.site.to_string(),
-        secret: token.secret.as_bytes().to_vec(),
-        agent: csr::create(&keys.agent)?,
-        authority: csr::create(&keys.authority)?,
-    };
-    let asking = async {
-        let channel = endpoint.connect_with_connector(Connector::new(Arc::new(config))).await;
-        let channel =
-            channel.map_err(|error| anyhow!("no core at {core}: {}", crate::link::explain(&error)))?;
-        let answer = EnrolmentClient::new(channel).enrol(request).await;
-        answer.map_err(|status| anyhow!("the core refuses: {}", status.message()))
-    };
-    let answer = tokio::time::timeout(DEADLINE, asking).await;
-    let answer = answer
-        .map_err(|_| anyhow!("the core at {core} did not answer within {} s", DEADLINE.as_secs()))??;
-    let credentials = answer.into_inner().credentials.ok_or_else(|| anyhow!("the core's answer is empty"))?;
-    let root = found.get().cloned().ok_or_else(|| anyhow!("the core was not verified"))?;
-    Ok((credentials, root))
 }
+
+impl Asking<'_> {
+    /// Asks until there is all that a site needs: an offline root takes its time, and the box is enrolled meanwhile, so its key
+    /// is enough to ask again.
+    #[expect(clippy::print_stderr, reason = "this is the program's own voice")]
+    async fn until_signed(&self, no_wait: bool) -> anyhow::Result<(Credentials, Certificate)> {
+        // A box that waited before is enrolled, even if its token has ended since.
+        let again = if self.keys.are_old { self.once(Way::Renew).await.ok() } else { None };
+        let mut answer = match again {
+            Some(answer) => answer,
+            None => self.once(Way::Enrol).await?,
+        };
+        let mut is_said = false;
+        while answer.0.authority.is_empty() {
+            if no_wait {
+                return Err(Waits.into());
+            }
+            if !std::mem::replace(&mut is_said, true) {
+                eprintln!(
+                    "waiting for the offline root to sign for site `{}`, key {}: `skerry root requests` has the request",
+                    self.token.site,
+                    self.keys.authority.thumbprint().short()
+                );
+            }
+            tokio::time::sleep(ASK_EVERY.mul_f64(0.5 + share())).await;
+            match self.once(Way::Renew).await {
+                Ok(next) => answer = next,
+                Err(error) if error.is::<Refused>() => return Err(error),
+                Err(error) => eprintln!("still waiting: {error:#}"),
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn once(&self, way: Way) -> anyhow::Result<(Credentials, Certificate)> {
+        let Self { token, core, .. } = self;
+        let (verifier, found): (_, Arc<OnceLock<Certificate>>) =
+            Verifier::pinned_core(token.mesh.clone(), token.pin);
+        let config = client_config(verifier, None, Arc::new(Stopped(self.time.now())))?;
+        let endpoint = Endpoint::from_shared((*core).to_owned())
+            .map_err(|_| wrong(format!("{core}: not an address")))?;
+        let asking = async {
+            let channel = endpoint.connect_with_connector(Connector::new(Arc::new(config))).await;
+            let channel =
+                channel.map_err(|error| anyhow!("no core at {core}: {}", crate::link::explain(&error)))?;
+            self.call(EnrolmentClient::new(channel), way).await
+        };
+        let answer = tokio::time::timeout(DEADLINE, asking).await;
+        let answer = answer
+            .map_err(|_| anyhow!("the core at {core} did not answer within {} s", DEADLINE.as_secs()))??;
+        let credentials = answer.ok_or_else(|| anyhow!("the core's answer is empty"))?;
+        let root = found.get().cloned().ok_or_else(|| anyhow!("the core was not verified"))?;
+        Ok((credentials, root))
+    }
+
+    async fn call(
+        &self,
+        mut client: EnrolmentClient<Channel>,
+        way: Way,
+    ) -> anyhow::Result<Option<Credentials>> {
+        let (site, token) = (self.token.site.to_string(), self.token);
+        let (agent, authority) = (csr::create(&self.keys.agent)?, csr::create(&self.keys.authority)?);
+        let answer = match way {
+            Way::Enrol => {
+                let secret = token.secret.as_bytes().to_vec();
+                let request = EnrolRequest { site, secret, agent, authority };
+                client.enrol(request).await.map(|answer| answer.into_inner().credentials)
+            }
+            Way::Renew => {
+                // None is known here: the newest is the first.
+                let request = RenewRequest { site, agent, authority, trust_root_version: 0 };
+                client.renew(request).await.map(|answer| answer.into_inner().credentials)
+            }
+        };
+        answer.map_err(|status| match status.code() {
+            Code::ResourceExhausted | Code::Unavailable | Code::Internal => {
+                anyhow!("the core cannot answer now: {}", status.message())
+            }
+            _ => Refused(status.message().to_owned()).into(),
+        })
+    }
+}
+
+/// How the core is asked.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// With the token.
+    Enrol,
+    /// By the key that it has enrolled before.
+    Renew,
+}
+
+/// The core has answered, and it is no.
+#[derive(Debug, thiserror::Error)]
+#[error("the core refuses: {0}")]
+struct Refused(String);
 
 /// Checks what the core gave before it is kept.
 fn take(
@@ -240,10 +337,12 @@ fn take(
     };
     let trust_root = TrustedRoot::first(first.clone())?;
     let anchors = |roots: &[Certificate]| Anchors { mesh: token.mesh.clone(), roots: roots.to_vec() };
-    // Signed a moment ago: what the certificate says is later than a clock that stands still.
-    let now = time.now().max(received.authority.not_before());
-    verify_site_ca(&received.authority, &token.site, &anchors(&received.mesh_roots), now)?;
-    let peer = verify_peer(&[received.agent.der().clone()], &anchors(&received.link_roots), now)?;
+    // Signed before now, by a clock that is not ours: what a certificate says is later than one that stands still, or that was read
+    // when a ceremony was waited for.
+    let now = |certificate: &Certificate| time.now().max(certificate.not_before());
+    let (mesh_roots, link_roots) = (anchors(&received.mesh_roots), anchors(&received.link_roots));
+    verify_site_ca(&received.authority, &token.site, &mesh_roots, now(&received.authority))?;
+    let peer = verify_peer(&[received.agent.der().clone()], &link_roots, now(&received.agent))?;
     if peer.key != keys.agent.thumbprint() {
         bail!("the core's answer is for another key");
     }

@@ -296,7 +296,7 @@ mod tests {
 
     fn desired(supervision: Option<Supervision>, names: &[&str]) -> Desired {
         let proxies = names.iter().map(|name| (NamespacedName::new("shop", *name), folder(name))).collect();
-        Desired { supervision, drain_seconds: 30, proxies }
+        Desired { supervision, drain_seconds: 30, proxies, ..Desired::default() }
     }
 
     fn running(launchers: &[(&str, bool)]) -> BTreeMap<ProxyDir, Running> {

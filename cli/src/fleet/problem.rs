@@ -5,7 +5,8 @@ use skerry_proto::limits::BOOT_STORE_BYTES;
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::{Claimant, EnrolmentRefused, EventRow, SiteSummary, TurnedAway};
 
-use super::state::{Evidence, State, is_ready, phase};
+use super::runway::RunwayView;
+use super::state::{Evidence, State, is_ready, is_revoked, phase};
 use super::view::kind;
 use crate::output::age::{AHEAD_MS, Moment, span};
 
@@ -18,7 +19,7 @@ const CLOCK_MS: u64 = 30_000;
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// `BundleRefused`, `RolledBack`, `ReportDropped`, `ProxyRefused`, `WorkloadProblem`, `EventsDropped`, `ClockWrong`,
-    /// `TwoAgents`, `AgentTurnedAway`, `EnrolmentRefused`, `Revoked`, `IdentityOver` or `WaitsForPolicy`.
+    /// `TwoAgents`, `AgentTurnedAway`, `EnrolmentRefused`, `Revoked`, `IdentityOver`, `RunwayShort` or `WaitsForPolicy`.
     pub kind: &'static str,
     /// When it was observed, as far as that can be told.
     pub observed: Option<Moment>,
@@ -72,27 +73,20 @@ fn waits(site: &SiteSummary, now: u64) -> Option<Problem> {
     })
 }
 
+/// A box that was revoked, or a runway that is too short.
 fn identity(site: &SiteSummary, now: u64) -> Option<Problem> {
     let enrolled = site.enrolled.as_ref()?;
-    let (kind, at, detail) = match enrolled.revoked_at_ms {
-        0 if enrolled.authority_until_ms > now => return None,
-        0 => (
-            "IdentityOver",
-            enrolled.authority_until_ms,
-            "the site's authority is over: its workloads are not believed until it has renewed",
-        ),
-        at => (
-            "Revoked",
-            at,
-            "the site was revoked: it is spoken to again when it is enrolled with a new token",
-        ),
+    let (kind, detail, observed, received) = if is_revoked(site) {
+        let detail = "the site was revoked: it is spoken to again when it is enrolled with a new token";
+        ("Revoked", detail.to_owned(), enrolled.revoked_at_ms, enrolled.revoked_at_ms)
+    } else {
+        let (kind, detail) = RunwayView::of(site, now)?.trouble(Evidence::of(site, now))?;
+        (kind, detail, site.observed_at_ms, site.received_at_ms)
     };
-    let moment = || Moment::at(at, now);
-    let detail = detail.to_owned();
     Some(Problem {
         kind,
-        observed: moment(),
-        received: moment(),
+        observed: Moment::at(observed, now),
+        received: Moment::at(received, now),
         generation: None,
         revision: String::new(),
         detail,
@@ -175,6 +169,10 @@ fn two_agents(served: Option<&Claimant>, rival: &Claimant, now: u64) -> Problem 
 /// Says in a few words why a site is in its state; nothing when all is well.
 pub(super) fn reason(site: &SiteSummary, now: u64) -> String {
     let age = |ms| Moment::at(ms, now).map_or_else(|| "?".to_owned(), |moment| moment.age());
+    if is_revoked(site) {
+        let at = site.enrolled.as_ref().map_or(0, |enrolled| enrolled.revoked_at_ms);
+        return format!("cut off {} ago; it serves what it has", age(at));
+    }
     match Evidence::of(site, now) {
         Evidence::NeverSeen | Evidence::Dark if site.turned_away.is_some() => {
             "its agent cannot be talked to".to_owned()

@@ -24,6 +24,8 @@ pub enum State {
     Unknown,
     /// It has never connected.
     NeverSeen,
+    /// It was cut off by `skerry site revoke`, and nothing is heard from it.
+    Revoked,
 }
 
 /// How much what a site said last says about now.
@@ -66,6 +68,9 @@ impl State {
     pub fn of(site: &SiteSummary, now_ms: u64) -> Self {
         let proxies = site.state.as_ref().map(|state| state.proxies.as_slice()).unwrap_or_default();
         let is_current = site.state.as_ref().is_some_and(|state| state.manifest == site.desired);
+        if is_revoked(site) {
+            return Self::Revoked;
+        }
         match Evidence::of(site, now_ms) {
             Evidence::NeverSeen => Self::NeverSeen,
             Evidence::Dark | Evidence::Silent | Evidence::Old => Self::Unknown,
@@ -86,6 +91,7 @@ impl State {
             Self::Refused => "Refused",
             Self::Unknown => "Unknown",
             Self::NeverSeen => "NeverSeen",
+            Self::Revoked => "Revoked",
         }
     }
 
@@ -94,10 +100,15 @@ impl State {
         match self {
             Self::InSync => Tone::Good,
             Self::Pending => Tone::Warning,
-            Self::Refused => Tone::Error,
+            Self::Refused | Self::Revoked => Tone::Error,
             Self::Unknown | Self::NeverSeen => Tone::Dim,
         }
     }
+}
+
+/// Says whether the site's box was cut off.
+pub fn is_revoked(site: &SiteSummary) -> bool {
+    site.enrolled.as_ref().is_some_and(|enrolled| enrolled.revoked_at_ms > 0)
 }
 
 /// Says whether a proxy has acknowledged everything.

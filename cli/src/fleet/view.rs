@@ -13,6 +13,7 @@ use skerry_proto::v1::{
 
 use super::counted::CountedView;
 use super::problem::{Problem, problems, reason};
+use super::runway::RunwayView;
 use super::state::{State, is_ready, phase, runs_from};
 use super::stranger::StrangerView;
 use crate::output::age::{Moment, rfc3339};
@@ -121,6 +122,8 @@ pub struct SiteView {
     pub rival: Option<AgentView>,
     /// The box that is the site's; `None` if none is enrolled.
     pub enrolment: Option<EnrolmentView>,
+    /// How long it can go on renewing identity with no link; `None` if it is not enrolled.
+    pub runway: Option<RunwayView>,
 }
 
 /// The box of a site.
@@ -134,12 +137,10 @@ pub struct EnrolmentView {
     /// When it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<String>,
-    /// When the certificate of the site's authority ends: until then the site renews identity with no link.
+    /// When the last certificate ends that the core has signed for the site's authority.
     pub authority_until: String,
     /// When the agent's own certificate ends.
     pub agent_until: String,
-    /// What is left of the first of them, by the core's clock: how long the site can do without the core. Seconds.
-    pub runway_seconds: u64,
 }
 
 /// An agent of a site.
@@ -303,6 +304,7 @@ impl SiteView {
     fn of(site: SiteSummary, now: u64) -> Self {
         let state = State::of(&site, now);
         let (reason, problems) = (reason(&site, now), problems(&site, now));
+        let runway = RunwayView::of(&site, now);
         let enrolment = site.enrolled.as_ref().map(|enrolled| EnrolmentView::of(enrolled, now));
         let check = site.desired_signature();
         let desired = ManifestView {
@@ -338,6 +340,7 @@ impl SiteView {
             agent: site.agent.map(|agent| AgentView::of(agent, now)),
             rival: site.rival.map(|rival| AgentView::of(rival, now)),
             enrolment,
+            runway,
         }
     }
 }
@@ -350,7 +353,6 @@ impl EnrolmentView {
             revoked_at: (enrolled.revoked_at_ms > 0).then(|| rfc3339(enrolled.revoked_at_ms)),
             authority_until: rfc3339(enrolled.authority_until_ms),
             agent_until: rfc3339(enrolled.agent_until_ms),
-            runway_seconds: enrolled.authority_until_ms.saturating_sub(now) / 1000,
         }
     }
 }

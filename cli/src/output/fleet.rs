@@ -76,8 +76,18 @@ fn sites(sites: &[SiteView], paint: Paint) -> String {
     if sites.is_empty() {
         return "no sites\n".to_owned();
     }
-    let heading =
-        ["SITE", "STATE", "REVISION", "GENERATION", "PROXIES", "REPORTED", "LAST SEEN", "RUNS FROM", "WHY"];
+    let heading = [
+        "SITE",
+        "STATE",
+        "REVISION",
+        "GENERATION",
+        "PROXIES",
+        "REPORTED",
+        "LAST SEEN",
+        "RUNWAY",
+        "RUNS FROM",
+        "WHY",
+    ];
     table(paint, &heading, sites.iter().map(row))
 }
 
@@ -102,7 +112,7 @@ fn row(site: &SiteView) -> Vec<Cell> {
     cells(site).into()
 }
 
-fn cells(site: &SiteView) -> [Cell; 9] {
+fn cells(site: &SiteView) -> [Cell; 10] {
     let (revision, generation) = running(site);
     let running = site.running.as_ref();
     let proxies = running.map_or_else(
@@ -122,6 +132,13 @@ fn cells(site: &SiteView) -> [Cell; 9] {
         Cell::toned(proxies, tone),
         age_or_never(running.and_then(|running| running.observed.as_ref())).into(),
         age_or_never(site.last_seen.as_ref()).into(),
+        site.runway.as_ref().map_or_else(
+            || "-".into(),
+            |runway| {
+                let (left, tone) = runway.cell();
+                Cell::toned(left, tone)
+            },
+        ),
         Cell::toned(running.map_or("-", |running| &running.runs_from), tone),
         site.reason.as_str().into(),
     ]

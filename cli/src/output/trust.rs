@@ -98,7 +98,13 @@ mod tests {
             ..key(TrustKey::MeshRoot, Stage::Begun)
         };
         let keys = vec![waits, key(TrustKey::ManifestKey, Stage::Steady)];
-        TrustView::of(GetTrustResponse { version: 7, trust_root_version: 3, keys, now_ms: 121_000 })
+        TrustView::of(GetTrustResponse {
+            version: 7,
+            trust_root_version: 3,
+            keys,
+            now_ms: 121_000,
+            ..GetTrustResponse::default()
+        })
     }
 
     #[test]

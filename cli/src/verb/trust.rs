@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output::Output;
 
+pub mod bundle;
 pub mod policy;
 pub mod rotate;
 pub mod show;
@@ -14,7 +15,8 @@ const EXAMPLES: &str = "\
 Examples:
   skerry trust show                               # the core's keys, and where rotations are
   skerry trust rotate mesh-root                   # the next step of a rotation: three times, and it is done
-  skerry trust policy                             # who signs policy outside of the core, and whether they have to";
+  skerry trust policy                             # who signs policy outside of the core, and whether they have to
+  skerry trust bundle                             # the roots of the mesh, for other SPIFFE implementations";
 
 /// Say whom sites believe, and rotate the core's keys
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,7 @@ pub enum Verb {
     Show(show::Args),
     Rotate(rotate::Args),
     Policy(policy::Args),
+    Bundle(bundle::Args),
 }
 
 /// Runs the verb.
@@ -40,5 +43,6 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         Verb::Show(args) => show::run(args, output),
         Verb::Rotate(args) => rotate::run(args, output),
         Verb::Policy(args) => policy::run(args, output),
+        Verb::Bundle(args) => bundle::run(args, output),
     }
 }

@@ -6,15 +6,18 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use skerry_identity::csr::ProvenKey;
+use skerry_identity::csr::{self, ProvenKey};
 use skerry_identity::key::EcdsaKey;
 use skerry_identity::operator::OperatorCredentials;
 use skerry_proto::v1::fleet_server::{Fleet, FleetServer};
 use skerry_proto::v1::{
     AttachPolicyRequest, AttachPolicyResponse, ConfirmSourceRequest, ConfirmSourceResponse,
-    CreateTokenRequest, CreateTokenResponse, FleetStatus, GetFleetRequest, GetSiteRequest, GetTrustRequest,
-    GetTrustResponse, GetTrustRootRequest, RevokeSiteRequest, RevokeSiteResponse, RotateKeyRequest,
-    RotateKeyResponse, SetPolicyKeysRequest, SiteDetail, SourceStatus, TrustRootResponse,
+    CreateOperatorRequest, CreateOperatorResponse, CreateTokenRequest, CreateTokenResponse,
+    DeliverAuthoritiesRequest, DeliverAuthoritiesResponse, FleetStatus, GetFleetRequest, GetSiteRequest,
+    GetTrustRequest, GetTrustResponse, GetTrustRootRequest, ListOperatorsRequest, ListOperatorsResponse,
+    ListSigningRequestsRequest, ListSigningRequestsResponse, OperatorRow, RevokeOperatorRequest,
+    RevokeOperatorResponse, RevokeSiteRequest, RevokeSiteResponse, RotateKeyRequest, RotateKeyResponse,
+    SetPolicyKeysRequest, SiteDetail, SourceStatus, TrustRootResponse, Undelivered,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -33,6 +36,8 @@ pub(crate) struct Known {
     pub(crate) rotated: RotateKeyResponse,
     /// Its trust root: a DSSE envelope in JSON.
     pub(crate) trust_root: String,
+    /// What waits for an offline root.
+    pub(crate) waiting: ListSigningRequestsResponse,
     /// Answers every question with this.
     pub(crate) refusal: Option<Status>,
 }
@@ -207,6 +212,81 @@ impl Fleet for Answers {
         let (key, RotateKeyRequest { leave_behind, now, .. }) = (request.key(), request);
         self.note(format!("rotate {key:?} leave_behind={leave_behind} now={now}"))?;
         Ok(Response::new(self.known.rotated.clone()))
+    }
+
+    async fn create_operator(
+        &self,
+        request: Request<CreateOperatorRequest>,
+    ) -> Result<Response<CreateOperatorResponse>, Status> {
+        let CreateOperatorRequest { name, request, life_seconds } = request.into_inner();
+        self.note(format!("operator `{name}` for {life_seconds} s"))?;
+        let key = csr::verify(&request).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let validity = tls_core::lasting(Duration::from_secs(life_seconds));
+        let certificate = tls_core::AUTHORITY.sign_operator(&name, &key, &validity).unwrap();
+        let roots = tls_core::anchors().roots.iter().map(|root| root.der().to_vec()).collect();
+        let (certificate, mesh) = (certificate.der().to_vec(), tls_core::mesh().as_str().to_owned());
+        Ok(Response::new(CreateOperatorResponse { certificate, roots, mesh }))
+    }
+
+    async fn list_operators(
+        &self,
+        _: Request<ListOperatorsRequest>,
+    ) -> Result<Response<ListOperatorsResponse>, Status> {
+        self.note("operators".to_owned())?;
+        let row = |name: &str, days: u64, by: &str| OperatorRow {
+            name: name.to_owned(),
+            key: vec![0xab; 32],
+            since_ms: NOW - 3_600_000,
+            until_ms: NOW - 60_000 + days * 86_400_000,
+            by: by.to_owned(),
+            is_you: name == "ada",
+        };
+        let operators = vec![row("ada", 30, "admin"), row("admin", 20, "core"), row("bob", 0, "ada")];
+        Ok(Response::new(ListOperatorsResponse { operators, now_ms: NOW }))
+    }
+
+    async fn revoke_operator(
+        &self,
+        request: Request<RevokeOperatorRequest>,
+    ) -> Result<Response<RevokeOperatorResponse>, Status> {
+        let name = request.into_inner().name;
+        self.note(format!("revoke operator `{name}`"))?;
+        Ok(Response::new(RevokeOperatorResponse { keys: if name == "bob" { 1 } else { 2 } }))
+    }
+
+    /// Pages hold one request.
+    async fn list_signing_requests(
+        &self,
+        request: Request<ListSigningRequestsRequest>,
+    ) -> Result<Response<ListSigningRequestsResponse>, Status> {
+        let after = request.into_inner().after;
+        self.note(format!("requests after `{after}`"))?;
+        let mut answer = self.known.waiting.clone();
+        answer.requests.retain(|request| request.site > after);
+        let is_cut = answer.requests.len() > 1;
+        answer.requests.truncate(1);
+        answer.more_after =
+            answer.requests.last().filter(|_| is_cut).map(|last| last.site.clone()).unwrap_or_default();
+        Ok(Response::new(answer))
+    }
+
+    /// Takes those of sites whose names have no `x`.
+    async fn deliver_authorities(
+        &self,
+        request: Request<DeliverAuthoritiesRequest>,
+    ) -> Result<Response<DeliverAuthoritiesResponse>, Status> {
+        let authorities = request.into_inner().authorities;
+        self.note(format!("deliver {}", authorities.len()))?;
+        let mut answer = DeliverAuthoritiesResponse::default();
+        for authority in authorities {
+            if authority.site.contains('x') {
+                let reason = "it is for another key".to_owned();
+                answer.refused.push(Undelivered { site: authority.site, reason });
+            } else {
+                answer.taken += 1;
+            }
+        }
+        Ok(Response::new(answer))
     }
 }
 

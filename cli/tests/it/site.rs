@@ -3,8 +3,8 @@
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{
-    AuditCount, Claimant, Counted, EventRow, FleetStatus, FragmentRow, ProxyState, SiteDetail, SiteEvent,
-    SiteState, SiteSummary,
+    AuditCount, Claimant, Counted, Enrolled, EventRow, FleetStatus, FragmentRow, ProxyState, SiteDetail,
+    SiteEvent, SiteState, SiteSummary,
 };
 
 use crate::core::{Core, Known, NOW, ago, revision, source};
@@ -39,6 +39,8 @@ fn state() -> SiteState {
         workload_problems: vec!["web-3.yaml:4:3: error[UnknownField]: spec.prots".to_owned()],
         workloads: 2,
         events_dropped: 4,
+        identity_until_ms: NOW + 9 * 86_400_000,
+        offline_budget_seconds: 7 * 86_400,
         counted: Some(counted()),
     }
 }
@@ -58,6 +60,13 @@ fn summary() -> SiteSummary {
         open: vec![event(Kind::RolledBack, 90, "shop/web-2 refused a listener")],
         stale_after_seconds: 300,
         agent: Some(Claimant { boot: vec![1; 16], peer: "10.0.0.1:4000".to_owned(), ..Claimant::default() }),
+        enrolled: Some(Enrolled {
+            key: vec![0xab; 32],
+            enrolled_at_ms: ago(90_000),
+            authority_until_ms: NOW + 12 * 86_400_000,
+            agent_until_ms: NOW + 24 * 86_400_000,
+            ..Enrolled::default()
+        }),
         ..SiteSummary::default()
     }
 }

@@ -32,7 +32,13 @@ fn waiting() -> KeyStatus {
 fn core() -> Core {
     let keys =
         vec![waiting(), key(TrustKey::LinkRoot, Stage::Steady), key(TrustKey::ManifestKey, Stage::Switched)];
-    let trust = GetTrustResponse { version: 3_580_001, trust_root_version: 4, keys, now_ms: NOW };
+    let trust = GetTrustResponse {
+        version: 3_580_001,
+        trust_root_version: 4,
+        keys,
+        now_ms: NOW,
+        ..GetTrustResponse::default()
+    };
     let rotated = RotateKeyResponse {
         step: Step::Switch.into(),
         left: vec!["far".to_owned()],

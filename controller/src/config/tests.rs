@@ -20,6 +20,8 @@ fn args() -> Args {
         trust_domain: "mesh.local".to_owned(),
         new_mesh: false,
         seal_key_file: None,
+        offline_root: None,
+        root_signs_within: 30,
         max_sites: 30_000,
         log: "info".to_owned(),
     }

@@ -92,13 +92,16 @@ pub(super) async fn serve(stream: Guarded, door: Door, routes: Routes, cancel: C
             }
             tokio::select! {
                 () = run(TokioIo::new(stream), handshake, routes, cancel) => {}
-                () = goes_bad(who, &door.desk) => info!(?peer, "a connection is cut: its box is a site's no more"),
+                () = goes_bad(who, &door.desk) => info!(?peer, "a connection is cut: who is there was taken from the roll"),
             }
         }
         Some(Err(error)) => debug!(?peer, %error, "no hands were shaken"),
         None => {}
     }
 }
+
+/// How long an operator's connection goes on whose calls are refused by now: who revokes their own name hears that it was done.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Ends when who is there may be there no more.
 async fn goes_bad(who: Who, desk: &Desk) {
@@ -108,6 +111,9 @@ async fn goes_bad(who: Who, desk: &Desk) {
         if changes.changed().await.is_err() {
             return;
         }
+    }
+    if matches!(who, Who::Operator(..)) {
+        tokio::time::sleep(LAST_WORD).await;
     }
 }
 
@@ -202,7 +208,8 @@ mod tests {
         let stream = incoming.accept().await;
         let (cut, stop) = (stream.handshake().cut(), CancellationToken::new());
         let (mut serving, mut peer) = (JoinSet::new(), JoinSet::new());
-        let handshake = stream.handshake().with_who(Who::Operator("ada".to_owned()));
+        let key = skerry_identity::thumbprint::Thumbprint::from_slice(&[1; 32]).unwrap();
+        let handshake = stream.handshake().with_who(Who::Operator("ada".to_owned(), key));
         serving.spawn(run(TokioIo::new(stream), handshake, routes, stop.clone()));
         let (mut client, driver) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), socket).await.unwrap();

@@ -49,10 +49,10 @@ impl<S: StateStore> Core<S> {
         let core = Arc::clone(self);
         let handed =
             tokio::task::spawn_blocking(move || work(&core)).await.map_err(|_| Failure::Stopping)??;
-        let Handed { given, trust, budget } = handed;
+        let Handed { agent, authority, trust, budget } = handed;
         Ok(Credentials {
-            agent: given.agent.der().to_vec(),
-            authority: given.authority.der().to_vec(),
+            agent: agent.der().to_vec(),
+            authority: authority.map(|authority| authority.der().to_vec()).unwrap_or_default(),
             trust: Some(to_wire(&trust)?),
             offline_budget_seconds: budget.as_secs(),
         })

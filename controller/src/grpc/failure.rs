@@ -217,6 +217,7 @@ impl From<NotHanded> for Failure {
             NotHanded::Invalid(message) => Self::Invalid(message),
             NotHanded::NotGiven(why @ NotGiven::Budget(_)) => Self::Conflict(why.to_string()),
             NotHanded::NotGiven(why) => Self::NotGiven(why.to_string()),
+            NotHanded::Undelivered(error) => Self::Conflict(error.to_string()),
             NotHanded::Provider(error) => Self::NotGiven(error.to_string()),
             NotHanded::Store(error) => Self::Store(error),
         }

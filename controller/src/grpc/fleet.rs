@@ -9,9 +9,12 @@ use skerry_proto::limits::{MAX_EVENTS, MAX_SITES_A_PAGE};
 use skerry_proto::v1::fleet_server::Fleet;
 use skerry_proto::v1::{
     AttachPolicyRequest, AttachPolicyResponse, ConfirmSourceRequest, ConfirmSourceResponse,
-    CreateTokenRequest, CreateTokenResponse, FleetStatus, GetFleetRequest, GetSiteRequest, GetTrustRequest,
-    GetTrustResponse, GetTrustRootRequest, RevokeSiteRequest, RevokeSiteResponse, RotateKeyRequest,
-    RotateKeyResponse, SetPolicyKeysRequest, SiteDetail, SiteSummary, TrustRootResponse,
+    CreateOperatorRequest, CreateOperatorResponse, CreateTokenRequest, CreateTokenResponse,
+    DeliverAuthoritiesRequest, DeliverAuthoritiesResponse, FleetStatus, GetFleetRequest, GetSiteRequest,
+    GetTrustRequest, GetTrustResponse, GetTrustRootRequest, ListOperatorsRequest, ListOperatorsResponse,
+    ListSigningRequestsRequest, ListSigningRequestsResponse, RevokeOperatorRequest, RevokeOperatorResponse,
+    RevokeSiteRequest, RevokeSiteResponse, RotateKeyRequest, RotateKeyResponse, SetPolicyKeysRequest,
+    SiteDetail, SiteSummary, TrustRootResponse,
 };
 use tonic::{Request, Response, Status};
 use tracing::info;
@@ -32,13 +35,13 @@ pub(super) struct FleetService<S>(pub(super) Arc<Core<S>>);
 #[tonic::async_trait]
 impl<S: StateStore> Fleet for FleetService<S> {
     async fn get_fleet(&self, request: Request<GetFleetRequest>) -> Result<Response<FleetStatus>, Status> {
-        Handshake::check_operator(&request)?;
+        Handshake::check_operator(&request, &self.0.desk)?;
         let core = Arc::clone(&self.0);
         read(move || core.fleet(&request.into_inner())).await
     }
 
     async fn get_site(&self, request: Request<GetSiteRequest>) -> Result<Response<SiteDetail>, Status> {
-        Handshake::check_operator(&request)?;
+        Handshake::check_operator(&request, &self.0.desk)?;
         let core = Arc::clone(&self.0);
         read(move || core.site(request.into_inner())).await
     }
@@ -47,7 +50,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<ConfirmSourceRequest>,
     ) -> Result<Response<ConfirmSourceResponse>, Status> {
-        Handshake::check_operator(&request)?;
+        Handshake::check_operator(&request, &self.0.desk)?;
         let confirmed = self.0.source.confirm(&request.into_inner().revision).await;
         confirmed.map_err(Failure::NotConfirmed)?;
         Ok(Response::new(ConfirmSourceResponse {}))
@@ -57,7 +60,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
-        let name = Handshake::check_operator(&request)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
         let core = Arc::clone(&self.0);
         read(move || core.create_token(request.into_inner(), &name)).await
     }
@@ -66,7 +69,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<RevokeSiteRequest>,
     ) -> Result<Response<RevokeSiteResponse>, Status> {
-        let name = Handshake::check_operator(&request)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
         let core = Arc::clone(&self.0);
         read(move || core.revoke_site(&request.into_inner(), &name)).await
     }
@@ -75,7 +78,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<GetTrustRequest>,
     ) -> Result<Response<GetTrustResponse>, Status> {
-        Handshake::check_operator(&request)?;
+        Handshake::check_operator(&request, &self.0.desk)?;
         let core = Arc::clone(&self.0);
         read(move || core.trust()).await
     }
@@ -84,7 +87,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<RotateKeyRequest>,
     ) -> Result<Response<RotateKeyResponse>, Status> {
-        let name = Handshake::check_operator(&request)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
         let core = Arc::clone(&self.0);
         read(move || core.rotate_key(&request.into_inner(), &name)).await
     }
@@ -93,7 +96,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<AttachPolicyRequest>,
     ) -> Result<Response<AttachPolicyResponse>, Status> {
-        let name = Handshake::check_operator(&request)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
         let core = Arc::clone(&self.0);
         read(move || core.attach_policy(request.into_inner(), &name)).await
     }
@@ -102,7 +105,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<GetTrustRootRequest>,
     ) -> Result<Response<TrustRootResponse>, Status> {
-        Handshake::check_operator(&request)?;
+        Handshake::check_operator(&request, &self.0.desk)?;
         let core = Arc::clone(&self.0);
         read(move || core.trust_root()).await
     }
@@ -111,9 +114,53 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<SetPolicyKeysRequest>,
     ) -> Result<Response<TrustRootResponse>, Status> {
-        let name = Handshake::check_operator(&request)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
         let core = Arc::clone(&self.0);
         read(move || core.set_policy_keys(&request.into_inner(), &name)).await
+    }
+
+    async fn list_signing_requests(
+        &self,
+        request: Request<ListSigningRequestsRequest>,
+    ) -> Result<Response<ListSigningRequestsResponse>, Status> {
+        Handshake::check_operator(&request, &self.0.desk)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.signing_requests(&request.into_inner())).await
+    }
+
+    async fn deliver_authorities(
+        &self,
+        request: Request<DeliverAuthoritiesRequest>,
+    ) -> Result<Response<DeliverAuthoritiesResponse>, Status> {
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.deliver_authorities(request.into_inner(), &name)).await
+    }
+
+    async fn create_operator(
+        &self,
+        request: Request<CreateOperatorRequest>,
+    ) -> Result<Response<CreateOperatorResponse>, Status> {
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.create_operator(&request.into_inner(), &name)).await
+    }
+
+    async fn list_operators(
+        &self,
+        request: Request<ListOperatorsRequest>,
+    ) -> Result<Response<ListOperatorsResponse>, Status> {
+        let (_, key) = Handshake::check_operator(&request, &self.0.desk)?;
+        Ok(Response::new(self.0.list_operators(key)))
+    }
+
+    async fn revoke_operator(
+        &self,
+        request: Request<RevokeOperatorRequest>,
+    ) -> Result<Response<RevokeOperatorResponse>, Status> {
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let core = Arc::clone(&self.0);
+        read(move || core.revoke_operator(&request.into_inner(), &name)).await
     }
 }
 

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use skerry_identity::thumbprint::Thumbprint;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
@@ -24,6 +25,7 @@ use super::failure::Failure;
 use super::pull::Visit;
 use super::who::Who;
 use crate::admission::Limits;
+use crate::identity::desk::Desk;
 
 /// How long nothing is accepted after an error: there is no file descriptor left, most likely.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -100,10 +102,13 @@ impl Handshake {
         Ok(request)
     }
 
-    /// Says which operator asks, or refuses.
-    pub(super) fn check_operator<T>(request: &Request<T>) -> Result<String, Failure> {
+    /// Says which operator asks, and with which key, or refuses.
+    pub(super) fn check_operator<T>(
+        request: &Request<T>,
+        desk: &Desk,
+    ) -> Result<(String, Thumbprint), Failure> {
         let handshake = Self::of(request).ok_or(Failure::Unknown)?;
-        handshake.who.check_operator().map(str::to_owned)
+        handshake.who.check_operator(desk).map(|(name, key)| (name.to_owned(), key))
     }
 
     /// Finds that of a request's connection.

@@ -7,6 +7,7 @@ use tracing::info;
 use super::Core;
 use super::failure::Failure;
 use super::site_sync::is_known;
+use crate::identity::authority::FIRST_OPERATOR;
 use crate::policy::NotAttached;
 use crate::store::StateStore;
 
@@ -41,6 +42,12 @@ impl<S: StateStore> Core<S> {
     ) -> Result<TrustRootResponse, Failure> {
         let signed: SignedRoot = serde_json::from_str(&request.trust_root)
             .map_err(|error| Failure::Invalid(format!("the trust root cannot be read: {error}")))?;
+        let has_none = self.desk.trusted_root().root().policy.is_none();
+        if has_none && by != FIRST_OPERATOR {
+            // Nobody but they can take it back, and no site runs anything else from then on.
+            let words = "the first policy keys are put into force with the credentials of `admin`, which the core's own folder has";
+            return Err(Failure::Forbidden(words.to_owned()));
+        }
         let root = self.desk.set_policy_keys(signed).map_err(Failure::of_operator)?;
         let keys = root.root().policy.as_ref().map_or(0, |role| role.keys.len());
         let (version, required) = (root.root().version, root.root().require_policy);

@@ -34,6 +34,7 @@ impl<S: StateStore> Core<S> {
             trust_root_version: newest.version,
             keys: keys.collect::<Result<_, Failure>>()?,
             now_ms: self.clock.now().0,
+            mesh_roots: authority.mesh_roots().iter().map(|root| root.der().to_vec()).collect(),
         })
     }
 

@@ -19,8 +19,8 @@ pub(super) enum Who {
     Stranger,
     /// The agent of a site, by the key that it showed.
     Agent(SiteId, Thumbprint),
-    /// An operator, by name.
-    Operator(String),
+    /// An operator, by name and by the key that they showed.
+    Operator(String, Thumbprint),
 }
 
 impl Who {
@@ -28,7 +28,7 @@ impl Who {
     pub(super) fn of(peer: Peer, key: Thumbprint) -> Self {
         match peer {
             Peer::Agent(site) => Self::Agent(site, key),
-            Peer::Operator(name) => Self::Operator(name),
+            Peer::Operator(name) => Self::Operator(name, key),
             // The core asks itself nothing.
             Peer::Core => Self::Stranger,
         }
@@ -43,10 +43,10 @@ impl Who {
             Self::Agent(site, _) if is_of("Fleet") => {
                 Err(Failure::Forbidden(format!("the agent of site `{site}` may not ask about the fleet")))
             }
-            Self::Operator(name) if is_of("SiteSync") => {
+            Self::Operator(name, _) if is_of("SiteSync") => {
                 Err(Failure::Forbidden(format!("operator `{name}` does not speak for sites")))
             }
-            Self::Agent(..) | Self::Operator(_) => Ok(()),
+            Self::Agent(..) | Self::Operator(..) => Ok(()),
         }
     }
 
@@ -65,17 +65,21 @@ impl Who {
             Self::Agent(own, _) => {
                 Err(Failure::Forbidden(format!("the agent of site `{own}` does not speak for site `{site}`")))
             }
-            Self::Operator(name) => {
+            Self::Operator(name, _) => {
                 Err(Failure::Forbidden(format!("operator `{name}` does not speak for site `{site}`")))
             }
             Self::Stranger => Err(Failure::Unknown),
         }
     }
 
-    /// Says whether it may ask about the fleet: operators alone.
-    pub(super) fn check_operator(&self) -> Result<&str, Failure> {
+    /// Says whether it may ask about the fleet: operators alone, with a key that was not taken back.
+    pub(super) fn check_operator(&self, desk: &Desk) -> Result<(&str, Thumbprint), Failure> {
         match self {
-            Self::Operator(name) => Ok(name),
+            Self::Operator(name, key) => {
+                let judged = desk.judge_operator(name, *key);
+                judged.map_err(|error| Failure::Forbidden(error.to_string()))?;
+                Ok((name, *key))
+            }
             Self::Agent(site, _) => {
                 Err(Failure::Forbidden(format!("the agent of site `{site}` may not ask about the fleet")))
             }
@@ -87,7 +91,7 @@ impl Who {
     pub(super) fn is_good(&self, desk: &Desk) -> bool {
         match self {
             Self::Agent(site, key) => desk.judge(site, *key).is_ok(),
-            Self::Operator(_) => true,
+            Self::Operator(name, key) => desk.judge_operator(name, *key).is_ok(),
             Self::Stranger => false,
         }
     }
@@ -104,7 +108,7 @@ mod tests {
         for (who, enrolment, site, fleet) in [
             (Who::Stranger, true, false, false),
             (agent, true, true, false),
-            (Who::Operator("ada".to_owned()), true, false, true),
+            (Who::Operator("ada".to_owned(), Thumbprint::from_slice(&[2; 32]).unwrap()), true, false, true),
         ] {
             let may = |path: &str| who.check_path(path).is_ok();
             assert_eq!(may("/skerry.sync.v1.Enrolment/Renew"), enrolment, "{who:?}");

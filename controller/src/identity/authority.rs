@@ -12,9 +12,8 @@ use skerry_identity::certificate::Certificate;
 use skerry_identity::csr::ProvenKey;
 use skerry_identity::envelope::{self, PayloadType, Signature};
 use skerry_identity::key::{EcdsaKey, ProviderFailed, SigningKey, VerifyingKey};
-use skerry_identity::lifetimes::{BudgetError, Ceilings, Lifetimes, ROOT, Validity, left};
+use skerry_identity::lifetimes::{BudgetError, Ceilings, Lifetimes, MAX_BUDGET, ROOT, Validity, left};
 use skerry_identity::malformed::Malformed;
-use skerry_identity::operator::{self, OperatorCredentials};
 use skerry_identity::sealed::{OpenError, SealKey};
 use skerry_identity::spiffe_id::MeshDomain;
 use skerry_identity::thumbprint::Thumbprint;
@@ -42,11 +41,36 @@ const MESH_ROOT: &str = "mesh root key";
 const TRANSPORT: &str = "transport authority key";
 const SIGNING: &str = "manifest signing key";
 
+/// A mesh root whose key is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfflineRoot {
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// How long a request of a site may wait for it.
+    pub signs_every: Duration,
+}
+
+/// Where the key of the mesh root is.
+#[derive(Debug, Clone)]
+enum Root {
+    Here(Arc<MeshRoot>),
+    Away(OfflineRoot),
+}
+
+impl Root {
+    fn certificate(&self) -> &Certificate {
+        match self {
+            Self::Here(root) => root.certificate(),
+            Self::Away(root) => &root.certificate,
+        }
+    }
+}
+
 /// The authorities of a core: those that sign, and what is believed beside them while they are rotated.
 #[derive(Debug, Clone)]
 pub struct Authority {
     mesh: MeshDomain,
-    root: Arc<MeshRoot>,
+    root: Root,
     beside_root: Beside<Arc<MeshRoot>, Certificate>,
     transport: Arc<TransportCa>,
     beside_transport: Beside<Arc<TransportCa>, Certificate>,
@@ -61,6 +85,7 @@ pub struct Authority {
 pub struct AuthorityRecord {
     mesh: MeshDomain,
     root: String,
+    /// Empty: the root is kept offline.
     root_key: Vec<u8>,
     transport: String,
     transport_key: Vec<u8>,
@@ -95,6 +120,12 @@ pub enum AuthorityError {
     /// The provider failed.
     #[error(transparent)]
     Provider(#[from] ProviderFailed),
+    /// The root is here, or another one is away.
+    #[error("the mesh has {0}, and --offline-root names another root: every identity would change")]
+    OtherRoot(&'static str),
+    /// The root's key is not here, and nobody said how it is asked.
+    #[error("the root of the mesh is kept offline: name its certificate with --offline-root")]
+    RootIsAway,
     /// The core was started for another mesh.
     #[error(
         "the state store has the authorities of mesh `{kept}`, and this core is started for `{wanted}`: every identity would change"
@@ -113,7 +144,16 @@ pub struct Given {
     /// For the agent.
     pub agent: Certificate,
     /// For the site's authority.
-    pub authority: Certificate,
+    pub authority: SiteAuthority,
+}
+
+/// What there is for a site's authority.
+#[derive(Debug)]
+pub enum SiteAuthority {
+    /// The root is here and has signed.
+    Signed(Certificate),
+    /// The root is away, and is to sign for so long.
+    Lasts(Duration),
 }
 
 /// Why nothing is given.
@@ -128,8 +168,12 @@ pub enum NotGiven {
 }
 
 impl Authority {
-    /// Makes new ones for a mesh.
-    pub fn create(mesh: &MeshDomain, now: Timestamp) -> Result<Self, AuthorityError> {
+    /// Makes new ones for a mesh; the root among them, unless one is kept offline.
+    pub fn create(
+        mesh: &MeshDomain,
+        offline: Option<OfflineRoot>,
+        now: Timestamp,
+    ) -> Result<Self, AuthorityError> {
         let signing = SigningKey::generate()?;
         let trust_root = TrustRoot {
             mesh: mesh.clone(),
@@ -142,9 +186,16 @@ impl Authority {
         let mut signed = SignedRoot::new(&trust_root)?;
         signed.sign(&signing)?;
         let validity = Validity::starting(now, ROOT);
+        let root = match offline {
+            Some(offline) => {
+                MeshRoot::check(mesh, &offline.certificate)?;
+                Root::Away(offline)
+            }
+            None => Root::Here(Arc::new(MeshRoot::create(mesh, &validity)?)),
+        };
         Ok(Self {
             mesh: mesh.clone(),
-            root: Arc::new(MeshRoot::create(mesh, &validity)?),
+            root,
             beside_root: Beside::Nothing,
             transport: Arc::new(TransportCa::create(mesh, &validity)?),
             beside_transport: Beside::Nothing,
@@ -155,7 +206,12 @@ impl Authority {
     }
 
     /// Opens those that were kept.
-    pub fn open(record: &AuthorityRecord, mesh: &MeshDomain, seal: &SealKey) -> Result<Self, AuthorityError> {
+    pub fn open(
+        record: &AuthorityRecord,
+        mesh: &MeshDomain,
+        offline: Option<OfflineRoot>,
+        seal: &SealKey,
+    ) -> Result<Self, AuthorityError> {
         if record.mesh != *mesh {
             let (kept, wanted) = (record.mesh.as_str().to_owned(), mesh.as_str().to_owned());
             return Err(AuthorityError::OtherMesh { kept, wanted });
@@ -169,7 +225,7 @@ impl Authority {
         let certificate = |pem: &str| Ok::<_, AuthorityError>(Certificate::from_pem(pem)?);
         Ok(Self {
             mesh: mesh.clone(),
-            root: root(&record.root, &record.root_key)?,
+            root: opener.root_or_offline(&record.root, &record.root_key, offline)?,
             beside_root: Beside::open(&record.beside_root, root, certificate)?,
             transport: transport(&record.transport, &record.transport_key)?,
             beside_transport: Beside::open(&record.beside_transport, transport, certificate)?,
@@ -198,7 +254,10 @@ impl Authority {
         let signing = |key: &SigningKey| {
             Ok::<_, ProviderFailed>((key.public().to_pem(), seal.seal(SIGNING, &key.to_pkcs8()?)?))
         };
-        let (root_pem, root_key) = root(&self.root)?;
+        let (root_pem, root_key) = match &self.root {
+            Root::Here(key) => root(key)?,
+            Root::Away(away) => (away.certificate.to_pem(), Vec::new()),
+        };
         let (transport_pem, transport_key) = transport(&self.transport)?;
         Ok(AuthorityRecord {
             mesh: self.mesh.clone(),
@@ -234,6 +293,14 @@ impl Authority {
     pub fn mesh_roots(&self) -> Vec<Certificate> {
         let beside = self.beside_root.public(|root| root.certificate().clone());
         [self.root.certificate().clone()].into_iter().chain(beside).collect()
+    }
+
+    /// Returns the root if its key is not here.
+    pub fn offline_root(&self) -> Option<&Certificate> {
+        match &self.root {
+            Root::Here(_) => None,
+            Root::Away(root) => Some(&root.certificate),
+        }
     }
 
     /// Returns the transport authorities that are believed, the one that signs first.
@@ -285,11 +352,22 @@ impl Authority {
             mesh_root: ends(self.root.certificate()),
             transport: ends(self.transport.certificate()),
         };
-        let lifetimes = Lifetimes::for_budget(budget, &ceilings)?;
-        Ok(Given {
-            agent: self.transport.sign_agent(site, agent, &Validity::starting(now, lifetimes.agent))?,
-            authority: self.root.sign_site(site, authority, &Validity::starting(now, lifetimes.site_ca))?,
-        })
+        // What waits for a ceremony is renewed later by that much.
+        let late = match &self.root {
+            Root::Here(_) => Duration::ZERO,
+            Root::Away(root) => root.signs_every,
+        };
+        let covers = if late.is_zero() { budget } else { (budget + late).min(MAX_BUDGET.max(budget)) };
+        let lifetimes = Lifetimes::for_budget(covers, &ceilings)?;
+        let authority = match &self.root {
+            Root::Here(root) => {
+                let validity = Validity::starting(now, lifetimes.site_ca);
+                SiteAuthority::Signed(root.sign_site(site, authority, &validity)?)
+            }
+            Root::Away(_) => SiteAuthority::Lasts(lifetimes.site_ca),
+        };
+        let agent = self.transport.sign_agent(site, agent, &Validity::starting(now, lifetimes.agent))?;
+        Ok(Given { agent, authority })
     }
 
     /// Makes the core's own certificate, with a new key; its chain has the transport authority, which a token pins.
@@ -302,12 +380,15 @@ impl Authority {
         Ok((key, [leaf, self.transport.certificate().clone()], validity))
     }
 
-    /// Makes the credentials of an operator, with a new key.
-    pub fn operator(&self, name: &str, core: String, now: Timestamp) -> Result<OperatorCredentials, CaError> {
-        let (key, validity) = (EcdsaKey::generate()?, Validity::starting(now, operator::LIFE));
-        let certificate = self.transport.sign_operator(name, &ProvenKey::from(&key), &validity)?;
-        let (mesh, roots) = (self.mesh.clone(), self.link_roots());
-        Ok(OperatorCredentials { core, mesh, certificate, key, roots })
+    /// Signs for an operator.
+    pub fn sign_operator(
+        &self,
+        name: &str,
+        key: &ProvenKey,
+        life: Duration,
+        now: Timestamp,
+    ) -> Result<Certificate, CaError> {
+        self.transport.sign_operator(name, key, &Validity::starting(now, life))
     }
 
     /// Signs a manifest.
@@ -330,6 +411,23 @@ impl Opener<'_> {
     fn root(&self, certificate: &str, sealed: &[u8]) -> Result<Arc<MeshRoot>, AuthorityError> {
         let key = EcdsaKey::from_pkcs8(&self.open(MESH_ROOT, sealed)?)?;
         Ok(Arc::new(MeshRoot::load(self.mesh, Certificate::from_pem(certificate)?, key)?))
+    }
+
+    fn root_or_offline(
+        &self,
+        certificate: &str,
+        sealed: &[u8],
+        offline: Option<OfflineRoot>,
+    ) -> Result<Root, AuthorityError> {
+        match (sealed, offline) {
+            ([], Some(offline)) if offline.certificate == Certificate::from_pem(certificate)? => {
+                Ok(Root::Away(offline))
+            }
+            ([], Some(_)) => Err(AuthorityError::OtherRoot("a root that is kept offline")),
+            ([], None) => Err(AuthorityError::RootIsAway),
+            (_, Some(_)) => Err(AuthorityError::OtherRoot("a root whose key is in the core")),
+            (sealed, None) => Ok(Root::Here(self.root(certificate, sealed)?)),
+        }
     }
 
     fn transport(&self, certificate: &str, sealed: &[u8]) -> Result<Arc<TransportCa>, AuthorityError> {
@@ -358,42 +456,77 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_opened_with_its_key_and_for_its_mesh_alone() {
-        let authority = Authority::create(&mesh(), NOW).unwrap();
+        let authority = Authority::create(&mesh(), None, NOW).unwrap();
         let record = authority.to_record(&seal(1)).unwrap();
         let json = serde_json::to_vec(&record).unwrap();
         let read: AuthorityRecord = serde_json::from_slice(&json).unwrap();
-        let opened = Authority::open(&read, &mesh(), &seal(1)).unwrap();
+        let opened = Authority::open(&read, &mesh(), None, &seal(1)).unwrap();
         assert_eq!(opened.pin(), authority.pin());
         assert_eq!(opened.mesh_roots(), authority.mesh_roots());
         assert_eq!(opened.signing.public(), authority.signing.public());
 
-        let error = Authority::open(&record, &mesh(), &seal(2)).unwrap_err();
+        let error = Authority::open(&record, &mesh(), None, &seal(2)).unwrap_err();
         assert!(matches!(error, AuthorityError::Sealed(MESH_ROOT, OpenError::OtherKey { .. })), "{error}");
         let other = MeshDomain::new("other.local").unwrap();
-        let error = Authority::open(&record, &other, &seal(1)).unwrap_err().to_string();
+        let error = Authority::open(&record, &other, None, &seal(1)).unwrap_err().to_string();
         assert!(error.contains("`mesh.local`") && error.contains("`other.local`"), "{error}");
     }
 
     #[test]
     fn keys_that_were_mixed_up_are_not_taken() {
-        let mut record = Authority::create(&mesh(), NOW).unwrap().to_record(&seal(1)).unwrap();
+        let mut record = Authority::create(&mesh(), None, NOW).unwrap().to_record(&seal(1)).unwrap();
         std::mem::swap(&mut record.root_key, &mut record.transport_key);
-        let error = Authority::open(&record, &mesh(), &seal(1)).unwrap_err();
+        let error = Authority::open(&record, &mesh(), None, &seal(1)).unwrap_err();
         assert!(matches!(error, AuthorityError::Sealed(MESH_ROOT, OpenError::Damaged(_))), "{error}");
     }
 
     #[test]
     fn a_budget_decides_how_long_a_site_s_certificates_last() {
-        let authority = Authority::create(&mesh(), NOW).unwrap();
+        let authority = Authority::create(&mesh(), None, NOW).unwrap();
         let keys = [EcdsaKey::generate().unwrap(), EcdsaKey::generate().unwrap()];
         let [agent, ca] = [ProvenKey::from(&keys[0]), ProvenKey::from(&keys[1])];
         let site = SiteId::new("oslo").unwrap();
         let sign =
             |days: u64| authority.sign_site(&site, (&agent, &ca), Duration::from_secs(days * 86_400), NOW);
         let (short, long) = (sign(1).unwrap(), sign(60).unwrap());
-        assert!(short.authority.not_after() < long.authority.not_after());
-        assert!(long.authority.not_after().0 - NOW.0 > 90 * 86_400_000);
-        assert!(long.agent.not_after() > long.authority.not_after());
+        let end = |given: &Given| match &given.authority {
+            SiteAuthority::Signed(certificate) => certificate.not_after(),
+            SiteAuthority::Lasts(_) => panic!("the root is here"),
+        };
+        assert!(end(&short) < end(&long));
+        assert!(end(&long).0 - NOW.0 > 90 * 86_400_000);
+        assert!(long.agent.not_after() > end(&long));
         assert!(matches!(sign(181).unwrap_err(), NotGiven::Budget(_)));
+    }
+
+    #[test]
+    fn a_root_that_is_away_is_asked_for_as_long_as_it_may_take_and_is_never_exchanged() {
+        let root = MeshRoot::create(&mesh(), &Validity::starting(NOW, ROOT)).unwrap();
+        let month = Duration::from_secs(30 * 86_400);
+        let away = |root: &MeshRoot| {
+            Some(OfflineRoot { certificate: root.certificate().clone(), signs_every: month })
+        };
+        let authority = Authority::create(&mesh(), away(&root), NOW).unwrap();
+        assert_eq!(authority.offline_root(), Some(root.certificate()));
+        let key = ProvenKey::from(&EcdsaKey::generate().unwrap());
+        let week = Duration::from_secs(7 * 86_400);
+        let given = authority.sign_site(&SiteId::new("oslo").unwrap(), (&key, &key), week, NOW).unwrap();
+        let SiteAuthority::Lasts(lasts) = given.authority else { panic!("nobody can sign here") };
+        assert!(
+            lasts.mul_f64(2.0 / 3.0) > week + month,
+            "asked for at a third, signed a month later: {lasts:?}"
+        );
+
+        let record = authority.to_record(&seal(1)).unwrap();
+        assert!(record.root_key.is_empty());
+        assert!(Authority::open(&record, &mesh(), away(&root), &seal(1)).is_ok());
+        let other = MeshRoot::create(&mesh(), &Validity::starting(NOW, ROOT)).unwrap();
+        let here = Authority::create(&mesh(), None, NOW).unwrap().to_record(&seal(1)).unwrap();
+        for (record, offline) in [(&record, None), (&record, away(&other)), (&here, away(&root))] {
+            let error = Authority::open(record, &mesh(), offline, &seal(1)).unwrap_err().to_string();
+            assert!(error.contains("--offline-root"), "{error}");
+        }
+        let elsewhere = MeshDomain::new("other.local").unwrap();
+        assert!(Authority::create(&elsewhere, away(&root), NOW).is_err(), "a root of another mesh");
     }
 }

@@ -23,15 +23,20 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 use zeroize::Zeroizing;
 
-use super::authority::{Authority, AuthorityRecord, Given, NotGiven};
+use super::authority::{Authority, AuthorityRecord, NotGiven};
+use super::offline::{Asked, Undelivered};
+use super::operators::{Operator, Operators};
 use super::roll::{Enrolled, Refused, Revoked, Roll, Stranger, Token};
 use super::standing::{Standing, next_version, spread_seconds};
 use super::time::IdentityTime;
 use crate::store::StoreError;
 
+mod offline;
+mod operators;
 mod roots;
 mod rotation;
 
+pub use offline::Waiting;
 pub use rotation::{KeyFacts, NotRotated, Rotated};
 
 /// The longest life of a token: a box that is shipped overseas.
@@ -62,6 +67,20 @@ pub trait IdentityStore: Send + Sync + 'static {
 
     /// Keeps the version of trust, and with it the authorities if they are others.
     fn keep_trust(&self, version: u64, authority: Option<&AuthorityRecord>) -> Result<(), StoreError>;
+    /// Reads what an offline root is asked for a site.
+    fn asked(&self, site: &SiteId) -> Result<Option<Asked>, StoreError>;
+
+    /// Reads what waits for an offline root, of so many sites after one, by name.
+    fn all_waiting(&self, after: &str, most: usize) -> Result<Vec<(SiteId, Asked)>, StoreError>;
+
+    /// Keeps what an offline root is asked, or has signed.
+    fn keep_asked(&self, asked: &[(SiteId, Asked)]) -> Result<(), StoreError>;
+
+    /// Reads the operators.
+    fn operators(&self) -> Result<Vec<Operator>, StoreError>;
+
+    /// Keeps the operators, in the place of those of before.
+    fn keep_operators(&self, operators: &[Operator]) -> Result<(), StoreError>;
 }
 
 /// What was kept of the roll.
@@ -105,11 +124,27 @@ pub struct Caller {
     pub budget: Duration,
 }
 
+/// The keys that a box has shown.
+struct Keys<'a> {
+    agent: ProvenKey,
+    authority: ProvenKey,
+    /// The request for its authority.
+    request: &'a [u8],
+}
+
+impl<'a> Keys<'a> {
+    fn read((agent, authority): (&[u8], &'a [u8])) -> Result<Self, Malformed> {
+        Ok(Self { agent: csr::verify(agent)?, authority: csr::verify(authority)?, request: authority })
+    }
+}
+
 /// What a box is given.
 #[derive(Debug)]
 pub struct Handed {
-    /// Its certificates.
-    pub given: Given,
+    /// The certificate of the agent.
+    pub agent: Certificate,
+    /// That of the site's authority; `None`: it waits for the offline root.
+    pub authority: Option<Certificate>,
     /// Whom it believes.
     pub trust: Trust,
     /// How long it shall go on with no link.
@@ -145,6 +180,9 @@ pub enum NotHanded {
     /// It cannot be signed.
     #[error(transparent)]
     NotGiven(#[from] NotGiven),
+    /// What comes from the offline root is not what was asked for.
+    #[error(transparent)]
+    Undelivered(#[from] Undelivered),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -179,6 +217,8 @@ pub struct Desk {
     trusted: RwLock<Arc<TrustedRoot>>,
     /// Held for moments: each call of each site looks at it.
     roll: RwLock<Roll>,
+    /// Each call of an operator looks at it.
+    operators: RwLock<Operators>,
     /// Held by who changes the roll, for as long as the disk takes.
     writers: Mutex<()>,
     /// Counts how often somebody has lost a place.
@@ -204,6 +244,7 @@ impl Desk {
         wall: Timestamp,
     ) -> Result<Self, StoreError> {
         let kept = store.roll()?;
+        let operators = RwLock::new(Operators::restore(store.operators()?));
         // When somebody was enrolled last is a time that has been.
         let enrolled = kept.sites.iter().map(|(_, enrolled)| enrolled.at).max().unwrap_or_default();
         let time = IdentityTime::start(wall, authority.signed_at().max(enrolled));
@@ -222,6 +263,7 @@ impl Desk {
             time,
             trusted,
             roll: RwLock::new(Roll::restore(kept)),
+            operators,
             writers: Mutex::new(()),
             changes: watch::Sender::new(0),
             trust: watch::Sender::new(version),
@@ -267,7 +309,7 @@ impl Desk {
         }
     }
 
-    /// Changes whenever somebody is enrolled or revoked.
+    /// Changes whenever somebody has lost a place: a site's box, or an operator.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -334,19 +376,19 @@ impl Desk {
         &self,
         site: &SiteId,
         secret: &TokenSecret,
-        (agent, authority): (&[u8], &[u8]),
+        requests: (&[u8], &[u8]),
         caller: Caller,
     ) -> Result<Handed, NotHanded> {
-        let keys = (csr::verify(agent)?, csr::verify(authority)?);
+        let keys = Keys::read(requests)?;
         self.enrol_proven(site, secret, &keys, caller)
-            .inspect_err(|error| self.note_refused(site, keys.0.public().thumbprint(), error, caller))
+            .inspect_err(|error| self.note_refused(site, keys.agent.public().thumbprint(), error, caller))
     }
 
     fn enrol_proven(
         &self,
         site: &SiteId,
         secret: &TokenSecret,
-        (agent, authority): &(ProvenKey, ProvenKey),
+        Keys { agent, authority, request }: &Keys<'_>,
         caller: Caller,
     ) -> Result<Handed, NotHanded> {
         let (key, below) = (agent.public().thumbprint(), authority.public().thumbprint());
@@ -357,36 +399,38 @@ impl Desk {
         let _writing = self.writers.lock();
         let (token, gone) = self.roll.read().judge_claim(&claim, below, caller.now)?;
         let given = self.authority().sign_site(site, (agent, authority), caller.budget, caller.now)?;
+        let signed = self.authority_of(site, (authority, request), given.authority, caller.now)?;
         let enrolled = Enrolled {
             key,
             authority: below,
             at: caller.now,
             revoked: None,
             agent_until: given.agent.not_after(),
-            authority_until: given.authority.not_after(),
+            authority_until: signed.as_ref().map_or(caller.now, Certificate::not_after),
         };
         self.keep(site, enrolled, &Change { token: Some(token), gone, ends_tokens: false })?;
         info!(%site, key = key.short(), peer = ?caller.peer, "a site is enrolled");
-        Ok(Handed { given, trust: self.trust(0, caller.now), budget: caller.budget })
+        let trust = self.trust(0, caller.now);
+        Ok(Handed { agent: given.agent, authority: signed, trust, budget: caller.budget })
     }
 
     /// Signs anew for a box that is enrolled: the request by its key is the proof.
     pub fn renew(
         &self,
         site: &SiteId,
-        (agent, authority): (&[u8], &[u8]),
+        requests: (&[u8], &[u8]),
         trust_root_version: u64,
         caller: Caller,
     ) -> Result<Handed, NotHanded> {
-        let keys = (csr::verify(agent)?, csr::verify(authority)?);
+        let keys = Keys::read(requests)?;
         self.renew_proven(site, &keys, trust_root_version, caller)
-            .inspect_err(|error| self.note_refused(site, keys.0.public().thumbprint(), error, caller))
+            .inspect_err(|error| self.note_refused(site, keys.agent.public().thumbprint(), error, caller))
     }
 
     fn renew_proven(
         &self,
         site: &SiteId,
-        (agent, authority): &(ProvenKey, ProvenKey),
+        Keys { agent, authority, request }: &Keys<'_>,
         trust_root_version: u64,
         caller: Caller,
     ) -> Result<Handed, NotHanded> {
@@ -407,14 +451,17 @@ impl Desk {
             );
         }
         let given = self.authority().sign_site(site, (agent, authority), caller.budget, caller.now)?;
+        let signed = self.authority_of(site, (authority, request), given.authority, caller.now)?;
+        let until = signed.as_ref().map(Certificate::not_after).unwrap_or_default();
         let enrolled = Enrolled {
             agent_until: given.agent.not_after(),
             // An older certificate may last longer: of a time when the budget was larger, or the clock ahead.
-            authority_until: given.authority.not_after().max(before.authority_until),
+            authority_until: until.max(before.authority_until),
             ..before
         };
         self.keep(site, enrolled, &Change::default())?;
-        Ok(Handed { given, trust: self.trust(trust_root_version, caller.now), budget: caller.budget })
+        let trust = self.trust(trust_root_version, caller.now);
+        Ok(Handed { agent: given.agent, authority: signed, trust, budget: caller.budget })
     }
 
     /// Revokes the box of a site, and every token of it, also where no box is. Returns the box as it was. It is cut off first and kept then: a disk

@@ -87,6 +87,8 @@ pub struct Facts {
     pub tokens: Vec<SiteId>,
     /// Policy keys have to sign each version of the trust root.
     pub policy_signs: bool,
+    /// The mesh root is kept offline.
+    pub root_is_away: bool,
 }
 
 /// The sites that a step would leave behind.
@@ -152,6 +154,9 @@ pub enum Waits {
         "the trust root has policy keys, and no site believes a version of it that they have not signed: the core cannot rotate the manifest key by itself"
     )]
     PolicySigns,
+    /// The core has no key of the mesh root, and makes none.
+    #[error("the mesh root is kept offline, and the core cannot exchange it")]
+    RootIsAway,
     /// No site could reach the core any more.
     #[error(
         "sites know the core by the link root: dropped at once, every site would have to be enrolled anew. Take the steps one after the other; with \
@@ -226,6 +231,9 @@ impl Facts {
 /// Says which step is to be taken now.
 pub fn decide(facts: &Facts, order: Order, now: Timestamp) -> Result<Decision, Waits> {
     let (key, step) = (facts.key, next(facts.stage, order));
+    if key == TrustKey::MeshRoot && facts.root_is_away {
+        return Err(Waits::RootIsAway);
+    }
     if order == Order::Now && key == TrustKey::LinkRoot {
         return Err(Waits::NotAtOnce);
     }

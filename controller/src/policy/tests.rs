@@ -66,25 +66,29 @@ fn a_site_is_offered_what_was_signed_for_it() {
     let key = SigningKey::generate().unwrap();
     let (board, memory) = board(Some(Role::new(1, [key.public()])), true, &[&key]);
     let (first, second) = (contents(&[service("cart", 3, 1)]), contents(&[service("cart", 4, 1)]));
-    let vouch = |contents| board.vouch(&site("s1"), contents, Asks::default());
+    let vouch = |contents| board.vouch(&site("s1"), contents, Some(Asks::default()));
     assert_eq!(vouch(&first), Vouched::Missing);
     let news = board.attach(&signatures("s1", &first, 4, &[&key])).unwrap();
     assert_eq!(news, BTreeSet::from([site("s1")]));
     assert_eq!(number(&vouch(&first)), Some(4));
     assert_eq!(vouch(&second), Vouched::Missing, "another content");
-    assert_eq!(board.vouch(&site("s2"), &first, Asks::default()), Vouched::Missing, "another site");
+    assert_eq!(board.vouch(&site("s2"), &first, Some(Asks::default())), Vouched::Missing, "another site");
     assert!(board.attach(&signatures("s1", &first, 4, &[&key])).unwrap().is_empty(), "twice");
     board.attach(&signatures("s1", &second, 5, &[&key])).unwrap();
     assert_eq!((number(&vouch(&first)), number(&vouch(&second))), (Some(4), Some(5)));
     board.attach(&signatures("s1", &first, 6, &[&key])).unwrap();
     assert_eq!(number(&vouch(&first)), Some(6), "the newest number of a content");
     let ahead = Asks { floor: 6, ..Asks::default() };
-    assert_eq!(board.vouch(&site("s1"), &second, ahead), Vouched::Missing, "the site would refuse number 5");
+    assert_eq!(
+        board.vouch(&site("s1"), &second, Some(ahead)),
+        Vouched::Missing,
+        "the site would refuse number 5"
+    );
 
     let root = (board.in_force)();
-    assert_eq!(number(&board.vouch(&site("s1"), &first, ahead)), Some(6));
+    assert_eq!(number(&board.vouch(&site("s1"), &first, Some(ahead))), Some(6));
     let again = PolicyBoard::open(memory, move || Arc::clone(&root)).unwrap();
-    assert_eq!(number(&again.vouch(&site("s1"), &second, Asks::default())), Some(5), "after a restart");
+    assert_eq!(number(&again.vouch(&site("s1"), &second, Some(Asks::default()))), Some(5), "after a restart");
 }
 
 #[test]
@@ -92,7 +96,7 @@ fn several_keys_may_come_one_by_one() {
     let (a, b) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let (board, _) = board(Some(Role::new(2, [a.public(), b.public()])), true, &[&a, &b]);
     let contents = contents(&[service("cart", 3, 1)]);
-    let vouch = || board.vouch(&site("s1"), &contents, Asks::default());
+    let vouch = || board.vouch(&site("s1"), &contents, Some(Asks::default()));
     board.attach(&signatures("s1", &contents, 4, &[&a])).unwrap();
     assert_eq!(vouch(), Vouched::Missing);
     board.attach(&signatures("s1", &contents, 4, &[&b])).unwrap();
@@ -104,15 +108,17 @@ fn what_nobody_asks_for_may_be_missing() {
     let key = SigningKey::generate().unwrap();
     let contents = contents(&[service("cart", 3, 1)]);
     let (optional, _) = board(Some(Role::new(1, [key.public()])), false, &[&key]);
-    let vouch = |demand| optional.vouch(&site("s1"), &contents, Asks { demand, floor: 0 });
+    let vouch = |demand| optional.vouch(&site("s1"), &contents, Some(Asks { demand, floor: 0 }));
     assert_eq!(vouch(PolicyDemand::AsRoot), Vouched::NotRequired);
     assert_eq!(vouch(PolicyDemand::Always), Vouched::Missing, "the site itself asks for it");
-    let of_status = optional.vouch(&site("s1"), &contents, Asks::default());
+    let of_status = optional.vouch(&site("s1"), &contents, None);
     assert_eq!(of_status, Vouched::Missing, "who does not know it is told the same");
+    assert_eq!(vouch(PolicyDemand::AsRoot), Vouched::NotRequired, "its agent was started without the option");
+    assert_eq!(optional.vouch(&site("s1"), &contents, None), Vouched::NotRequired);
     optional.attach(&signatures("s1", &contents, 4, &[&key])).unwrap();
     assert_eq!(number(&vouch(PolicyDemand::AsRoot)), Some(4));
     let (none, _) = board(None, false, &[]);
-    assert_eq!(none.vouch(&site("s1"), &contents, Asks::default()), Vouched::NotRequired);
+    assert_eq!(none.vouch(&site("s1"), &contents, Some(Asks::default())), Vouched::NotRequired);
 }
 
 #[test]

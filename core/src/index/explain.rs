@@ -67,6 +67,10 @@ pub struct SettingOrigin {
     pub location: Location,
 }
 
+/// Fields of a `Mesh` that hold where no policy has the other field.
+const MESH_DEFAULTS: [(&str, &str); 2] =
+    [("spec.mtls.mode", "spec.mtls.mode"), ("spec.authorization.default", "spec.action")];
+
 impl Index {
     /// Explains an object at a site. A site that the world does not have is taken as one without
     /// labels. `None` when there is no such object.
@@ -91,7 +95,32 @@ impl Index {
 
     fn explain_service(&self, class: &ClassKey, key: &ObjectKey) -> Vec<SettingOrigin> {
         let gathered = self.gather(class, &key.namespaced_name());
-        gathered.and_then(|gathered| gathered.with_inputs(1, explain_inputs)).unwrap_or_default()
+        let mut settings =
+            gathered.and_then(|gathered| gathered.with_inputs(1, explain_inputs)).unwrap_or_default();
+        let is_set = |field: &str| settings.iter().any(|setting| setting.field == field);
+        let defaults = MESH_DEFAULTS.iter().filter(|(_, policy)| !is_set(policy));
+        let defaults: Vec<SettingOrigin> =
+            defaults.filter_map(|(field, _)| self.mesh_default(class, field)).collect();
+        settings.extend(defaults);
+        settings
+    }
+
+    /// What the mesh says where no policy does, if it says so itself.
+    fn mesh_default(&self, class: &ClassKey, field: &str) -> Option<SettingOrigin> {
+        let key = self.chosen_mesh()?.object.key.clone();
+        let (form, _) = self.fold(class, &key)?;
+        let pointer = pointer_of(field);
+        let value = form.object().document.value().pointer(&pointer)?.clone();
+        let (set_by, location) = origin(&form, &pointer);
+        Some(SettingOrigin {
+            scope: "service".to_owned(),
+            field: field.to_owned(),
+            value,
+            location,
+            overridden_by: (set_by != key).then_some(set_by),
+            by: key,
+            level: "mesh",
+        })
     }
 }
 

@@ -77,3 +77,33 @@ fn a_service_tells_the_settings_of_its_rules() {
     };
     insta::assert_snapshot!(explanation.settings.iter().map(line).collect::<String>());
 }
+
+/// What no policy says comes from the mesh, also if an override put it there.
+#[test]
+fn a_service_tells_what_the_mesh_says_where_no_policy_does() {
+    let mesh = "apiVersion: skerry.dev/v1alpha1
+kind: Mesh
+metadata: {name: fleet}
+spec:
+  mtls: {mode: Strict}
+  authorization: {default: Deny}
+---
+";
+    let world = mesh.to_owned()
+        + WORLD
+        + &service_yaml("cart")
+        + "---\n"
+        + &service_yaml("bare")
+        + &site_yaml("fast", "");
+    let mut index = index(&world);
+    index.compile();
+    let told = |name: &str| -> Vec<String> {
+        let explanation = index.explain(&site("fast"), &ObjectKey::new(Kind::Service, "shop", name)).unwrap();
+        let settings = explanation.settings.iter().filter(|setting| setting.scope == "service");
+        let settings = settings.filter(|setting| !setting.field.starts_with("spec.timeouts"));
+        settings.map(|setting| format!("{} = {} by {}", setting.field, setting.value, setting.by)).collect()
+    };
+    let default = "spec.authorization.default = \"Deny\" by Mesh fleet";
+    assert_eq!(told("bare"), ["spec.mtls.mode = \"Strict\" by Mesh fleet", default]);
+    assert_eq!(told("cart"), ["spec.mtls.mode = \"Permissive\" by TrafficPolicy shop/cart", default]);
+}

@@ -32,6 +32,20 @@ pub(super) struct Expected<'a> {
     pub(super) below: u32,
 }
 
+impl Expected<'_> {
+    fn other(&self, reason: &'static str) -> CaError {
+        CaError::OtherAuthority { expected: self.what.to_owned(), reason }
+    }
+
+    /// Says whether a certificate is that.
+    pub(super) fn check(&self, certificate: &Certificate) -> Result<(), CaError> {
+        if certificate.spiffe_id() != Some(self.id) {
+            return Err(self.other("its URI is another one"));
+        }
+        check_authority(&parse(certificate.der())?, self.below).map_err(|reason| self.other(reason))
+    }
+}
+
 impl Signer {
     /// Makes a new key and a certificate for it, signed by itself.
     pub(super) fn create(template: &Template<'_>, validity: &Validity) -> Result<Self, CaError> {
@@ -52,14 +66,10 @@ impl Signer {
         key: EcdsaKey,
         expected: &Expected<'_>,
     ) -> Result<Self, CaError> {
-        let other = |reason| CaError::OtherAuthority { expected: expected.what.to_owned(), reason };
         if certificate.thumbprint() != key.thumbprint() {
-            return Err(other("it is for another key"));
+            return Err(expected.other("it is for another key"));
         }
-        if certificate.spiffe_id() != Some(expected.id) {
-            return Err(other("its URI is another one"));
-        }
-        check_authority(&parse(certificate.der())?, expected.below).map_err(other)?;
+        expected.check(&certificate)?;
         Self::new(certificate, key)
     }
 

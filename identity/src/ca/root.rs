@@ -34,9 +34,14 @@ impl MeshRoot {
     /// Takes a root as it was stored, or as another tool made it: a CA for at least one authority below it, with the URI
     /// `spiffe://<mesh>`.
     pub fn load(mesh: &MeshDomain, certificate: Certificate, key: EcdsaKey) -> Result<Self, CaError> {
-        let what = format!("the root of mesh `{}`", mesh.as_str());
-        let expected = Expected { what: &what, id: &mesh.trust_domain().id(), below: BELOW.into() };
-        Ok(Self { mesh: mesh.clone(), signer: Signer::load(certificate, key, &expected)? })
+        expecting(mesh, |expected| {
+            Ok(Self { mesh: mesh.clone(), signer: Signer::load(certificate, key, expected)? })
+        })
+    }
+
+    /// Says whether a certificate is that of a root, as [`MeshRoot::load`] does for one whose key is at hand.
+    pub fn check(mesh: &MeshDomain, certificate: &Certificate) -> Result<(), CaError> {
+        expecting(mesh, |expected| expected.check(certificate))
     }
 
     /// Signs the authority of a site: path length 0, and a critical name constraint for the site's own trust domain.
@@ -52,6 +57,14 @@ impl MeshRoot {
             Template { kind: "Skerry site authority", name: Some(site.as_str()), id: &domain.id(), purpose };
         self.signer.sign(&template, key, validity)
     }
+}
+
+fn expecting<T>(
+    mesh: &MeshDomain,
+    take: impl FnOnce(&Expected<'_>) -> Result<T, CaError>,
+) -> Result<T, CaError> {
+    let what = format!("the root of mesh `{}`", mesh.as_str());
+    take(&Expected { what: &what, id: &mesh.trust_domain().id(), below: BELOW.into() })
 }
 
 impl Authority for MeshRoot {

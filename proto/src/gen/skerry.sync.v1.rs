@@ -43,7 +43,8 @@ pub struct Credentials {
     /// The agent's certificate for the link, DER.
     #[prost(bytes = "vec", tag = "1")]
     pub agent: ::prost::alloc::vec::Vec<u8>,
-    /// The certificate of the site's authority, DER.
+    /// The certificate of the site's authority, DER. Empty: the mesh root is kept offline and has not signed it yet; `Renew` asks
+    /// again.
     #[prost(bytes = "vec", tag = "2")]
     pub authority: ::prost::alloc::vec::Vec<u8>,
     #[prost(message, optional, tag = "3")]
@@ -362,6 +363,71 @@ pub mod enrolment_server {
     impl<T> tonic::server::NamedService for EnrolmentServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateOperatorRequest {
+    /// A DNS subdomain (RFC 1123).
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// A request by the operator's key (PKCS#10), DER.
+    #[prost(bytes = "vec", tag = "2")]
+    pub request: ::prost::alloc::vec::Vec<u8>,
+    /// How long it shall last; 0: 30 days. At most 366 days.
+    #[prost(uint64, tag = "3")]
+    pub life_seconds: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateOperatorResponse {
+    /// DER.
+    #[prost(bytes = "vec", tag = "1")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+    /// The transport authorities that may vouch for the core, DER.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    #[prost(string, tag = "3")]
+    pub mesh: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOperatorsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOperatorsResponse {
+    /// By name and age; at most 1,000.
+    #[prost(message, repeated, tag = "1")]
+    pub operators: ::prost::alloc::vec::Vec<OperatorRow>,
+    /// The core's clock.
+    #[prost(uint64, tag = "2")]
+    pub now_ms: u64,
+}
+/// A key with which an operator may ask.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OperatorRow {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// SHA-256 of the key.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    /// When it was signed, and when that ends, by the core's clock.
+    #[prost(uint64, tag = "3")]
+    pub since_ms: u64,
+    #[prost(uint64, tag = "4")]
+    pub until_ms: u64,
+    /// Who had it made: an operator, or `core`.
+    #[prost(string, tag = "5")]
+    pub by: ::prost::alloc::string::String,
+    /// It is the one who asks.
+    #[prost(bool, tag = "6")]
+    pub is_you: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeOperatorRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeOperatorResponse {
+    /// How many keys of theirs were revoked.
+    #[prost(uint32, tag = "1")]
+    pub keys: u32,
 }
 /// The signatures over one revision. `skerry bundle sign` writes this as a file of at most 64 MiB.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -776,6 +842,13 @@ pub struct SiteState {
     /// Events that were dropped over the life of the site's store, since more waited than it keeps.
     #[prost(uint64, tag = "9")]
     pub events_dropped: u64,
+    /// When identity ends at the site if it never hears of the core again: the end of its authority's certificate. 0: it is not
+    /// enrolled, or an older agent.
+    #[prost(uint64, tag = "10")]
+    pub identity_until_ms: u64,
+    /// How long it shall go on with no link, as it was told when it renewed last: seconds.
+    #[prost(uint64, tag = "11")]
+    pub offline_budget_seconds: u64,
     /// What the authorization of the site's proxies counted since each of their Envoys was started, as of some seconds ago. A
     /// change of these alone is no reason to report.
     #[prost(message, optional, tag = "20")]
@@ -1576,6 +1649,9 @@ pub struct GetTrustResponse {
     /// The core's clock: ages are counted from here.
     #[prost(uint64, tag = "4")]
     pub now_ms: u64,
+    /// The roots of the mesh that are believed, the one that signs first: DER.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub mesh_roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KeyStatus {
@@ -1715,6 +1791,68 @@ pub mod rotate_key_response {
             }
         }
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSigningRequestsRequest {
+    /// Only sites after this name.
+    #[prost(string, tag = "1")]
+    pub after: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSigningRequestsResponse {
+    /// The mesh, and the key of the root that shall sign (SHA-256).
+    #[prost(string, tag = "1")]
+    pub mesh: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub root: ::prost::alloc::vec::Vec<u8>,
+    /// By site; at most 2,000.
+    #[prost(message, repeated, tag = "3")]
+    pub requests: ::prost::alloc::vec::Vec<SigningRequest>,
+    /// There may be more after this site; empty: there are none.
+    #[prost(string, tag = "4")]
+    pub more_after: ::prost::alloc::string::String,
+}
+/// What is asked for one site.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SigningRequest {
+    #[prost(string, tag = "1")]
+    pub site: ::prost::alloc::string::String,
+    /// A request by the key of the site's authority (PKCS#10), PEM.
+    #[prost(string, tag = "2")]
+    pub request: ::prost::alloc::string::String,
+    /// How long the certificate shall last.
+    #[prost(uint64, tag = "3")]
+    pub lasts_seconds: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeliverAuthoritiesRequest {
+    /// At most 1,000.
+    #[prost(message, repeated, tag = "1")]
+    pub authorities: ::prost::alloc::vec::Vec<SignedAuthority>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignedAuthority {
+    #[prost(string, tag = "1")]
+    pub site: ::prost::alloc::string::String,
+    /// The certificate of the site's authority, PEM.
+    #[prost(string, tag = "2")]
+    pub certificate: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeliverAuthoritiesResponse {
+    /// How many were taken.
+    #[prost(uint32, tag = "1")]
+    pub taken: u32,
+    /// Those that were not.
+    #[prost(message, repeated, tag = "2")]
+    pub refused: ::prost::alloc::vec::Vec<Undelivered>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Undelivered {
+    #[prost(string, tag = "1")]
+    pub site: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// An agent that is of another release than the core can talk to, or whose first message breaks a rule.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2048,6 +2186,80 @@ pub mod fleet_client {
             req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "SetPolicyKeys"));
             self.inner.unary(req, path, codec).await
         }
+        /// What waits for a mesh root that is kept offline.
+        pub async fn list_signing_requests(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSigningRequestsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListSigningRequestsResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/ListSigningRequests");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "ListSigningRequests"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Brings back what it has signed.
+        pub async fn deliver_authorities(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeliverAuthoritiesRequest>,
+        ) -> std::result::Result<tonic::Response<super::DeliverAuthoritiesResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/DeliverAuthorities");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "DeliverAuthorities"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Signs for an operator.
+        pub async fn create_operator(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateOperatorRequest>,
+        ) -> std::result::Result<tonic::Response<super::CreateOperatorResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/CreateOperator");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "CreateOperator"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_operators(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOperatorsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListOperatorsResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/ListOperators");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "ListOperators"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes back all that was signed for an operator, at once.
+        pub async fn revoke_operator(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeOperatorRequest>,
+        ) -> std::result::Result<tonic::Response<super::RevokeOperatorResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| tonic::Status::unknown(format!("Service was not ready: {}", e.into())))?;
+            let codec = crate::buffers::Codec::default();
+            let path = http::uri::PathAndQuery::from_static("/skerry.sync.v1.Fleet/RevokeOperator");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("skerry.sync.v1.Fleet", "RevokeOperator"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2105,6 +2317,30 @@ pub mod fleet_server {
             &self,
             request: tonic::Request<super::SetPolicyKeysRequest>,
         ) -> std::result::Result<tonic::Response<super::TrustRootResponse>, tonic::Status>;
+        /// What waits for a mesh root that is kept offline.
+        async fn list_signing_requests(
+            &self,
+            request: tonic::Request<super::ListSigningRequestsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListSigningRequestsResponse>, tonic::Status>;
+        /// Brings back what it has signed.
+        async fn deliver_authorities(
+            &self,
+            request: tonic::Request<super::DeliverAuthoritiesRequest>,
+        ) -> std::result::Result<tonic::Response<super::DeliverAuthoritiesResponse>, tonic::Status>;
+        /// Signs for an operator.
+        async fn create_operator(
+            &self,
+            request: tonic::Request<super::CreateOperatorRequest>,
+        ) -> std::result::Result<tonic::Response<super::CreateOperatorResponse>, tonic::Status>;
+        async fn list_operators(
+            &self,
+            request: tonic::Request<super::ListOperatorsRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListOperatorsResponse>, tonic::Status>;
+        /// Takes back all that was signed for an operator, at once.
+        async fn revoke_operator(
+            &self,
+            request: tonic::Request<super::RevokeOperatorRequest>,
+        ) -> std::result::Result<tonic::Response<super::RevokeOperatorResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct FleetServer<T> {
@@ -2519,6 +2755,192 @@ pub mod fleet_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetPolicyKeysSvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/ListSigningRequests" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSigningRequestsSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::ListSigningRequestsRequest> for ListSigningRequestsSvc<T> {
+                        type Response = super::ListSigningRequestsResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSigningRequestsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut =
+                                async move { <T as Fleet>::list_signing_requests(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSigningRequestsSvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/DeliverAuthorities" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeliverAuthoritiesSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::DeliverAuthoritiesRequest> for DeliverAuthoritiesSvc<T> {
+                        type Response = super::DeliverAuthoritiesResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeliverAuthoritiesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Fleet>::deliver_authorities(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeliverAuthoritiesSvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/CreateOperator" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateOperatorSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::CreateOperatorRequest> for CreateOperatorSvc<T> {
+                        type Response = super::CreateOperatorResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateOperatorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Fleet>::create_operator(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateOperatorSvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/ListOperators" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOperatorsSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::ListOperatorsRequest> for ListOperatorsSvc<T> {
+                        type Response = super::ListOperatorsResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOperatorsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Fleet>::list_operators(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOperatorsSvc(inner);
+                        let codec = crate::buffers::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/skerry.sync.v1.Fleet/RevokeOperator" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeOperatorSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::RevokeOperatorRequest> for RevokeOperatorSvc<T> {
+                        type Response = super::RevokeOperatorResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeOperatorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Fleet>::revoke_operator(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeOperatorSvc(inner);
                         let codec = crate::buffers::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

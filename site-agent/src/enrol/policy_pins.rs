@@ -42,6 +42,11 @@ impl PolicyPins {
                 .to_owned());
         };
         match role.keys.difference(&self.0).next() {
+            // It may be an older version, of a time when nobody had to sign.
+            None if !root.require_policy => Err("the core's trust root has the policy keys of --policy-key, and does not ask for their signatures: a \
+                                                  core that was broken into could show it for ever (help: `skerry trust policy` \
+                                                  makes them asked for; or enrol the box without --policy-key)"
+                .to_owned()),
             None => Ok(()),
             Some(stranger) => Err(format!(
                 "the core's trust root has policy key {}, which --policy-key does not name (help: name it, too, if it is \
@@ -89,6 +94,23 @@ mod tests {
                 "{expected}: {found}"
             );
         }
+    }
+
+    /// Policy keys have signed such a root by the book, before they were asked for.
+    #[test]
+    fn a_root_that_asks_for_no_signature_is_not_taken_from_a_core() {
+        let [core, a] = [(); 2].map(|()| SigningKey::generate().unwrap().public());
+        let root = TrustRoot {
+            mesh: MeshDomain::new("mesh.local").unwrap(),
+            version: 2,
+            expires: 1_900_000_000,
+            core: Role::new(1, [core]),
+            policy: Some(Role::new(1, [a])),
+            require_policy: false,
+        };
+        let found = PolicyPins(BTreeSet::from([a])).check(&root).unwrap_err();
+        assert!(found.contains("does not ask for their signatures"), "{found}");
+        assert_eq!(PolicyPins::default().check(&root), Ok(()));
     }
 
     #[test]

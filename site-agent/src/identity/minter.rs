@@ -323,6 +323,12 @@ impl Minter {
         issued
     }
 
+    /// When identity ends here with no word from the core, and how long it shall last.
+    pub(crate) fn runway(&self) -> Option<(Timestamp, Duration)> {
+        let enrolment = self.enrolment.as_ref()?;
+        Some((end_of_authority(enrolment), enrolment.offline_budget))
+    }
+
     /// The mesh that the site is enrolled in.
     pub(crate) fn mesh(&self) -> Option<&MeshDomain> {
         self.enrolment.as_ref().map(|enrolment| enrolment.mesh())

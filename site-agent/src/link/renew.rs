@@ -1,8 +1,9 @@
 //! Renewal of what the site was given: the agent's certificate and that of the site's authority.
 //!
-//! When a third of a life is over, with jitter, whatever the other link does, and when the core says that whom the site shall
-//! believe has changed (`news`); with nothing but the enrolled key, so that a site whose certificates are all over comes back by itself. What comes is checked before it is kept, and kept before it is
-//! used. Never ends what runs.
+//! When a third of a life is over, with jitter, whatever the other link does; when the core says that whom the site shall believe has
+//! changed (`news`), and when the bundle has another offline budget (`budget`). With nothing but the enrolled key, so that a site
+//! whose certificates are all over comes back by itself. What comes is checked before it is kept, and kept before it is used. Never
+//! ends what runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use skerry_identity::ca::{Authority as _, SiteCa};
 use skerry_identity::certificate::Certificate;
 use skerry_identity::csr;
 use skerry_identity::key::EcdsaKey;
-use skerry_identity::trust_root::{MAX_STEPS, PolicyDemand, SignedRoot, TrustedRoot};
+use skerry_identity::trust_root::{MAX_STEPS, PolicyDemand, RootRefusal, TrustedRoot};
 use skerry_identity::verify::{Anchors, verify_peer, verify_site_ca};
 use skerry_proto::tls::Connector;
 use skerry_proto::v1::enrolment_client::EnrolmentClient;
@@ -32,6 +33,11 @@ use crate::clock::{Clock, Elapsed, share, wall_ms};
 use crate::enrol::Received;
 use crate::enrolment::Enrolment;
 use crate::layout::Layout;
+use crate::site::Desired;
+
+mod budget;
+
+use budget::Budget;
 
 /// How long the core may take, names, handshake and all: a satellite link needs 8 round trips of 0.7 s.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -73,6 +79,8 @@ pub(crate) struct Renewal {
     pub(crate) heard: watch::Receiver<Heard>,
     /// What the site asks for of policy keys.
     pub(crate) demand: PolicyDemand,
+    /// What the bundle says, its offline budget among it.
+    pub(crate) desired: watch::Receiver<Desired>,
     /// What the site has.
     pub(crate) enrolment: watch::Sender<Option<Arc<Enrolment>>>,
 }
@@ -88,18 +96,27 @@ struct Schedule {
     is_refused: bool,
     /// The core has another version of whom the site believes.
     news: News,
+    /// The bundle has another offline budget.
+    budget: Budget,
 }
 
 impl Schedule {
     fn new(jitter: f64) -> Self {
-        Self { backoff: Backoff::default(), jitter, last: None, is_refused: false, news: News::default() }
+        Self {
+            backoff: Backoff::default(),
+            jitter,
+            last: None,
+            is_refused: false,
+            news: News::default(),
+            budget: Budget::default(),
+        }
     }
 
     /// Clocks that are ahead, ours or the core's, make it early, and not more often than once in a while.
     fn is_due(&self, now: Elapsed, enrolment: &Enrolment, clocks: [Timestamp; 2]) -> bool {
         let due = due_at(enrolment, self.jitter);
         let is_rare = self.last.is_none_or(|last| now.saturating_sub(last) > SELDOM);
-        let has_news = self.news.until_due(now).is_some_and(|left| left.is_zero());
+        let has_news = self.until_told(now).is_some_and(|left| left.is_zero());
         self.is_refused || has_news || is_rare && clocks.iter().any(|clock| *clock >= due)
     }
 
@@ -110,13 +127,19 @@ impl Schedule {
 
     /// Returns when to look again while nothing is due.
     fn until_look(&self, now: Elapsed) -> Duration {
-        self.news.until_due(now).map_or(LOOK, |left| left.min(LOOK))
+        self.until_told(now).map_or(LOOK, |left| left.min(LOOK))
+    }
+
+    /// Returns how long it is until a renewal is due that no clock asks for.
+    fn until_told(&self, now: Elapsed) -> Option<Duration> {
+        self.news.until_due(now).into_iter().chain(self.budget.until_due(now)).min()
     }
 
     fn handle_renewed(&mut self, now: Elapsed, jitter: f64) {
-        let mut news = std::mem::take(&mut self.news);
+        let (mut news, mut budget) = (std::mem::take(&mut self.news), std::mem::take(&mut self.budget));
         news.handle_renewed(now);
-        *self = Self { last: Some(now), news, ..Self::new(jitter) };
+        budget.handle_renewed();
+        *self = Self { last: Some(now), news, budget, ..Self::new(jitter) };
     }
 
     /// Returns when to try again, not before the core has asked for.
@@ -140,6 +163,8 @@ impl Renewal {
             };
             let clocks = [self.time.now(), Timestamp(wall_ms())];
             let now = self.clock.elapsed();
+            let wanted = self.desired.borrow_and_update().offline_budget;
+            schedule.budget.handle_wanted(wanted, enrolment.offline_budget, now, share());
             let is_due = schedule.is_due(now, &enrolment, clocks);
             let pause =
                 if is_due { self.turn(&enrolment, &mut schedule).await } else { schedule.until_look(now) };
@@ -147,6 +172,7 @@ impl Renewal {
                 () = cancel.cancelled() => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
                 () = self.moved.notified(), if !is_due => {}
+                Ok(()) = self.desired.changed(), if !is_due => {}
                 () = self.not_known.notified(), if !is_due && schedule.may_ask(self.clock.elapsed()) => {
                     schedule.is_refused = true;
                 }
@@ -197,9 +223,11 @@ impl Renewal {
             }
             _ => {}
         }
-        // The next run would have what is older, and renew it: no reason to go without it now.
+        // The next run would have what is older, and renew it: no reason to go without it now. The core does not hear that the site
+        // has it, so that no rotation goes on as if it had, and names it again: then it is tried again.
         if let Err(error) = renewed.keep(&self.layout) {
             warn!("the renewed certificates are not kept: {error}");
+            renewed.trust_version = enrolment.trust_version;
         }
         Ok(renewed)
     }
@@ -243,8 +271,16 @@ fn due_at(enrolment: &Enrolment, jitter: f64) -> Timestamp {
 /// transport authority that it had.
 fn take(before: &Enrolment, credentials: Credentials, demand: PolicyDemand) -> anyhow::Result<Enrolment> {
     let trust = credentials.trust.unwrap_or_default();
-    let received = Received::of(&credentials.agent, &credentials.authority, &trust)?;
-    let trust_root = follow(before, &received.trust_roots, demand);
+    // A root that is kept offline has not signed anew: the one that is there lasts.
+    let authority = match credentials.authority.as_slice() {
+        [] => before.authority.certificate().der(),
+        signed => signed,
+    };
+    let received = Received::of(&credentials.agent, authority, &trust)?;
+    let (trust_root, trust_version) = match before.trust_root.walk(&received.trust_roots, demand) {
+        Ok(root) => (root, received.trust_version),
+        Err(refusal) => (go_on(before, &refusal), before.trust_version),
+    };
     let anchors = |roots: &[Certificate]| Anchors { mesh: before.mesh().clone(), roots: roots.to_vec() };
     // They were signed a moment ago by the core that was verified: whatever our clock shows, that is the time for them.
     let now = |certificate: &Certificate| certificate.validity().issued;
@@ -270,25 +306,23 @@ fn take(before: &Enrolment, credentials: Credentials, demand: PolicyDemand) -> a
         trust_root,
         revoked: received.revoked.into_iter().collect(),
         revoked_sites: received.revoked_sites,
-        trust_version: received.trust_version,
+        trust_version,
         offline_budget: Duration::from_secs(credentials.offline_budget_seconds),
     })
 }
 
-/// Takes the newest trust root that is believed. One that is not costs the site no certificate: it goes on with the one that it
-/// has, and so believes whom it believed.
-fn follow(before: &Enrolment, steps: &[SignedRoot], demand: PolicyDemand) -> TrustedRoot {
-    before.trust_root.walk(steps, demand).unwrap_or_else(|refusal| {
-        let version = before.trust_root.root().version;
-        warn!(version, "goes on with its trust root, since the core's is not believed: {refusal}");
-        before.trust_root.clone()
-    })
+/// A trust root that is not believed costs the site no certificate: it goes on with the one that it has, and so believes whom it
+/// believed. It does not say that it has what the core named, so that no rotation goes on without it unseen.
+fn go_on(before: &Enrolment, refusal: &RootRefusal) -> TrustedRoot {
+    let version = before.trust_root.root().version;
+    warn!(version, "goes on with its trust root, since the core's is not believed: {refusal}");
+    before.trust_root.clone()
 }
 
 #[cfg(test)]
 mod tests {
     use skerry_identity::key::SigningKey;
-    use skerry_identity::trust_root::{Role, TrustRoot};
+    use skerry_identity::trust_root::{Role, SignedRoot, TrustRoot};
     use skerry_proto::v1::Trust;
 
     use super::*;

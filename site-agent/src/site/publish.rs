@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::Duration;
 
 use skerry_core::bundle::{Bundle, v1};
 use skerry_core::id::{Digest, NamespacedName};
 use skerry_core::workload::Workload;
+use skerry_identity::lifetimes::DEFAULT_BUDGET;
 use skerry_xds::lower::{Identity, LowerOptions, Lowering, name};
 use skerry_xds::resource::{ResourceKind, ResourceSet};
 use tokio::sync::watch;
@@ -36,6 +38,8 @@ pub(crate) struct Desired {
     pub(crate) supervision: Option<v1::Supervision>,
     /// How long a draining Envoy may take: seconds.
     pub(crate) drain_seconds: u32,
+    /// How long the site shall do without the core; `None` as long as there is no bundle that says so.
+    pub(crate) offline_budget: Option<Duration>,
     /// The workloads that have a proxy.
     pub(crate) proxies: BTreeMap<NamespacedName, ProxyDir>,
 }
@@ -256,6 +260,10 @@ impl Publisher {
         let desired = Desired {
             supervision: settings.map(v1::Settings::supervision),
             drain_seconds: settings.map_or(0, |settings| settings.drain_seconds),
+            offline_budget: settings.map(|settings| match settings.offline_seconds {
+                0 => DEFAULT_BUDGET,
+                seconds => Duration::from_secs(seconds.into()),
+            }),
             proxies: self
                 .published
                 .iter()

@@ -44,6 +44,7 @@ impl Site {
     pub(super) fn state(&self, runs: Option<&Held>) -> SiteState {
         let manifest = runs.map(|held| held.bundle.manifest.clone()).unwrap_or_default();
         let problems = self.workload_problems.iter().chain(self.publisher.problems()).cloned();
+        let (identity_until, budget) = self.identities.minter.runway().unwrap_or_default();
         SiteState {
             manifest: runs.map(|held| held.bundle.digest.as_bytes().to_vec()).unwrap_or_default(),
             epoch: manifest.epoch,
@@ -64,6 +65,8 @@ impl Site {
                 .take(MAX_WORKLOAD_PROBLEMS)
                 .collect(),
             workloads: u32::try_from(self.workloads.len()).unwrap_or(u32::MAX),
+            identity_until_ms: identity_until.0,
+            offline_budget_seconds: budget.as_secs(),
             // A store that cannot be read is told otherwise.
             counted: counted(&self.counts),
             events_dropped: self.store.waiting().map_or(0, |waiting| waiting.dropped),
@@ -164,6 +167,7 @@ fn to_json(state: &SiteState) -> Vec<u8> {
         "workloadProblems": state.workload_problems,
         "proxies": proxies.collect::<Vec<_>>(),
         "agentVersion": state.agent_version,
+        "identityUntilMs": state.identity_until_ms,
         "writtenAtMs": wall_ms(),
     });
     format!("{value:#}\n").into_bytes()

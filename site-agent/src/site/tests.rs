@@ -5,6 +5,7 @@ use std::time::Duration;
 use prost::Message as _;
 use skerry_core::bundle::{Contents, EncodedFragment};
 use skerry_core::id::Digest;
+use skerry_identity::trust_root::PolicyDemand;
 use skerry_proto::codec::encode_list;
 use skerry_proto::codec::list::Step;
 use skerry_proto::v1::{Offer, SiteEvent, report};
@@ -90,6 +91,20 @@ impl Published {
     }
 }
 
+/// Those of an enrolment; else all are believed but nobody.
+fn vouchers(trusted: Option<Arc<Enrolment>>) -> Vouchers {
+    if let Some(trusted) = trusted {
+        return Vouchers::of(watch::channel(Some(trusted)).1, PolicyDemand::AsRoot);
+    }
+    Vouchers::new(
+        Box::new(|offer, _| match offer.signatures.as_slice() {
+            b"of nobody" => Err("it is signed by nobody".to_owned()),
+            _ => Ok(()),
+        }),
+        Box::new(|_, _, _| Ok(None)),
+    )
+}
+
 /// A data folder with a store, and the site on it while it runs.
 struct Bench {
     folder: tempfile::TempDir,
@@ -152,20 +167,12 @@ impl Bench {
         let id = SiteId::new("store-1").unwrap();
         let snapshots = Snapshots::new(id.clone(), XdsVariant::Delta);
         let clock = Clock::start();
-        let trusted = self.trusted.clone();
         let parts = Parts {
             id,
             store: self.store.clone(),
             clock,
             time: SharedTime::new(self.store.floors().unwrap().trusted_ms, clock),
-            vouchers: Vouchers::new(
-                Box::new(move |offer, now| match (&trusted, offer.signatures.as_slice()) {
-                    (Some(trusted), _) => trusted.vouch(offer, now),
-                    (None, b"of nobody") => Err("it is signed by nobody".to_owned()),
-                    (None, _) => Ok(()),
-                }),
-                Box::new(|_, _, _| Ok(None)),
-            ),
+            vouchers: vouchers(self.trusted.clone()),
             machine: Machine::new(CONFIRM),
             returning: self.returning,
             publisher: Publisher::new(layout.clone(), snapshots, feeds, desired),

@@ -36,6 +36,7 @@ pub struct Core {
     /// The mesh, if it is not the default.
     mesh: Option<&'static str>,
     sites: Option<usize>,
+    arguments: Vec<String>,
     process: Option<Process>,
 }
 
@@ -64,6 +65,7 @@ impl Core {
             webhook,
             environment,
             sites: None,
+            arguments: Vec::new(),
             mesh: None,
             process: None,
         })
@@ -100,6 +102,13 @@ impl Core {
         Self { sites: Some(sites), ..self }
     }
 
+    /// Adds options to its command line.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
     /// Starts it and waits until it listens.
     pub async fn start(&mut self) -> Result<()> {
         self.start_unwatched()?;
@@ -111,6 +120,12 @@ impl Core {
             Ok(())
         })
         .await
+    }
+
+    /// Starts it and waits until it answers people: its credentials are there, and count.
+    pub async fn start_and_answer(&mut self) -> Result<()> {
+        self.start().await?;
+        eventually("the core answers", START, async || self.fleet().await).await.map(drop)
     }
 
     /// Starts it and does not wait.
@@ -132,6 +147,7 @@ impl Core {
         if let Some(sites) = self.sites {
             command.arg("--max-sites").arg(sites.to_string());
         }
+        command.args(&self.arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(self.run.spawn(&self.name, command)?);
         Ok(())

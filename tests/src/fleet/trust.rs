@@ -143,7 +143,7 @@ impl Papers {
     pub(super) fn make(data: &Path, sites: impl IntoIterator<Item = SiteId>) -> Result<Self> {
         let store = RedbStore::open(&data.join("identity.redb"), Epoch(1))?;
         let mesh = MeshDomain::new(MESH)?;
-        let authority = Authority::create(&mesh, now())?;
+        let authority = Authority::create(&mesh, None, now())?;
         store.keep_authority(&authority.to_record(&seal::find(None, None, data, true)?)?)?;
         let (key, below) = (EcdsaKey::generate()?, EcdsaKey::generate()?);
         let proven = (ProvenKey::from(&key), ProvenKey::from(&below));
@@ -158,7 +158,7 @@ impl Papers {
             at: now(),
             revoked: None,
             agent_until: given.first().map_or(now(), |(_, given)| given.agent.not_after()),
-            authority_until: given.first().map_or(now(), |(_, given)| given.authority.not_after()),
+            authority_until: now(),
         };
         let entries = given.iter().map(|(site, _)| Entry {
             site,

@@ -140,6 +140,32 @@ async fn a_site_that_is_revoked_is_cut_off_at_once_and_serves_on() {
     ask_all(service, &[Question::get("the next release", "/").by("v1").header("x-release", "second")]).await;
 }
 
+/// Another offline budget is in force once the bundle that says so is: the site asks for certificates that last as long.
+#[tokio::test]
+async fn another_offline_budget_is_asked_for_at_once() {
+    let mut world = World::start().await;
+    let budget = |world: &World| world.described(SITE)["runway"].clone();
+    assert_eq!(budget(&world)["budgetSeconds"], 7 * 86_400, "the default");
+    world
+        .source
+        .repo
+        .write("site.yaml", &site_with("offlineBudget: 720h, dataPlane: {supervision: Agent}"))
+        .expect("a file");
+    world.source.publish("a month", &[SITE]).await;
+    let is_longer = async || {
+        let runway = budget(&world);
+        anyhow::ensure!(runway["budgetSeconds"] == 30 * 86_400, "{runway:#}");
+        anyhow::ensure!(runway["seconds"].as_u64() > Some(30 * 86_400), "{runway:#}");
+        Ok(())
+    };
+    eventually("the runway is longer", DEADLINE, is_longer).await.expect("it renews");
+}
+
+/// The site of these tests, with something in its spec.
+fn site_with(spec: &str) -> String {
+    format!("apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {{name: {SITE}}}\nspec: {{{spec}}}\n")
+}
+
 /// Each peer may do what it is for: an agent speaks for its own site and asks nothing of the fleet, who shows nothing may
 /// enrol, and who does not speak TLS is hung up on.
 #[tokio::test]

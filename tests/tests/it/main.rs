@@ -23,6 +23,8 @@ mod half_open;
 mod killed;
 mod link_events;
 mod matrix;
+mod offline_root;
+mod operators;
 mod place;
 mod policy_signatures;
 mod question;

@@ -147,7 +147,7 @@ fn break_in(data: &Path) {
     let record = store.authority().expect("it can be read").expect("it is there");
     let mesh = MeshDomain::new("mesh.local").expect("a mesh");
     let seal = seal::find(None, None, data, false).expect("the core keeps it there");
-    let authority = Authority::open(&record, &mesh, &seal).expect("its keys can be opened");
+    let authority = Authority::open(&record, &mesh, None, &seal).expect("its keys can be opened");
     let newest = authority.trust_roots_after(0).last().expect("there is one").root().expect("it can be read");
     let version = newest.version + 1;
     let forged = TrustRoot { version, policy: None, require_policy: false, ..newest };

@@ -136,9 +136,14 @@ async fn rotation_of_every_key_under_load_fails_no_request() {
         }
     }
     world.believes_others(&first).await;
-    let now = world.enrolment();
-    assert_eq!(now.trust_root.root().version, 3);
-    assert!(now.link_roots.iter().all(|root| !first.link_roots.contains(root)), "{:?}", now.link_roots);
+    let knows_all = async || {
+        let now = world.enrolment();
+        anyhow::ensure!(now.trust_root.root().version == 3, "{}", now.trust_root.root().version);
+        let is_other = now.link_roots.iter().all(|root| !first.link_roots.contains(root));
+        anyhow::ensure!(is_other, "{:?}", now.link_roots);
+        Ok(())
+    };
+    eventually("the site has heard of the last step", DEADLINE, knows_all).await.expect("it does");
 
     world.agent.kill().await.expect("it runs");
     world.agent.start().expect("it can be started again");

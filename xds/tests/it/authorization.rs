@@ -215,6 +215,12 @@ fn a_policy_that_no_proxy_enforces_is_told() {
 
     let open = site().service(service("shop/web").http(80, 9080)).workload(bare("shop/web-1"));
     assert_eq!(told(open.clone()), nothing);
+    let mut strict = open.clone();
+    strict.bundle.settings.set_mtls(v1::MtlsMode::Strict);
+    assert!(told(strict.clone())[0].contains("takes mutual TLS alone, and there is no proxy in front of"));
+    let lenient = service("shop/web").http(80, 9080);
+    let lenient = v1::Service { mtls: v1::MtlsMode::Permissive.into(), ..lenient };
+    assert_eq!(told(strict.service(lenient)), nothing, "the narrower one wins");
     let mut closed = open;
     closed.bundle.settings.deny_by_default = true;
     assert!(told(closed)[0].contains("is closed by the mesh's default"));

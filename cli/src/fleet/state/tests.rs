@@ -1,7 +1,7 @@
 //! What a site's row comes to: cases, and what holds whatever the times are.
 
 use proptest::prelude::*;
-use skerry_proto::v1::SiteState;
+use skerry_proto::v1::{Enrolled, SiteState};
 
 use super::*;
 
@@ -29,7 +29,9 @@ fn site(phases: &[Phase]) -> SiteSummary {
 fn invariant_10_a_dark_site_is_unknown_whatever_it_said() {
     let dark = SiteSummary { connected: false, ..site(&[Phase::Ready]) };
     assert_eq!(State::of(&dark, NOW), State::Unknown);
-    assert_eq!(State::of(&SiteSummary { last_seen_ms: 0, ..dark }, NOW), State::NeverSeen);
+    assert_eq!(State::of(&SiteSummary { last_seen_ms: 0, ..dark.clone() }, NOW), State::NeverSeen);
+    let enrolled = Some(Enrolled { revoked_at_ms: NOW, ..Enrolled::default() });
+    assert_eq!(State::of(&SiteSummary { enrolled, ..dark }, NOW), State::Revoked, "it is known why");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One site with all that is known of it.
 
 use crate::fleet::counted::{AuditView, CountedView};
+use crate::fleet::runway::RunwayView;
 use crate::fleet::view::{EnrolmentView, EventView, ProxyView, SiteDetailView, SiteView};
 use crate::output::age::{Moment, age_or_never, span};
 use crate::output::paint::Paint;
@@ -57,6 +58,7 @@ fn head(site: &SiteView) -> Vec<(&'static str, String)> {
         rows.extend(running.counted.as_ref().map(|counted| ("Refused calls", refused(counted))));
     }
     rows.extend(site.enrolment.as_ref().map(|enrolment| ("Identity", identity(enrolment))));
+    rows.extend(site.runway.as_ref().map(|runway| ("Runway", self::runway(runway))));
     rows.extend(site.agent.as_ref().map(|agent| ("Served", format!("{} from {}", agent.boot, agent.peer))));
     rows
 }
@@ -65,11 +67,20 @@ fn identity(enrolment: &EnrolmentView) -> String {
     let key = enrolment.key.get(..12).unwrap_or(&enrolment.key);
     match &enrolment.revoked_at {
         Some(at) => format!("key {key}, revoked at {at}"),
-        None => format!(
-            "key {key}, good without the core for {} (until {})",
-            span(enrolment.runway_seconds * 1000),
-            enrolment.authority_until
-        ),
+        None => format!("key {key}"),
+    }
+}
+
+fn runway(runway: &RunwayView) -> String {
+    let budget = match runway.budget_seconds {
+        0 => String::new(),
+        seconds => format!(", and shall be good for {}", span(seconds * 1000)),
+    };
+    match runway.seconds {
+        0 => format!("over since {}", runway.until),
+        seconds => {
+            format!("good without the core for {} (until {}){budget}", span(seconds * 1000), runway.until)
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use skerry_identity::key::{SigningKey, VerifyingKey};
 use skerry_identity::lifetimes::{ROOT, Validity};
 use skerry_identity::trust_root::{PolicyDemand, Role, SignedRoot, TrustRoot, TrustedRoot};
 
-use super::{Authority, AuthorityError, TRUST_ROOT, Turn};
+use super::{Authority, AuthorityError, Root, TRUST_ROOT, Turn};
 use crate::identity::rotation::{Stage, Step, TrustKey};
 
 /// A key as it is shown.
@@ -75,10 +75,12 @@ impl Authority {
         let (mut after, validity) = (self.clone(), Validity::starting(turn.at, ROOT));
         match key {
             TrustKey::MeshRoot => {
+                let Root::Here(root) = &self.root else { return Err(AuthorityError::RootIsAway) };
                 let make = || MeshRoot::create(&self.mesh, &validity).map(Arc::new);
                 let stepped =
-                    self.beside_root.step(&self.root, (step, turn), make, |key| key.certificate().clone());
-                (after.root, after.beside_root) = stepped?;
+                    self.beside_root.step(root, (step, turn), make, |key| key.certificate().clone());
+                let (root, beside) = stepped?;
+                (after.root, after.beside_root) = (Root::Here(root), beside);
             }
             TrustKey::LinkRoot => {
                 let make = || TransportCa::create(&self.mesh, &validity).map(Arc::new);

@@ -96,6 +96,10 @@ impl Desk {
             // They pin a key that the core does not show any more.
             self.withdraw(&facts.tokens)?;
         }
+        if key == TrustKey::LinkRoot && step == Step::End {
+            // Operators whose credentials the old one signed are none any more.
+            self.changes.send_modify(|count| *count += 1);
+        }
         let facts = self.facts(&after, key, &is_live)?;
         Ok(Rotated { step, left, now: show(&after, &facts, now) })
     }
@@ -142,6 +146,7 @@ impl Desk {
             sites: roll.members().map(known).collect(),
             tokens: roll.unused_tokens(self.now()),
             policy_signs: authority.newest_trust_root()?.policy.is_some(),
+            root_is_away: authority.offline_root().is_some(),
         })
     }
 }

@@ -50,7 +50,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (store, authority) = (open(&folder), Authority::create(&mesh(), NOW).unwrap());
+        let (store, authority) = (open(&folder), Authority::create(&mesh(), None, NOW).unwrap());
         store.keep_authority(&authority.to_record(&seal()).unwrap()).unwrap();
         let desk = Desk::open(Arc::new(store), authority, seal(), NOW).unwrap();
         Self { folder, desk }
@@ -67,7 +67,7 @@ impl World {
         drop(desk);
         let store = open(&folder);
         let record = store.authority().unwrap().unwrap();
-        let authority = Authority::open(&record, &mesh(), &seal()).unwrap();
+        let authority = Authority::open(&record, &mesh(), None, &seal()).unwrap();
         let desk = Desk::open(Arc::new(store), authority, seal(), NOW).unwrap();
         Self { folder, desk }
     }
@@ -100,9 +100,10 @@ fn a_box_with_a_token_is_given_what_it_needs_and_nothing_of_another_site() {
     assert_eq!(token.pin, world.desk.authority().pin());
     let handed = one.enrol(&world.desk, &site(), &token).unwrap();
     let anchors = |roots: &[Certificate]| Anchors { mesh: token.mesh.clone(), roots: roots.to_vec() };
-    verify_site_ca(&handed.given.authority, &site(), &anchors(&handed.trust.mesh_roots), NOW).unwrap();
+    verify_site_ca(handed.authority.as_ref().unwrap(), &site(), &anchors(&handed.trust.mesh_roots), NOW)
+        .unwrap();
     let link = anchors(&handed.trust.link_roots);
-    let peer = verify_peer(&[handed.given.agent.der().clone()], &link, NOW).unwrap();
+    let peer = verify_peer(&[handed.agent.der().clone()], &link, NOW).unwrap();
     assert_eq!(peer.key, one.agent.thumbprint());
     assert_eq!(world.desk.judge(&site(), one.agent.thumbprint()), Ok(()));
     let other = SiteId::new("bergen").unwrap();
@@ -163,7 +164,7 @@ fn a_box_renews_by_its_key_whenever_it_comes() {
     let (one, thief) = (Machine::new(), Machine::new());
     let first = one.enrol(&world.desk, &site(), &world.token(false).unwrap()).unwrap();
     let renewed = one.renew(&world.desk, &site()).unwrap();
-    assert!(renewed.given.agent.not_after() > first.given.agent.not_after());
+    assert!(renewed.agent.not_after() > first.agent.not_after());
     assert!(renewed.trust.trust_roots.is_empty(), "it has the newest");
     let (agent, authority) = one.requests();
     let years = Caller { now: Timestamp(NOW.0 + 2 * 365 * 86_400_000), ..caller(0) };
@@ -264,7 +265,7 @@ fn a_revocation_outlasts_every_certificate_that_was_given() {
     let budget = |days: u64| Caller { budget: Duration::from_secs(days * 86_400), ..caller(0) };
     let long = world.desk.enrol(&site(), &token.secret, (&agent, &authority), budget(100)).unwrap();
     world.desk.renew(&site(), (&agent, &authority), 1, budget(1)).unwrap();
-    assert_eq!(world.desk.revoke(&site(), NOW).unwrap().authority_until, long.given.authority.not_after());
+    assert_eq!(world.desk.revoke(&site(), NOW).unwrap().authority_until, long.authority.unwrap().not_after());
 }
 
 /// News: what sites shall believe has another number after each change of it, and none after anything else.

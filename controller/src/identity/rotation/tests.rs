@@ -22,7 +22,7 @@ fn dark(name: &str) -> SiteFacts {
 }
 
 fn facts(key: TrustKey, stage: Stage, sites: &[SiteFacts]) -> Facts {
-    Facts { key, stage, sites: sites.to_vec(), tokens: Vec::new(), policy_signs: false }
+    Facts { key, stage, sites: sites.to_vec(), tokens: Vec::new(), policy_signs: false, root_is_away: false }
 }
 
 fn step(step: Step, left: &[&str]) -> Result<Decision, Waits> {
@@ -123,6 +123,15 @@ fn where_policy_keys_sign_the_core_rotates_no_manifest_key() {
     ] {
         assert_eq!(decide(&signed(key, stage), order, NOW), expected, "{key:?} {stage:?} {order:?}");
     }
+}
+
+#[test]
+fn a_root_that_is_kept_offline_is_not_rotated_by_the_core() {
+    let away = |key, stage| Facts { root_is_away: true, ..facts(key, stage, &[]) };
+    for order in [Next, LeaveBehind, Now] {
+        assert_eq!(decide(&away(MeshRoot, Steady), order, NOW), Err(Waits::RootIsAway), "{order:?}");
+    }
+    assert_eq!(decide(&away(ManifestKey, Steady), Next, NOW), step(Step::Begin, &[]));
 }
 
 #[test]

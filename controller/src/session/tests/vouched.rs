@@ -28,7 +28,7 @@ impl Board {
 
 fn published(board: &Board) -> Published {
     let board = board.clone();
-    let published = nothing().vouched_by(move |_, _, asks| board.vouch(asks));
+    let published = nothing().vouched_by(move |_, _, asks| board.vouch(asks.unwrap_or_default()));
     publish(&published, "s1", 1, Some(&contents(&[service("cart", 3, 1)])));
     published
 }

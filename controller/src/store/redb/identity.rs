@@ -2,6 +2,7 @@
 //! docs/adr/0016.
 
 use std::fs::Permissions;
+use std::ops::Bound;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -12,6 +13,8 @@ use skerry_core::id::{Epoch, SiteId, Timestamp};
 use super::{RedbStore, from_json, get_meta, set_meta, to_json};
 use crate::identity::authority::AuthorityRecord;
 use crate::identity::desk::{Entry, IdentityStore, Kept};
+use crate::identity::offline::Asked;
+use crate::identity::operators::Operator;
 use crate::identity::roll::Token;
 use crate::store::StoreError;
 
@@ -19,6 +22,8 @@ use crate::store::StoreError;
 const TOKENS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("tokens");
 /// The box of a site, as JSON, by site.
 const ENROLLED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("enrolled");
+/// What an offline root is asked for a site, as JSON, by site.
+const ASKED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("asked");
 /// Under which name the version of trust is kept.
 const TRUST_VERSION: &str = "trust-version";
 
@@ -76,6 +81,26 @@ impl IdentityStore for SeldomOpen {
     fn keep_trust(&self, version: u64, authority: Option<&AuthorityRecord>) -> Result<(), StoreError> {
         self.used(|store| store.keep_trust(version, authority))
     }
+
+    fn asked(&self, site: &SiteId) -> Result<Option<Asked>, StoreError> {
+        self.used(|store| store.asked(site))
+    }
+
+    fn all_waiting(&self, after: &str, most: usize) -> Result<Vec<(SiteId, Asked)>, StoreError> {
+        self.used(|store| store.all_waiting(after, most))
+    }
+
+    fn keep_asked(&self, asked: &[(SiteId, Asked)]) -> Result<(), StoreError> {
+        self.used(|store| store.keep_asked(asked))
+    }
+
+    fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        self.used(IdentityStore::operators)
+    }
+
+    fn keep_operators(&self, operators: &[Operator]) -> Result<(), StoreError> {
+        self.used(|store| store.keep_operators(operators))
+    }
 }
 
 impl IdentityStore for RedbStore {
@@ -131,7 +156,52 @@ impl IdentityStore for RedbStore {
             authority.map_or(Ok(()), |record| set_meta(write, "authority", record))
         })
     }
+
+    fn asked(&self, site: &SiteId) -> Result<Option<Asked>, StoreError> {
+        self.write(|write| {
+            let table = write.open_table(ASKED).map_err(StoreError::failed)?;
+            let row = table.get(site.as_str()).map_err(StoreError::failed)?;
+            row.map(|bytes| from_json(ASKED_WHAT, bytes.value())).transpose()
+        })
+    }
+
+    fn all_waiting(&self, after: &str, most: usize) -> Result<Vec<(SiteId, Asked)>, StoreError> {
+        self.write(|write| {
+            let table = write.open_table(ASKED).map_err(StoreError::failed)?;
+            let behind = (Bound::Excluded(after), Bound::Unbounded);
+            let rows = table.range::<&str>(behind).map_err(StoreError::failed)?.map(|entry| {
+                let (site, bytes) = entry.map_err(StoreError::failed)?;
+                let site = SiteId::new(site.value())
+                    .map_err(|error| StoreError::damaged("a site's name", &error))?;
+                Ok((site, from_json::<Asked>(ASKED_WHAT, bytes.value())?))
+            });
+            let waits = |row: &Result<(SiteId, Asked), StoreError>| {
+                row.as_ref().map_or(true, |(_, asked)| asked.since.is_some())
+            };
+            rows.filter(waits).take(most).collect()
+        })
+    }
+
+    fn keep_asked(&self, asked: &[(SiteId, Asked)]) -> Result<(), StoreError> {
+        self.write(|write| {
+            let mut table = write.open_table(ASKED).map_err(StoreError::failed)?;
+            asked.iter().try_for_each(|(site, asked)| {
+                let bytes = to_json(ASKED_WHAT, asked)?;
+                table.insert(site.as_str(), &*bytes).map(drop).map_err(StoreError::failed)
+            })
+        })
+    }
+
+    fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        self.write(|write| Ok(get_meta(write, "operators")?.unwrap_or_default()))
+    }
+
+    fn keep_operators(&self, operators: &[Operator]) -> Result<(), StoreError> {
+        self.write(|write| set_meta(write, "operators", &operators))
+    }
 }
+
+const ASKED_WHAT: &str = "what an offline root is asked";
 
 fn keep_entry(write: &WriteTransaction, entry: &Entry<'_>) -> Result<(), StoreError> {
     let mut enrolled = write.open_table(ENROLLED).map_err(StoreError::failed)?;
@@ -166,5 +236,6 @@ fn insert_token(tokens: &mut Table<'_, &[u8], &[u8]>, token: &Token) -> Result<(
 pub(super) fn prepare(write: &WriteTransaction) -> Result<(), StoreError> {
     write.open_table(TOKENS).map_err(StoreError::failed)?;
     write.open_table(ENROLLED).map_err(StoreError::failed)?;
+    write.open_table(ASKED).map_err(StoreError::failed)?;
     Ok(())
 }

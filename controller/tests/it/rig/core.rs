@@ -78,6 +78,8 @@ impl Home {
             trust_domain: "mesh.local".to_owned(),
             new_mesh: false,
             seal_key_file: None,
+            offline_root: None,
+            root_signs_within: 30,
             max_sites: 20_000,
             log: "info".to_owned(),
         };

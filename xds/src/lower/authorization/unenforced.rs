@@ -1,7 +1,9 @@
-//! Policies that nobody enforces: the proxy of the called workload decides, and there is none in front of what is called.
+//! Policies that nobody enforces: the proxy of the called workload decides who may call and whether in plain text, and there is none
+//! in front of what is called.
 
 use std::collections::BTreeSet;
 
+use skerry_core::bundle::v1::MtlsMode;
 use skerry_core::bundle::{Bundle, v1};
 use skerry_core::workload::Workload;
 
@@ -14,26 +16,34 @@ const NAMED: usize = 3;
 /// their names; one line for each service and reason.
 pub fn unenforced(bundle: &Bundle, workloads: &[Workload]) -> Vec<String> {
     let is_default = bundle.settings.deny_by_default;
-    let guarded = bundle.services.values().filter(|service| is_default || service.authorization.is_some());
-    guarded.flat_map(|service| of_service(service, workloads)).collect()
+    let services = bundle.services.values().filter_map(|service| {
+        let is_strict = match service.mtls() {
+            MtlsMode::Unspecified => bundle.settings.mtls() == MtlsMode::Strict,
+            mode => mode == MtlsMode::Strict,
+        };
+        let demand = match (&service.authorization, is_default) {
+            (Some(_), _) => "has a policy",
+            (None, true) => "is closed by the mesh's default",
+            (None, false) if is_strict => "takes mutual TLS alone",
+            (None, false) => return None,
+        };
+        Some(of_service(service, demand, workloads))
+    });
+    services.flatten().collect()
 }
 
-fn of_service(service: &v1::Service, workloads: &[Workload]) -> Vec<String> {
+fn of_service(service: &v1::Service, demand: &str, workloads: &[Workload]) -> Vec<String> {
     let selected = || workloads.iter().filter(|workload| port::selects(service, workload));
     let bare = selected().filter(|workload| workload.proxy.is_none());
     let bare: BTreeSet<String> = bare.map(|workload| format!("`{}`", workload.name)).collect();
     let past: BTreeSet<String> = selected().flat_map(|workload| past_proxy(service, workload)).collect();
-    let policy = match service.authorization {
-        Some(_) => "has a policy",
-        None => "is closed by the mesh's default",
-    };
     let line = |found: BTreeSet<String>, what: &str, help: &str| {
         let (shown, more) =
             (found.iter().take(NAMED).cloned().collect::<Vec<_>>(), found.len().saturating_sub(NAMED));
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let (namespace, name, shown) = (&service.namespace, &service.name, shown.join(", "));
         (!found.is_empty()).then(|| {
-            format!("service {namespace}/{name} {policy}, and {what} {shown}{more}: nobody enforces it there (help: {help})")
+            format!("service {namespace}/{name} {demand}, and {what} {shown}{more}: nobody enforces it there (help: {help})")
         })
     };
     let bare =

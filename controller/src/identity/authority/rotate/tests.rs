@@ -12,13 +12,13 @@ fn kept(authority: &Authority) -> (serde_json::Value, Authority) {
     let seal = SealKey::new(&[1; 32]).unwrap();
     let json = serde_json::to_value(authority.to_record(&seal).unwrap()).unwrap();
     let record: AuthorityRecord = serde_json::from_value(json.clone()).unwrap();
-    (json, Authority::open(&record, authority.mesh(), &seal).unwrap())
+    (json, Authority::open(&record, authority.mesh(), None, &seal).unwrap())
 }
 
 #[test]
 fn a_rotation_is_kept_at_each_stage_and_the_old_private_key_is_not() {
     for key in TrustKey::ALL {
-        let mut authority = Authority::create(&MeshDomain::new("mesh.local").unwrap(), NOW).unwrap();
+        let mut authority = Authority::create(&MeshDomain::new("mesh.local").unwrap(), None, NOW).unwrap();
         let first = authority.shown(key).0;
         for (number, step, stage) in [
             (1, Step::Begin, Stage::Begun),
@@ -48,7 +48,7 @@ fn a_rotation_is_kept_at_each_stage_and_the_old_private_key_is_not() {
 
 #[test]
 fn a_step_that_there_is_nothing_for_changes_nothing() {
-    let authority = Authority::create(&MeshDomain::new("mesh.local").unwrap(), NOW).unwrap();
+    let authority = Authority::create(&MeshDomain::new("mesh.local").unwrap(), None, NOW).unwrap();
     let turn = Turn { version: 1, at: NOW };
     for key in [TrustKey::MeshRoot, TrustKey::LinkRoot] {
         for step in [Step::Switch, Step::End] {
@@ -61,11 +61,11 @@ fn a_step_that_there_is_nothing_for_changes_nothing() {
 /// A store that an older core has written has nothing of rotations.
 #[test]
 fn what_was_kept_before_there_were_rotations_is_opened() {
-    let authority = Authority::create(&MeshDomain::new("mesh.local").unwrap(), NOW).unwrap();
+    let authority = Authority::create(&MeshDomain::new("mesh.local").unwrap(), None, NOW).unwrap();
     let (mut json, _) = kept(&authority);
     let fields = json.as_object_mut().unwrap();
     fields.retain(|name, _| !name.starts_with("beside"));
     let record: AuthorityRecord = serde_json::from_value(json).unwrap();
-    let opened = Authority::open(&record, authority.mesh(), &SealKey::new(&[1; 32]).unwrap()).unwrap();
+    let opened = Authority::open(&record, authority.mesh(), None, &SealKey::new(&[1; 32]).unwrap()).unwrap();
     assert!(TrustKey::ALL.iter().all(|key| opened.stage(*key) == Stage::Steady));
 }

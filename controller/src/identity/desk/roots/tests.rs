@@ -34,7 +34,7 @@ fn mesh() -> MeshDomain {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (store, authority) = (open(&folder), Authority::create(&mesh(), NOW).unwrap());
+        let (store, authority) = (open(&folder), Authority::create(&mesh(), None, NOW).unwrap());
         store.keep_authority(&authority.to_record(&seal()).unwrap()).unwrap();
         let desk = Desk::open(store, authority, seal(), NOW).unwrap();
         Self { folder, desk }
@@ -46,7 +46,7 @@ impl World {
         drop(desk);
         let store = open(&folder);
         let record = store.authority().unwrap().unwrap();
-        let authority = Authority::open(&record, &mesh(), &seal()).unwrap();
+        let authority = Authority::open(&record, &mesh(), None, &seal()).unwrap();
         let desk = Desk::open(store, authority, seal(), NOW).unwrap();
         Self { folder, desk }
     }

@@ -50,7 +50,7 @@ impl Site {
     /// Says whether it believes another site's authority.
     fn believes_site(&self, other: &Self) -> bool {
         let anchors = Anchors { mesh: mesh(), roots: self.handed.trust.mesh_roots.clone() };
-        verify_site_ca(&other.handed.given.authority, &other.name, &anchors, now_of(other)).is_ok()
+        verify_site_ca(other.handed.authority.as_ref().unwrap(), &other.name, &anchors, now_of(other)).is_ok()
     }
 
     /// Says whether it takes the core for the core.
@@ -63,12 +63,12 @@ impl Site {
     /// Says whether the core takes it for the site's agent.
     fn is_known(&self, desk: &Desk) -> bool {
         let anchors = Anchors { mesh: mesh(), roots: desk.authority().link_roots() };
-        verify_peer(&[self.handed.given.agent.der().clone()], &anchors, desk.now()).is_ok()
+        verify_peer(&[self.handed.agent.der().clone()], &anchors, desk.now()).is_ok()
     }
 }
 
 fn now_of(site: &Site) -> Timestamp {
-    site.handed.given.authority.validity().issued
+    site.handed.authority.as_ref().unwrap().validity().issued
 }
 
 fn rotate(world: &World, key: TrustKey, order: Order) -> Result<Rotated, NotRotated> {
@@ -256,6 +256,26 @@ impl IdentityStore for Full {
     }
 
     fn keep_trust(&self, _: u64, _: Option<&AuthorityRecord>) -> Result<(), StoreError> {
+        Err(StoreError::Failed("no room".to_owned()))
+    }
+
+    fn asked(&self, _: &SiteId) -> Result<Option<Asked>, StoreError> {
+        Ok(None)
+    }
+
+    fn all_waiting(&self, _: &str, _: usize) -> Result<Vec<(SiteId, Asked)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn keep_asked(&self, _: &[(SiteId, Asked)]) -> Result<(), StoreError> {
+        Err(StoreError::Failed("no room".to_owned()))
+    }
+
+    fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn keep_operators(&self, _: &[Operator]) -> Result<(), StoreError> {
         Err(StoreError::Failed("no room".to_owned()))
     }
 }

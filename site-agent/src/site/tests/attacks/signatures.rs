@@ -1,5 +1,9 @@
 //! Attacks of those who are not believed, or not alone.
 
+use skerry_core::id::SiteId;
+use skerry_identity::policy::Statement;
+use skerry_proto::v1::PolicyProof;
+
 use super::*;
 
 #[test]
@@ -68,13 +72,31 @@ fn attack_a_core_without_the_policy_key_invents_no_policy() {
         ..root(1, 1, &[&core])
     };
     let trusted = TrustedRoot::first(signed_root(&both, &[&core, &policy])).unwrap();
-    let mut bench = Bench::trusting(Enrolment { trust_root: trusted, ..enrolment() });
+    let enrolled = Enrolment { trust_root: trusted, ..enrolment() };
+    let (mesh, id) = (enrolled.mesh().clone(), enrolled.site().clone());
+    let agreed = |published: &Published, site: &SiteId, key: &SigningKey| {
+        let digest = published.contents.policy_digest().unwrap();
+        let statement = Statement { mesh: &mesh, site, number: 1, commit: "", policy: &digest };
+        let signatures = Signatures::from_iter([statement.sign(key).unwrap()]).to_bytes();
+        Some(PolicyProof { number: 1, commit: Vec::new(), signatures })
+    };
+    let mut bench = Bench::trusting(enrolled);
     let mut site = bench.boot(&["a"]);
-    site.handle(Mail::Link(LinkEvent::Offer(Box::new(signed(&publish(5), &core)))));
-    let reason = bench.answers().pop().unwrap().1;
-    assert!(reason.contains("0 of the 1 signatures by policy keys"), "{reason}");
-    assert_eq!(site.manifest().generation, 0);
-    let agreed = sign_by(bare(&publish(5)), &[&core, &policy], PayloadType::Manifest);
-    site.handle(Mail::Link(LinkEvent::Offer(Box::new(agreed))));
+    let other = SiteId::new("bergen").unwrap();
+    for (policy, expected) in [
+        (None, "no policy key has signed what it offers this site"),
+        (agreed(&publish(5), &id, &core), "0 of the 1 signatures by policy keys"),
+        (agreed(&publish(5), &other, &policy), "0 of the 1 signatures by policy keys"),
+        (agreed(&publish_with(5, "127.71.0.0/16"), &id, &policy), "0 of the 1 signatures by policy keys"),
+    ] {
+        let offer = Offer { policy, ..signed(&publish(5), &core) };
+        site.handle(Mail::Link(LinkEvent::Offer(Box::new(offer))));
+        let reason = bench.answers().pop().unwrap().1;
+        assert!(reason.contains(expected), "{reason}");
+        assert_eq!(site.manifest().generation, 0);
+    }
+    let policy = agreed(&publish(5), &id, &policy);
+    let offer = Offer { policy, ..signed(&publish(5), &core) };
+    site.handle(Mail::Link(LinkEvent::Offer(Box::new(offer))));
     assert_eq!(site.manifest().generation, 5);
 }
