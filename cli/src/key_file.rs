@@ -3,7 +3,7 @@
 //! Must not print a key: errors name the file, and what is wrong with it.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use skerry_identity::key::{SigningKey, VerifyingKey};
@@ -14,9 +14,16 @@ use crate::error::{CliError, ErrorKind};
 /// The longest file: a key is 120 B, and there may be text around it.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Reads a private key.
+/// Reads a private key that nobody else may read.
 pub fn read_private(path: &Path) -> Result<SigningKey, CliError> {
     let text = read(path)?;
+    let metadata = fs_err::metadata(path).map_err(|error| wrong(path, &error))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    // A pipeline's secret may be a pipe, or a file that a group may read which is the job's alone.
+    if metadata.is_file() && mode & 0o007 != 0 {
+        let error = wrong(path, &format_args!("everybody may read it (mode {mode:03o})"));
+        return Err(error.hint("chmod 600 it, and make another key if somebody has read it"));
+    }
     SigningKey::from_pem(&text).map_err(|error| {
         let error = wrong(path, &error);
         if text.contains("ENCRYPTED") {

@@ -175,6 +175,14 @@ impl Presence {
         Ok(())
     }
 
+    /// Forgets which agent of a site is served: its box is another one by now.
+    pub fn forget_agent(&self, site: &SiteId) {
+        if let Some(contact) = self.shard(site).lock().get_mut(site) {
+            contact.claims = Claims::default();
+            contact.turned_away = None;
+        }
+    }
+
     /// Notes that an agent of a site cannot be talked to. It changes no figure of the site.
     pub fn turn_away(&self, site: &SiteId, turned_away: TurnedAway) {
         self.shard(site).lock().entry(site.clone()).or_default().turned_away = Some(Box::new(turned_away));

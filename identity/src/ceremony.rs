@@ -25,6 +25,9 @@ pub const MAX_REQUESTS: usize = 10_000;
 /// The longest file that is read: a certificate takes about 1 KiB, so 10,000 take 10 MiB.
 pub const MAX_FILE_BYTES: usize = 32 << 20;
 
+/// The shortest life that is signed for: the shortest offline budget.
+const MIN_LIFE: Duration = Duration::from_secs(3_600);
+
 /// What a core asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -131,6 +134,24 @@ pub enum CeremonyError {
     /// A site is there twice.
     #[error("site `{0}` is there twice")]
     Twice(SiteId),
+    /// It would last for no time that is of use.
+    #[error("the certificate of site `{site}` would last {seconds} seconds, and an hour is the least")]
+    TooShort {
+        /// The site.
+        site: SiteId,
+        /// How long.
+        seconds: u64,
+    },
+    /// Each box makes keys of its own.
+    #[error(
+        "site `{site}` asks with the key that site `{other}` has: a name in the file was changed, or a disk copied"
+    )]
+    SharedKey {
+        /// The site.
+        site: SiteId,
+        /// The site that has it.
+        other: SiteId,
+    },
     /// It would last too long.
     #[error("the certificate of site `{site}` would last {days} days, and {most} are the most")]
     TooLong {
@@ -162,9 +183,18 @@ impl SigningRequest {
             let site = self.site.clone();
             return Err(CeremonyError::TooLong { site, days: days(lasts), most: days(MAX_SITE_CA) });
         }
+        if lasts < MIN_LIFE {
+            return Err(CeremonyError::TooShort { site: self.site.clone(), seconds: self.lasts_seconds });
+        }
+        let own = key.public().thumbprint();
+        if let Some((other, _)) =
+            ledger.sites.iter().find(|(site, known)| **known == own && **site != self.site)
+        {
+            return Err(CeremonyError::SharedKey { site: self.site.clone(), other: other.clone() });
+        }
         let standing = match ledger.sites.get(&self.site) {
             None => Standing::New,
-            Some(before) if *before == key.public().thumbprint() => Standing::Renewal,
+            Some(before) if *before == own => Standing::Renewal,
             Some(before) => Standing::Changed { before: *before },
         };
         Ok(Item { site: self.site.clone(), key, lasts, standing })

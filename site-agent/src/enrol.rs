@@ -82,10 +82,14 @@ struct WrongUsage(String);
 /// The offline root has not signed yet.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the mesh root is kept offline and has not signed for this box yet (help: `skerry root requests` has what waits; run this again \
-     with the same token afterwards)"
+    "the mesh root is kept offline and has not signed for this box yet: site `{site}`, key {key} (help: `skerry root requests` has what \
+     waits; run this again with the same token afterwards)"
 )]
-struct Waits;
+struct Waits {
+    site: SiteId,
+    /// What whoever runs the ceremony compares.
+    key: String,
+}
 
 fn wrong(words: impl Into<String>) -> anyhow::Error {
     WrongUsage(words.into()).into()
@@ -236,7 +240,8 @@ impl Asking<'_> {
         let mut is_said = false;
         while answer.0.authority.is_empty() {
             if no_wait {
-                return Err(Waits.into());
+                let key = self.keys.authority.thumbprint().short();
+                return Err(Waits { site: self.token.site.clone(), key }.into());
             }
             if !std::mem::replace(&mut is_said, true) {
                 eprintln!(

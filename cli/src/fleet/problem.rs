@@ -5,7 +5,7 @@ use skerry_proto::limits::BOOT_STORE_BYTES;
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::{Claimant, EnrolmentRefused, EventRow, SiteSummary, TurnedAway};
 
-use super::runway::RunwayView;
+use super::runway::{RunwayView, waits_for_root};
 use super::state::{Evidence, State, is_ready, is_revoked, phase};
 use super::view::kind;
 use crate::output::age::{AHEAD_MS, Moment, span};
@@ -19,7 +19,8 @@ const CLOCK_MS: u64 = 30_000;
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// `BundleRefused`, `RolledBack`, `ReportDropped`, `ProxyRefused`, `WorkloadProblem`, `EventsDropped`, `ClockWrong`,
-    /// `TwoAgents`, `AgentTurnedAway`, `EnrolmentRefused`, `Revoked`, `IdentityOver`, `RunwayShort` or `WaitsForPolicy`.
+    /// `TwoAgents`, `AgentTurnedAway`, `EnrolmentRefused`, `Revoked`, `IdentityOver`, `RunwayShort`, `WaitsForRoot`
+    /// or `WaitsForPolicy`.
     pub kind: &'static str,
     /// When it was observed, as far as that can be told.
     pub observed: Option<Moment>,
@@ -79,6 +80,9 @@ fn identity(site: &SiteSummary, now: u64) -> Option<Problem> {
     let (kind, detail, observed, received) = if is_revoked(site) {
         let detail = "the site was revoked: it is spoken to again when it is enrolled with a new token";
         ("Revoked", detail.to_owned(), enrolled.revoked_at_ms, enrolled.revoked_at_ms)
+    } else if waits_for_root(enrolled) {
+        let detail = "the mesh root is kept offline, and has not signed for its box yet: `skerry root requests` has what waits";
+        ("WaitsForRoot", detail.to_owned(), enrolled.enrolled_at_ms, enrolled.enrolled_at_ms)
     } else {
         let (kind, detail) = RunwayView::of(site, now)?.trouble(Evidence::of(site, now))?;
         (kind, detail, site.observed_at_ms, site.received_at_ms)

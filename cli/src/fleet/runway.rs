@@ -1,7 +1,7 @@
 //! How long a site can go on renewing identity with no link. Must not print.
 
 use serde::Serialize;
-use skerry_proto::v1::SiteSummary;
+use skerry_proto::v1::{Enrolled, SiteSummary};
 
 use super::state::Evidence;
 use crate::output::age::{rfc3339, span};
@@ -9,6 +9,11 @@ use crate::output::table::Tone;
 
 /// A site that nobody hears from has used most of what it had when less than this part of its budget is left.
 const LAST_PART: u64 = 4;
+
+/// Says whether a box has no authority yet: the mesh root is kept offline, and has not signed for it.
+pub fn waits_for_root(enrolled: &Enrolled) -> bool {
+    enrolled.revoked_at_ms == 0 && enrolled.authority_until_ms <= enrolled.enrolled_at_ms
+}
 
 /// The runway of a site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,6 +32,9 @@ impl RunwayView {
     /// not enrolled, or is revoked.
     pub fn of(site: &SiteSummary, now_ms: u64) -> Option<Self> {
         let enrolled = site.enrolled.as_ref().filter(|enrolled| enrolled.revoked_at_ms == 0)?;
+        if waits_for_root(enrolled) {
+            return None;
+        }
         let said = site.state.as_ref().filter(|state| state.identity_until_ms > 0);
         let until = said.map_or(enrolled.authority_until_ms, |state| state.identity_until_ms);
         Some(Self {
@@ -79,7 +87,7 @@ impl RunwayView {
 
 #[cfg(test)]
 mod tests {
-    use skerry_proto::v1::{Enrolled, SiteState};
+    use skerry_proto::v1::SiteState;
 
     use super::*;
 
@@ -102,6 +110,10 @@ mod tests {
         assert_eq!(days(&site(12, None)), Some(12));
         assert_eq!(days(&site(12, Some(9))), Some(9), "what the core signed has not arrived");
         assert_eq!(days(&SiteSummary::default()), None);
+        let mut waits = site(12, Some(9));
+        let box_of = waits.enrolled.as_mut().unwrap();
+        (box_of.enrolled_at_ms, box_of.authority_until_ms) = (NOW, NOW);
+        assert_eq!(days(&waits), None, "it was never signed for: what is said is of the box before");
         let mut revoked = site(12, Some(9));
         revoked.enrolled.as_mut().unwrap().revoked_at_ms = NOW;
         assert_eq!(days(&revoked), None);

@@ -86,7 +86,7 @@ fn sites_are_signed_for_once_they_are_named_and_then_again_by_themselves() {
     assert!(unknown.code == 2 && unknown.stderr.contains("nothing waits for that site"), "{unknown}");
 
     let one = ceremony.sign(&["--new", "oslo"]);
-    assert!(one.code == 0 && one.stderr.contains("signed for 1 sites, left out 1"), "{one}");
+    assert!(one.code == 0 && one.stderr.contains("signed for 1 site, left out 1"), "{one}");
     let again = ceremony.sign(&["--all-new"]);
     assert!(again.stderr.contains("same key") && again.stderr.contains("never signed for"), "{again}");
     ceremony.folder.write("signed.json", &again.stdout);

@@ -49,7 +49,7 @@ impl<S: StateStore> Core<S> {
         let core = Arc::clone(self);
         let handed =
             tokio::task::spawn_blocking(move || work(&core)).await.map_err(|_| Failure::Stopping)??;
-        let Handed { agent, authority, trust, budget } = handed;
+        let Handed { agent, authority, trust, budget, .. } = handed;
         Ok(Credentials {
             agent: agent.der().to_vec(),
             authority: authority.map(|authority| authority.der().to_vec()).unwrap_or_default(),
@@ -67,7 +67,12 @@ impl<S: StateStore> Core<S> {
         let secret = TokenSecret::from_slice(&request.secret)
             .ok_or_else(|| Failure::Invalid("`secret` is not that of a join token".to_owned()))?;
         let requests = (&*request.agent, &*request.authority);
-        Ok(self.desk.enrol(&site, &secret, requests, self.caller(&site, peer))?)
+        let handed = self.desk.enrol(&site, &secret, requests, self.caller(&site, peer))?;
+        if handed.has_replaced {
+            // The one that was served is none of the site's any more: nobody waits for it to be gone.
+            self.presence.forget_agent(&site);
+        }
+        Ok(handed)
     }
 
     fn renew(&self, request: &RenewRequest, peer: Option<SocketAddr>) -> Result<Handed, Failure> {

@@ -14,7 +14,7 @@ use super::Core;
 use super::failure::Failure;
 use crate::identity::authority::FIRST_OPERATOR;
 use crate::identity::desk::NotHanded;
-use crate::identity::operators::Operator;
+use crate::identity::operators::{CORE, Operator};
 use crate::store::StateStore;
 
 impl<S: StateStore> Core<S> {
@@ -26,6 +26,9 @@ impl<S: StateStore> Core<S> {
         if request.name == FIRST_OPERATOR && by != FIRST_OPERATOR {
             let words = "credentials of `admin` are made by the core, or by `admin`: they are good for more";
             return Err(Failure::Forbidden(words.to_owned()));
+        }
+        if request.name == CORE {
+            return Err(Failure::Invalid(format!("`{CORE}` is the core's own name: take another one")));
         }
         let key = csr::verify(&request.request).map_err(NotHanded::from)?;
         let life = match request.life_seconds {

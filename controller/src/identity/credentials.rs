@@ -13,13 +13,11 @@ use tracing::{info, warn};
 
 use super::authority::FIRST_OPERATOR;
 use super::desk::Desk;
+use super::operators::CORE;
 use super::seal::write_private;
 
 /// The file's name in the data folder.
 pub const FILE: &str = "operator.json";
-
-/// Who had it made.
-const BY: &str = "core";
 
 /// How often it is looked whether the file is due: much less than the third of a month after which it is.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(3_600);
@@ -46,7 +44,7 @@ impl CredentialsFile {
             return Ok(due);
         }
         let key = EcdsaKey::generate()?;
-        let certificate = self.desk.add_operator(FIRST_OPERATOR, &ProvenKey::from(&key), LIFE, BY)?;
+        let certificate = self.desk.add_operator(FIRST_OPERATOR, &ProvenKey::from(&key), LIFE, CORE)?;
         let authority = self.desk.authority();
         let operator = OperatorCredentials {
             core: self.core.clone(),

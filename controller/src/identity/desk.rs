@@ -149,6 +149,8 @@ pub struct Handed {
     pub trust: Trust,
     /// How long it shall go on with no link.
     pub budget: Duration,
+    /// It took the place of another box.
+    pub has_replaced: bool,
 }
 
 /// Whom a site believes.
@@ -408,10 +410,11 @@ impl Desk {
             agent_until: given.agent.not_after(),
             authority_until: signed.as_ref().map_or(caller.now, Certificate::not_after),
         };
+        let has_replaced = gone.is_some();
         self.keep(site, enrolled, &Change { token: Some(token), gone, ends_tokens: false })?;
         info!(%site, key = key.short(), peer = ?caller.peer, "a site is enrolled");
         let trust = self.trust(0, caller.now);
-        Ok(Handed { agent: given.agent, authority: signed, trust, budget: caller.budget })
+        Ok(Handed { agent: given.agent, authority: signed, trust, budget: caller.budget, has_replaced })
     }
 
     /// Signs anew for a box that is enrolled: the request by its key is the proof.
@@ -461,7 +464,13 @@ impl Desk {
         };
         self.keep(site, enrolled, &Change::default())?;
         let trust = self.trust(trust_root_version, caller.now);
-        Ok(Handed { agent: given.agent, authority: signed, trust, budget: caller.budget })
+        Ok(Handed {
+            agent: given.agent,
+            authority: signed,
+            trust,
+            budget: caller.budget,
+            has_replaced: false,
+        })
     }
 
     /// Revokes the box of a site, and every token of it, also where no box is. Returns the box as it was. It is cut off first and kept then: a disk

@@ -9,8 +9,12 @@ use skerry_identity::thumbprint::Thumbprint;
 /// The most keys of operators: 1,000 of 250 B are 250 kB, which is read at a start and written with each change.
 pub const MAX_OPERATORS: usize = 1_000;
 
-/// The most keys of one name: a person with a machine or two, each a few times anew before the old ones end. The oldest go first.
+/// The most keys of one name: a person with a machine or two, each a few times anew before the old ones end. Of those that the core makes
+/// itself the oldest goes first; nobody else's goes unasked.
 const MAX_OF_A_NAME: usize = 16;
+
+/// Who makes what the core makes itself. Nobody else is called so.
+pub const CORE: &str = "core";
 
 /// The longest that a certificate of an operator may last: a pipeline that is looked after once a year.
 pub const MAX_LIFE: Duration = Duration::from_secs(366 * 24 * 3_600);
@@ -55,8 +59,14 @@ pub struct NoOperator {
 
 /// There is no room for another one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there are {MAX_OPERATORS} keys of operators: revoke those that nobody uses")]
-pub struct TooMany;
+pub enum TooMany {
+    /// Of all.
+    #[error("there are {MAX_OPERATORS} keys of operators: revoke those that nobody uses")]
+    Operators,
+    /// Of one name.
+    #[error("operator `{0}` has {MAX_OF_A_NAME} keys: revoke them all, or wait until some have ended")]
+    OfName(String),
+}
 
 impl Operators {
     /// Goes on with what was kept.
@@ -85,18 +95,21 @@ impl Operators {
         &self.keys
     }
 
-    /// Returns them with one more. Those that ended long ago are forgotten, and the oldest of the name if it has too many.
+    /// Returns them with one more. Those that ended long ago are forgotten, and the oldest of the core's own if those are too many.
     pub fn with(&self, operator: Operator, now: Timestamp) -> Result<Self, TooMany> {
         let counts = |other: &&Operator| other.until.0.saturating_add(KEPT_AFTER_ITS_END) > now.0;
         let mut keys: Vec<Operator> = self.keys.iter().filter(counts).cloned().collect();
-        let same = keys.iter().filter(|other| other.name == operator.name).count();
-        if same >= MAX_OF_A_NAME {
+        let is_core_s = operator.by == CORE;
+        let is_same = |other: &Operator| other.name == operator.name && (other.by == CORE) == is_core_s;
+        if keys.iter().filter(|other| is_same(other)).count() >= MAX_OF_A_NAME {
             // They are sorted by age.
-            let oldest = keys.iter().position(|other| other.name == operator.name);
-            oldest.map(|place| keys.remove(place));
+            match keys.iter().position(is_same).filter(|_| is_core_s) {
+                Some(oldest) => drop(keys.remove(oldest)),
+                None => return Err(TooMany::OfName(operator.name)),
+            }
         }
-        if keys.len() >= MAX_OPERATORS {
-            return Err(TooMany);
+        if keys.len() >= MAX_OPERATORS && !is_core_s {
+            return Err(TooMany::Operators);
         }
         keys.push(operator);
         Ok(Self::restore(keys))
@@ -169,17 +182,24 @@ mod tests {
 
     #[test]
     fn there_are_so_many_of_a_name_and_so_many_in_all() {
-        let ada: Vec<Operator> = (0..=MAX_OF_A_NAME).map(|number| operator("ada", number)).collect();
-        let all = of(&ada);
+        let by_bob = |name: &str, number| Operator { by: "bob".to_owned(), ..operator(name, number) };
+        let core_s: Vec<Operator> = (0..=MAX_OF_A_NAME).map(|number| operator("admin", number)).collect();
+        let all = of(&core_s);
         assert_eq!(all.all().len(), MAX_OF_A_NAME);
-        assert!(!knows(&all, "ada", 0), "the oldest is gone");
-        assert!(knows(&all, "ada", MAX_OF_A_NAME));
+        assert!(!knows(&all, "admin", 0), "the oldest is gone");
+        assert!(knows(&all, "admin", MAX_OF_A_NAME));
+        let others: Vec<Operator> = (20..20 + MAX_OF_A_NAME).map(|number| by_bob("admin", number)).collect();
+        let all = others.iter().fold(all, |all, other| all.with(other.clone(), NOW).unwrap());
+        assert!(knows(&all, "admin", 1), "the core's own are not among them");
+        let refused = all.with(by_bob("admin", 99), NOW).unwrap_err();
+        assert_eq!(refused, TooMany::OfName("admin".to_owned()), "and none of somebody's goes unasked");
 
         let many: Vec<Operator> =
-            (0..MAX_OPERATORS).map(|number| operator(&format!("o{number}"), number)).collect();
+            (0..MAX_OPERATORS).map(|number| by_bob(&format!("o{number}"), number)).collect();
         let full = of(&many);
-        assert_eq!(full.with(operator("one-more", 9_999), NOW), Err(TooMany));
+        assert_eq!(full.with(by_bob("one-more", 9_999), NOW), Err(TooMany::Operators));
+        assert!(full.with(operator("admin", 9_999), NOW).is_ok(), "the core's own folder is never locked");
         let later = Timestamp(NOW.0 + 1_000 + KEPT_AFTER_ITS_END);
-        assert_eq!(full.with(operator("one-more", 9_999), later).unwrap().all().len(), 1);
+        assert_eq!(full.with(by_bob("one-more", 9_999), later).unwrap().all().len(), 1);
     }
 }

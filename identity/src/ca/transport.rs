@@ -49,7 +49,7 @@ impl Peer {
             Self::Operator(name) if is_dns_subdomain(name) => format!("{OPERATOR}{name}"),
             Self::Operator(name) => {
                 let rule = "lower-case letters, digits, `-` and `.`, at most 253 (RFC 1123)";
-                return Err(InvalidId { what: "operator's name", value: name.clone(), rule });
+                return Err(InvalidId { what: "name of an operator", value: name.clone(), rule });
             }
         };
         SpiffeId::new(&format!("spiffe://{}{path}", mesh.as_str()))

@@ -60,7 +60,9 @@ fn files_that_are_not_for_this_root_or_not_in_order_are_refused_whole() {
     let broken = SigningRequest::new(site("oslo"), &der, Duration::from_secs(86_400));
     let long = SigningRequest { lasts_seconds: MAX_SITE_CA.as_secs() + 1, ..good() };
     type Case = (SigningRequests, fn(&CeremonyError) -> bool);
-    let cases: [Case; 6] = [
+    let short = SigningRequest { lasts_seconds: 0, ..good() };
+    let cases: [Case; 7] = [
+        (asks(&ledger, vec![short]), |error| matches!(error, CeremonyError::TooShort { .. })),
         (SigningRequests { mesh: other_mesh, ..asks(&ledger, vec![]) }, |error| {
             matches!(error, CeremonyError::OtherRoot { .. })
         }),
@@ -76,6 +78,16 @@ fn files_that_are_not_for_this_root_or_not_in_order_are_refused_whole() {
         let error = asked.read(&ledger).unwrap_err();
         assert!(is_expected(&error), "{error}");
     }
+}
+
+#[test]
+fn a_key_is_signed_for_under_one_name() {
+    let (root, key) = (root(), EcdsaKey::generate().unwrap());
+    let mut ledger = Ledger::new(&mesh(), &root);
+    let items = asks(&ledger, vec![request("oslo", &key)]).read(&ledger).unwrap();
+    ledger.sign(&root, &items, NOW).unwrap();
+    let error = asks(&ledger, vec![request("osla", &key)]).read(&ledger).unwrap_err();
+    assert!(matches!(error, CeremonyError::SharedKey { .. }), "{error}");
 }
 
 #[test]

@@ -74,7 +74,8 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     // What is printed may be delivered: it is remembered first.
     folder.keep(&ledger)?;
     output.result(&to_json(&signed)?)?;
-    let words = format!("signed for {} sites, left out {}", accepted.len(), left.len());
+    let what = if accepted.len() == 1 { "1 site".to_owned() } else { format!("{} sites", accepted.len()) };
+    let words = format!("signed for {what}, left out {}", left.len());
     output.note(&if left.is_empty() { format!("{words}\n") } else { format!("{words} ({hint})\n") });
     Ok(Outcome::Done)
 }

@@ -75,6 +75,12 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let signed = next(&in_force, policy, args.optional, &by)?;
     let signed = serde_json::to_string(&signed).map_err(|error| CliError::internal(error.to_string()))?;
     let in_force = read_root(&core.set_policy_keys(signed)?)?;
+    if args.drop {
+        output.note(
+            "sites that run with --require-policy-signature take nothing new until they run without it; one that was enrolled with \
+             --policy-key is enrolled anew\n",
+        );
+    }
     output.result(&render(&in_force))?;
     Ok(Outcome::Done)
 }
