@@ -17,6 +17,13 @@ const MAX_BYTES: u64 = 64 << 10;
 /// Reads a private key that nobody else may read.
 pub fn read_private(path: &Path) -> Result<SigningKey, CliError> {
     let text = read(path)?;
+    let key = SigningKey::from_pem(&text).map_err(|error| {
+        let error = wrong(path, &error);
+        if text.contains("ENCRYPTED") {
+            return error.hint("it is encrypted: decrypt it first, `openssl pkey -in FILE -out PLAIN`");
+        }
+        error.hint("make one with `skerry bundle keygen`, or `openssl genpkey -algorithm ed25519`")
+    })?;
     let metadata = fs_err::metadata(path).map_err(|error| wrong(path, &error))?;
     let mode = metadata.permissions().mode() & 0o777;
     // A pipeline's secret may be a pipe, or a file that a group may read which is the job's alone.
@@ -24,13 +31,7 @@ pub fn read_private(path: &Path) -> Result<SigningKey, CliError> {
         let error = wrong(path, &format_args!("everybody may read it (mode {mode:03o})"));
         return Err(error.hint("chmod 600 it, and make another key if somebody has read it"));
     }
-    SigningKey::from_pem(&text).map_err(|error| {
-        let error = wrong(path, &error);
-        if text.contains("ENCRYPTED") {
-            return error.hint("it is encrypted: decrypt it first, `openssl pkey -in FILE -out PLAIN`");
-        }
-        error.hint("make one with `skerry bundle keygen`, or `openssl genpkey -algorithm ed25519`")
-    })
+    Ok(key)
 }
 
 /// Reads a public key.

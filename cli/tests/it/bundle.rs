@@ -179,6 +179,16 @@ fn what_cannot_be_signed() {
 }
 
 #[test]
+fn a_key_that_everybody_may_read_signs_nothing() {
+    let folder = shop();
+    let key = folder.path().join("policy.key");
+    fs_err::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = sign(&folder, &["--key", "policy.key"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused}");
+    assert!(refused.stderr.contains("everybody may read it (mode 644)"), "{refused}");
+}
+
+#[test]
 fn signatures_are_handed_to_the_core() {
     let folder = shop();
     assert_eq!(sign(&folder, &["--rev", "main", "--key", "policy.key"]).code, 0);
