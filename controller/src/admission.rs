@@ -22,7 +22,7 @@ pub struct Limits {
     pub handshake_deadline: Duration,
 }
 
-/// For how many sites there is room where nobody says: a core with them fits into 1 GB.
+/// For how many sites there is room where nobody says: a core with them takes 1.1 GB.
 pub const SITES: u32 = 20_000;
 
 impl Default for Limits {
@@ -33,7 +33,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Makes room for so many sites at once, that all have a stream or pull: 40 KiB each, 20,000 are 800 MB. 1,000 whole
+    /// Makes room for so many sites at once, that all have a stream or pull: 52 KB each, 20,000 are 1 GB. 1,000 whole
     /// bundles of 200 services are 1,000 × (13 KiB list + 16 KiB fragments) = 29 MiB of offers; with more sites they take
     /// turns. 256 MiB of chunks: each of 16,384 streams may have a whole chunk of 16 KiB in its send buffer, and each of
     /// 20,000 a chunk of 13 KiB, however slowly it is read; beyond 32,768 sites the shortest chunk for each. One who

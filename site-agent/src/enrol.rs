@@ -399,3 +399,6 @@ impl Received {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,6 +142,19 @@ fn a_second_agent_does_not_take_the_place_of_the_first() {
     assert_eq!(seen.rival, Some(Claim { by: other, first: at(6), last: at(7) }));
 }
 
+/// A box that took the place of another one is not told to wait until that is gone.
+#[test]
+fn an_agent_whose_box_is_none_of_the_site_s_any_more_holds_no_place() {
+    let presence = Arc::new(Presence::default());
+    let other = Claimant { boot: claim::Boot::of(&[9; 16]), ..Claimant::default() };
+    let _first = presence.connect(&site(), Claimant::default(), at(5)).unwrap();
+    assert!(presence.connect(&site(), other, at(6)).is_err());
+    presence.forget_agent(&site());
+    let _second = presence.connect(&site(), other, at(7)).unwrap();
+    let seen = presence.seen(&site(), at(8));
+    assert_eq!((seen.agent.map(|agent| agent.by), seen.rival), (Some(other), None));
+}
+
 /// Connections that overtake each other: one that was held up on its way is dead, and evicts nobody.
 #[test]
 fn a_stream_that_comes_late_does_not_take_the_place_of_a_newer_one() {

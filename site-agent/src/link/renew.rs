@@ -372,6 +372,26 @@ mod tests {
         assert!(!schedule.may_ask(now));
     }
 
+    /// What a site has after it was handed another trust root, and the version of trust that it says it has.
+    fn renew(before: &Enrolment, next: &SignedRoot) -> (TrustedRoot, u64) {
+        let ders = |all: &[Certificate]| all.iter().map(|one| one.der().to_vec()).collect();
+        let trust = Trust {
+            mesh_roots: ders(&before.mesh_roots),
+            link_roots: ders(&before.link_roots),
+            trust_roots: vec![serde_json::to_vec(next).unwrap()],
+            version: 8,
+            ..Trust::default()
+        };
+        let credentials = Credentials {
+            agent: before.agent.der().to_vec(),
+            authority: before.authority.certificate().der().to_vec(),
+            trust: Some(trust),
+            ..Credentials::default()
+        };
+        let taken = take(before, credentials, PolicyDemand::AsRoot).unwrap();
+        (taken.trust_root, taken.trust_version)
+    }
+
     /// Where policy keys have a say, a core that was broken into takes it from them at no site; certificates are renewed all
     /// the same.
     #[test]
@@ -392,24 +412,14 @@ mod tests {
         };
         let first = TrustedRoot::first(signed(&root(1, &[&policy]), &[&core, &policy])).unwrap();
         let before = Enrolment { trust_root: first, ..enrolment() };
-        let renew = |next: &SignedRoot| {
-            let ders = |all: &[Certificate]| all.iter().map(|one| one.der().to_vec()).collect();
-            let trust = Trust {
-                mesh_roots: ders(&before.mesh_roots),
-                link_roots: ders(&before.link_roots),
-                trust_roots: vec![serde_json::to_vec(next).unwrap()],
-                ..Trust::default()
-            };
-            let credentials = Credentials {
-                agent: before.agent.der().to_vec(),
-                authority: before.authority.certificate().der().to_vec(),
-                trust: Some(trust),
-                ..Credentials::default()
-            };
-            take(&before, credentials, PolicyDemand::AsRoot).unwrap().trust_root
-        };
-        assert_eq!(renew(&signed(&root(2, &[]), &[&core])), before.trust_root);
+        let kept = (before.trust_root.clone(), before.trust_version);
+        assert_eq!(
+            renew(&before, &signed(&root(2, &[]), &[&core])),
+            kept,
+            "and it does not say that it has what was named"
+        );
         let agreed = signed(&root(2, &[]), &[&core, &policy]);
-        assert_eq!(renew(&agreed).signed(), &agreed);
+        let (trust_root, version) = renew(&before, &agreed);
+        assert_eq!((trust_root.signed(), version), (&agreed, 8));
     }
 }

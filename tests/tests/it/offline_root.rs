@@ -87,6 +87,12 @@ async fn a_box_waits_for_the_ceremony_and_is_enrolled_by_what_comes_of_it() {
         assert_eq!(waits.status.code(), Some(75), "{}", text(&waits.stderr));
         assert!(text(&waits.stderr).contains("has not signed for this box yet"), "{}", text(&waits.stderr));
     }
+    let described: Value =
+        serde_json::from_str(&world.skerry(&["site", "describe", SITE, "-o", "json"])).expect("JSON");
+    let kinds: Vec<_> =
+        described["problems"].as_array().into_iter().flatten().map(|one| &one["kind"]).collect();
+    assert_eq!(kinds, ["WaitsForRoot"], "{described:#}");
+    assert!(described["runway"].is_null(), "it has none that could be over");
     // What waits outlives the core.
     world.core.stop().await.expect("it ends");
     world.core.start_and_answer().await.expect("it starts again");
