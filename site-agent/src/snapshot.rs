@@ -1,10 +1,12 @@
 //! Bootstraps on disk: for each proxy one that serves by itself, and one that asks the agent.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 
 use skerry_core::id::{Digest, NamespacedName, SiteId};
 use skerry_xds::bootstrap::{
-    AdsMode, BootstrapOptions, NodeId, Part, Parts, ads_bootstrap, static_bootstrap, to_parts, to_pb,
+    AdsMode, BootstrapOptions, NodeId, Part, Parts, ads_bootstrap, static_parts, to_pb,
 };
 use skerry_xds::resource::{ResourceKind, ResourceSet};
 use skerry_xds::secret::to_file;
@@ -66,8 +68,7 @@ impl Snapshots {
             replace_if_new(&folder.secret(secret), &Zeroizing::new(to_file(resource)))?;
         }
         let options = BootstrapOptions { secrets: folder.path().to_owned(), ..BootstrapOptions::default() };
-        let bootstrap = static_bootstrap(set, &NodeId::of(&self.site, name), &options);
-        let Parts { bytes, listeners } = to_parts(bootstrap);
+        let Parts { bytes, listeners } = static_parts(set, &NodeId::of(&self.site, name), &options);
         // The index first: a launcher that finds it with another file goes without.
         replace_if_new(&folder.static_index(), index_of(&bytes, listeners).to_text().as_bytes())?;
         replace_if_new(&folder.static_bootstrap(), &bytes)?;
@@ -81,6 +82,21 @@ fn index_of(bytes: &[u8], listeners: Vec<Part>) -> Index {
     Index { sum: Sum::of(bytes), listeners: listeners.into_iter().map(listener).collect() }
 }
 
-fn replace_if_new(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
-    if fs_err::read(path).is_ok_and(|old| old == bytes) { Ok(()) } else { replace_file(path, bytes) }
+fn replace_if_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if is_same(path, bytes).unwrap_or_default() { Ok(()) } else { replace_file(path, bytes) }
+}
+
+/// Says whether a file holds these bytes. Reads it piece by piece: a snapshot is no small file.
+fn is_same(path: &Path, mut bytes: &[u8]) -> std::io::Result<bool> {
+    let mut file = BufReader::new(fs_err::File::open(path)?);
+    loop {
+        let piece = file.fill_buf()?;
+        let Some(rest) = bytes.strip_prefix(piece) else { return Ok(false) };
+        if piece.is_empty() {
+            return Ok(rest.is_empty());
+        }
+        let taken = piece.len();
+        bytes = rest;
+        file.consume(taken);
+    }
 }

@@ -19,7 +19,7 @@ mod snapshot;
 pub(crate) use snapshot::to_manager;
 
 pub use ads::{ADS_CLUSTER, AdsMode, ads_bootstrap};
-pub use parts::{Part, Parts, to_parts};
+pub use parts::{Part, Parts, static_parts};
 pub use snapshot::static_bootstrap;
 
 /// Only the owner of the process may use the admin interface: it can end Envoy.

@@ -268,6 +268,16 @@ impl ResourceSet {
         self.endpoints.values().map(|resource| resource.decode())
     }
 
+    /// Decodes the endpoints of a cluster.
+    pub(crate) fn endpoint(&self, cluster: &str) -> Option<envoy::endpoint::ClusterLoadAssignment> {
+        self.endpoints.get(cluster).map(|resource| resource.decode())
+    }
+
+    /// Decodes a route configuration.
+    pub(crate) fn route(&self, name: &str) -> Option<envoy::route::RouteConfiguration> {
+        self.routes.get(name).map(|resource| resource.decode())
+    }
+
     /// Decodes the listeners, by name.
     pub fn listeners(&self) -> impl Iterator<Item = envoy::listener::Listener> {
         self.listeners.values().map(|resource| resource.decode())

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
@@ -71,33 +72,38 @@ const STRANGER: Duration = Duration::from_secs(30);
 pub(super) async fn serve(stream: Guarded, door: Door, routes: Routes, cancel: CancellationToken) {
     let handshake = stream.handshake();
     let peer = handshake.peer();
-    let accepted = async {
-        if !stream.begins_with_tls().await? {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak TLS"));
-        }
-        door.tls.accept(stream).await
-    };
+    // What shaking hands takes is given back after it, and what serving takes is there once: a task has room for the largest
+    // of its futures for as long as it lives, and there are thousands of them.
+    let accepted = Box::pin(accept(stream, &door.tls));
     let accepted = cancel.run_until_cancelled(accepted).await;
     match accepted {
         Some(Ok((stream, who))) => {
             let handshake = handshake.with_who(who.clone());
+            let served = Box::pin(run(TokioIo::new(stream), handshake, routes, cancel));
             // Who is a site's box no more is told so, and stays no longer than others who may ask for nothing.
             if !who.is_good(&door.desk) {
                 let Ok(_room) = Arc::clone(&door.strangers).try_acquire_owned() else {
                     return debug!(?peer, "there is no room for another one who is not known");
                 };
-                let served = timeout(STRANGER, run(TokioIo::new(stream), handshake, routes, cancel)).await;
-                return served
+                return timeout(STRANGER, served)
+                    .await
                     .unwrap_or_else(|_| debug!(?peer, "one who is not known has stayed for long enough"));
             }
             tokio::select! {
-                () = run(TokioIo::new(stream), handshake, routes, cancel) => {}
+                () = served => {}
                 () = goes_bad(who, &door.desk) => info!(?peer, "a connection is cut: who is there was taken from the roll"),
             }
         }
         Some(Err(error)) => debug!(?peer, %error, "no hands were shaken"),
         None => {}
     }
+}
+
+async fn accept(stream: Guarded, tls: &Tls) -> io::Result<(Box<TlsStream<Guarded>>, Who)> {
+    if !stream.begins_with_tls().await? {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak TLS"));
+    }
+    tls.accept(stream).await
 }
 
 /// How long an operator's connection goes on whose calls are refused by now: who revokes their own name hears that it was done.

@@ -67,11 +67,12 @@ pub(super) fn once(response: Option<SyncResponse>) -> SyncStream {
 impl<S: StateStore> Line<S> {
     /// Runs the session as a stream of its messages.
     pub(super) fn into_stream(self) -> SyncStream {
-        stream::unfold(Some(self), |line| async move { line?.next().await }).boxed()
+        // In a box of its own: a future has room for each place that a value is moved through.
+        stream::unfold(Some(Box::new(self)), |line| async move { line?.next().await }).boxed()
     }
 
     /// Waits for the next message; the stream goes on with the line that is returned.
-    async fn next(mut self) -> Option<(Result<SyncResponse, Status>, Option<Self>)> {
+    async fn next(mut self: Box<Self>) -> Option<(Result<SyncResponse, Status>, Option<Box<Self>>)> {
         loop {
             let room = self.core.room.places.chunk_room(MAX_CHUNK_BYTES);
             let response = self.session.poll_response(&self.core.published, room);

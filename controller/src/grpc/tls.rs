@@ -90,8 +90,8 @@ impl Tls {
         }
     }
 
-    /// Shakes hands; says who it is.
-    pub(super) async fn accept(&self, stream: Guarded) -> io::Result<(TlsStream<Guarded>, Who)> {
+    /// Shakes hands; says who it is. The stream is boxed: it is 2 KB, and moved through many futures.
+    pub(super) async fn accept(&self, stream: Guarded) -> io::Result<(Box<TlsStream<Guarded>>, Who)> {
         let end = self.end();
         let accepting = TlsAcceptor::from(Arc::clone(&end.config)).accept(stream).into_fallible();
         let stream = match accepting.await {
@@ -102,7 +102,7 @@ impl Tls {
             }
         };
         let who = self.identify(stream.get_ref().1, &end.anchors)?;
-        Ok((stream, who))
+        Ok((Box::new(stream), who))
     }
 
     fn identify(&self, connection: &ServerConnection, anchors: &Anchors) -> io::Result<Who> {

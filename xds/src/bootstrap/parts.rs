@@ -6,11 +6,14 @@ use std::ops::Range;
 
 use prost::Message as _;
 
+use super::snapshot::{clusters, frame, listeners};
+use super::{BootstrapOptions, NodeId};
 use crate::envoy::bootstrap::Bootstrap;
 use crate::envoy::bootstrap::bootstrap::StaticResources;
 use crate::envoy::core::address::Address;
 use crate::envoy::core::socket_address::PortSpecifier;
 use crate::envoy::listener::Listener;
+use crate::resource::ResourceSet;
 
 /// A start file in bytes, and where its listeners are in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,20 +36,28 @@ pub struct Part {
     pub is_free: bool,
 }
 
-/// Encodes a start file in parts.
-pub fn to_parts(mut bootstrap: Bootstrap) -> Parts {
-    let listeners =
-        bootstrap.static_resources.as_mut().map(|resources| std::mem::take(&mut resources.listeners));
-    let mut parts = Parts { bytes: bootstrap.encode_to_vec(), listeners: Vec::new() };
-    for listener in listeners.into_iter().flatten() {
-        let start = parts.bytes.len();
+/// Encodes the start file of [`static_bootstrap`](super::static_bootstrap) in parts. What is decoded at once is one resource.
+pub fn static_parts(set: &ResourceSet, node: &NodeId, options: &BootstrapOptions) -> Parts {
+    let mut parts = Parts { bytes: frame(node, options).encode_to_vec(), listeners: Vec::new() };
+    for cluster in clusters(set, options) {
+        parts.add(StaticResources { clusters: vec![cluster], ..Default::default() });
+    }
+    for listener in listeners(set, options) {
         let (at, is_free) = (address_of(&listener), listener.freebind.is_some_and(|freebind| freebind.value));
-        let resources = StaticResources { listeners: vec![listener], ..Default::default() };
-        let part = Bootstrap { static_resources: Some(resources), ..Default::default() };
-        parts.bytes.extend(part.encode_to_vec());
-        parts.listeners.extend(at.map(|at| Part { range: start..parts.bytes.len(), at, is_free }));
+        let range = parts.add(StaticResources { listeners: vec![listener], ..Default::default() });
+        parts.listeners.extend(at.map(|at| Part { range, at, is_free }));
     }
     parts
+}
+
+impl Parts {
+    /// Adds resources, and says where they are.
+    fn add(&mut self, resources: StaticResources) -> Range<usize> {
+        let start = self.bytes.len();
+        let part = Bootstrap { static_resources: Some(resources), ..Default::default() };
+        part.encode(&mut self.bytes).expect("a vector has room for everything");
+        start..self.bytes.len()
+    }
 }
 
 fn address_of(listener: &Listener) -> Option<SocketAddr> {

@@ -3,24 +3,25 @@
 use prost::Message as _;
 use skerry_core::bundle::v1::Protocol;
 use skerry_core::bundle::v1::service_port::Target;
-use skerry_xds::bootstrap::{Bootstrap, BootstrapOptions, NodeId, Parts, static_bootstrap, to_parts};
+use skerry_xds::bootstrap::{Bootstrap, BootstrapOptions, NodeId, Parts, static_bootstrap, static_parts};
 
 use crate::site::{ServiceBuilder as _, WorkloadBuilder as _, service, site, workload};
 
-fn bootstrap() -> Bootstrap {
+/// A start file, and the same in parts.
+fn both() -> (Bootstrap, Parts) {
     let set = site()
         .service(service("shop/web").http(80, 9080))
         .service(service("shop/db").port("", 5432, Target::TargetNumber(5432), Protocol::Tcp))
         .workload(workload("shop/web-1").port("", 9080).proxy("127.65.0.0/16", 15006))
         .lower("shop/web-1");
     let node = NodeId { id: "s/shop/web-1".to_owned(), cluster: "s".to_owned() };
-    static_bootstrap(&set, &node, &BootstrapOptions::default())
+    let options = BootstrapOptions::default();
+    (static_bootstrap(&set, &node, &options), static_parts(&set, &node, &options))
 }
 
 #[test]
 fn a_start_file_in_parts_is_whole() {
-    let whole = bootstrap();
-    let Parts { bytes, listeners } = to_parts(whole.clone());
+    let (whole, Parts { bytes, listeners }) = both();
     assert_eq!(Bootstrap::decode(bytes.as_slice()).unwrap(), whole);
     let resources = whole.static_resources.unwrap();
     assert_eq!(listeners.len(), resources.listeners.len());
@@ -31,8 +32,7 @@ fn a_start_file_in_parts_is_whole() {
 
 #[test]
 fn a_listener_that_is_cut_out_is_not_there_and_nothing_else_is_missing() {
-    let whole = bootstrap();
-    let Parts { bytes, listeners } = to_parts(whole.clone());
+    let (whole, Parts { bytes, listeners }) = both();
     for (at, part) in listeners.iter().enumerate() {
         let cut = [&bytes[..part.range.start], &bytes[part.range.end..]].concat();
         let mut expected = whole.clone();
