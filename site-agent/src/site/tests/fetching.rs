@@ -134,3 +134,30 @@ fn invariant_9_what_cannot_be_followed_is_asked_for_ever_less_often() {
     site.handle(Mail::Link(LinkEvent::Current));
     assert_eq!(site.again.failures(), 0);
 }
+
+#[test]
+fn a_list_that_is_not_here_is_asked_for_whole() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&[]);
+    site.handle(publish(1).offer());
+    let Mail::Link(LinkEvent::Offer(mut offer)) = publish(2).offer() else { unreachable!("an offer") };
+    offer.list.as_mut().unwrap().base = vec![7; 32];
+    bench.answers();
+    site.handle(Mail::Link(LinkEvent::Offer(offer)));
+    let command = bench.commands.as_mut().unwrap().try_recv().unwrap();
+    assert!(matches!(command, Command::Restart(Duration::ZERO)), "{command:?}");
+    let identity = *bench.identity.as_ref().unwrap().borrow();
+    let manifest = Some(publish(1).digest());
+    assert_eq!(identity, Identity { manifest, ..Identity::default() });
+    // A core that does not listen is asked again, later each time.
+    let Mail::Link(LinkEvent::Offer(mut offer)) = publish(2).offer() else { unreachable!("an offer") };
+    offer.list.as_mut().unwrap().base = vec![7; 8];
+    site.handle(Mail::Link(LinkEvent::Offer(offer)));
+    let (digest, reason) = bench.answers().pop().unwrap();
+    assert_eq!(digest, publish(2).digest());
+    assert!(
+        reason.starts_with("it arrived damaged, and is asked for again: the offer builds on"),
+        "{reason}"
+    );
+    assert!(site.again.poll_timeout() > Some(site.clock.now()));
+}

@@ -70,3 +70,65 @@ fn what_is_tried_does_not_say_who_runs_the_proxies() {
     site.handle(news("a", ads::News::Acked(bench.served("a"))));
     assert_eq!((bench.generation(), supervision()), (2, Some(v1::Supervision::Agent)));
 }
+
+/// The first snapshot is there at once; later ones follow when bundles no longer do, or at the end.
+#[test]
+fn snapshots_follow_what_runs_some_time_later() {
+    let mut bench = Bench::new();
+    let mut site = bench.boot(&["a"]);
+    let file = Layout::new(bench.folder.path()).proxy(&proxy("a")).static_bootstrap();
+    let snapshot = || fs_err::read(&file).unwrap();
+    site.handle(publish(1).offer());
+    let first = snapshot();
+    site.handle(publish(2).offer());
+    assert_eq!((snapshot() == first, bench.generation()), (true, 2), "the one before, whole");
+    while snapshot() == first {
+        assert!(site.poll_timeout().is_some());
+        site.handle_timeout();
+    }
+
+    let second = snapshot();
+    site.handle(publish(3).offer());
+    assert!(snapshot() == second);
+    site.handle_end();
+    assert!(snapshot() != second, "an agent that is asked to end leaves the newest");
+}
+
+/// A workload that goes takes its proxy's folder with it, once no launcher runs there; one that is
+/// there keeps its own, whatever is published to it.
+#[test]
+fn the_folder_of_a_departed_workload_is_deleted() {
+    let mut bench = Bench::new();
+    let layout = Layout::new(bench.folder.path());
+    let (gone, there) = (layout.proxy(&proxy("gone")), layout.proxy(&proxy("there")));
+    let vacant = || Mail::Vacant([gone.clone(), there.clone()].into());
+    let mut site = bench.boot(&["gone", "there"]);
+    site.handle(vacant());
+    site.handle(publish(1).offer());
+    let state = |restarts| LauncherState { restarts, ..Default::default() };
+    site.handle(Mail::Launchers([(proxy("gone"), state(1)), (proxy("there"), state(1))].into()));
+    site.handle(vacant());
+    assert!(gone.path().exists() && there.path().exists(), "both are there");
+
+    site.handle(Mail::Workloads(workloads::Loaded { is_partial: true, ..loaded(&["there"]) }));
+    site.handle(vacant());
+    assert!(gone.path().exists(), "it may be there: the workload folder could not be read");
+
+    site.handle(Mail::Workloads(loaded(&["there"])));
+    let lock = crate::launcher::take(&gone.lock()).unwrap();
+    site.handle(vacant());
+    let later = |minutes: u64| Now::from_secs(60 * minutes);
+    site.delete_departed(later(1));
+    assert!(gone.path().exists(), "its launcher runs");
+
+    drop(lock);
+    site.delete_departed(later(1));
+    assert!(gone.path().exists(), "it is looked at again after a while");
+    site.delete_departed(later(2));
+    assert!(!gone.path().exists() && there.static_bootstrap().is_file());
+    let ends = |name| bench.store.reported_ends(name).unwrap();
+    assert_eq!((ends("shop/gone"), ends("shop/there")), (0, 1));
+
+    site.handle(Mail::Workloads(loaded(&["gone", "there"])));
+    assert!(gone.static_bootstrap().is_file(), "it came back");
+}
