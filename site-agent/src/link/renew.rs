@@ -215,21 +215,7 @@ impl Renewal {
                 (renewed, has_more) = self.walk(&renewed).await?;
             }
         }
-        let path = self.layout.enrolment();
-        // Somebody may have enrolled the box anew meanwhile: those keys are nowhere else.
-        match Enrolment::load(&path) {
-            Ok(Some(kept)) if kept.agent_key.thumbprint() != renewed.agent_key.thumbprint() => {
-                bail!("the data folder has another identity by now: restart the agent to use it");
-            }
-            _ => {}
-        }
-        // The next run would have what is older, and renew it: no reason to go without it now. The core does not hear that the site
-        // has it, so that no rotation goes on as if it had, and names it again: then it is tried again.
-        if let Err(error) = renewed.keep(&self.layout) {
-            warn!("the renewed certificates are not kept: {error}");
-            renewed.trust_version = enrolment.trust_version;
-        }
-        Ok(renewed)
+        keep(renewed, enrolment.trust_version, &self.layout)
     }
 
     /// Asks once; says whether the core may have later versions of the trust root still.
@@ -319,9 +305,28 @@ fn go_on(before: &Enrolment, refusal: &RootRefusal) -> TrustedRoot {
     before.trust_root.clone()
 }
 
+/// Keeps what was renewed; returns it as it is used, with the version of trust that the site says it has.
+fn keep(mut renewed: Enrolment, had: u64, layout: &Layout) -> anyhow::Result<Enrolment> {
+    // Somebody may have enrolled the box anew meanwhile: those keys are nowhere else.
+    match Enrolment::load(&layout.enrolment()) {
+        Ok(Some(kept)) if kept.agent_key.thumbprint() != renewed.agent_key.thumbprint() => {
+            bail!("the data folder has another identity by now: restart the agent to use it");
+        }
+        _ => {}
+    }
+    // The next run would have what is older, and renew it: no reason to go without it now. The core does not hear that the site
+    // has it, so that no rotation goes on as if it had, and names it again: then it is tried again.
+    if let Err(error) = renewed.keep(layout) {
+        warn!("the renewed certificates are not kept: {error}");
+        renewed.trust_version = had;
+    }
+    Ok(renewed)
+}
+
 #[cfg(test)]
 mod tests {
     use skerry_identity::key::SigningKey;
+    use skerry_identity::thumbprint::Thumbprint;
     use skerry_identity::trust_root::{Role, SignedRoot, TrustRoot};
     use skerry_proto::v1::Trust;
 
@@ -421,5 +426,36 @@ mod tests {
         let agreed = signed(&root(2, &[]), &[&core, &policy]);
         let (trust_root, version) = renew(&before, &agreed);
         assert_eq!((trust_root.signed(), version), (&agreed, 8));
+    }
+
+    fn renewed() -> (Enrolment, Thumbprint) {
+        let renewed = Enrolment { trust_version: 8, ..enrolment() };
+        let key = renewed.agent_key.thumbprint();
+        (renewed, key)
+    }
+
+    /// A rotation does not go on as if the site had what its next run will not have.
+    #[test]
+    fn what_a_disk_does_not_keep_is_used_and_not_said_to_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (no_folder, (lost, key)) = (folder.path().join("file"), renewed());
+        fs_err::write(&no_folder, "").unwrap();
+        let used = keep(lost, 7, &Layout::new(&no_folder)).unwrap();
+        assert_eq!((used.agent_key.thumbprint(), used.trust_version), (key, 7));
+
+        let (kept, key) = renewed();
+        let used = keep(kept, 7, &Layout::new(folder.path())).unwrap();
+        assert_eq!((used.agent_key.thumbprint(), used.trust_version), (key, 8));
+    }
+
+    #[test]
+    fn a_box_that_was_enrolled_anew_meanwhile_keeps_its_new_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let (layout, anew) = (Layout::new(folder.path()), enrolment());
+        anew.keep(&layout).unwrap();
+        let error = keep(renewed().0, 7, &layout).unwrap_err().to_string();
+        assert!(error.contains("another identity by now: restart the agent"), "{error}");
+        let kept = Enrolment::load(&layout.enrolment()).unwrap().unwrap();
+        assert_eq!((kept.agent_key.thumbprint(), kept.trust_version), (anew.agent_key.thumbprint(), 7));
     }
 }
