@@ -197,6 +197,13 @@ impl Core {
         self.process.take().context("the core does not run")?.terminate(Duration::from_secs(60)).await
     }
 
+    /// `skerry`, as people run it who may ask this core, in the folder of the run.
+    pub fn skerry(&self) -> Result<Command> {
+        let mut command = trust::skerry(&self.run, self.listen)?;
+        command.current_dir(self.run.folder());
+        Ok(command)
+    }
+
     /// Asks it for the fleet.
     pub async fn fleet(&self) -> Result<FleetView> {
         FleetView::ask(self.listen).await

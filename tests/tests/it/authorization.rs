@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hyper::Method;
-use skerry_tests::fleet::{StaticEnvoy, Workload, XdsMode};
-use skerry_tests::run::Run;
+use skerry_tests::fleet::{StaticEnvoy, XdsMode};
 
 use crate::place::{Place, Source, run, wait_for_answer};
 use crate::question::{Question, ask_all};
@@ -15,14 +14,6 @@ const SITE: &str = "edge";
 
 fn policies() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/guarded")
-}
-
-/// A site with a client, and `echo` behind a sidecar of its own.
-async fn place(run: &Run) -> Place {
-    let mut place = Place::new(run, SITE, "shop");
-    let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-    place.serve(echo.sidecar(&run.net().range()), "echo", "v1").await;
-    place
 }
 
 /// What the policies of the fixture let pass.
@@ -47,7 +38,7 @@ const NEVER_GOOD: &str = "apiVersion: skerry.dev/v1alpha1\nkind: AuthorizationPo
 async fn a_mistake_opens_nothing_and_a_removal_does() {
     let run = run();
     let mut source = Source::start(&run).await;
-    let place = place(&run).await;
+    let place = Place::with_guarded_echo(&run, SITE).await;
     let _agent = place.start_agent(&run, source.core.address(), XdsMode::Delta);
     source.repo.copy_from(&policies()).expect("the fixture is there");
     source.publish("first", &[SITE]).await;
@@ -83,7 +74,7 @@ async fn a_mistake_opens_nothing_and_a_removal_does() {
 #[tokio::test]
 async fn a_static_bootstrap_guards_as_the_agent_does() {
     let run = run();
-    let place = place(&run).await;
+    let place = Place::with_guarded_echo(&run, SITE).await;
     let folder = run.make_folder("workloads").expect("a folder can be made");
     for workload in &place.workloads {
         let path = folder.join(format!("{}.yaml", workload.name));

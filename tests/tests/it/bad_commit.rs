@@ -1,7 +1,7 @@
 //! Invariants 7 and 11: one mistake hurts only itself and is shown with file and line; and invariant 6:
 //! a source that has become unreadable or suspicious takes nothing away from a site.
 
-use skerry_tests::fleet::{Core, FleetView, Workload, XdsMode};
+use skerry_tests::fleet::{Core, FleetView, XdsMode};
 use skerry_tests::git_http::{Access, GitHttp};
 use skerry_tests::http::Request;
 use skerry_tests::repo::PolicyRepo;
@@ -74,10 +74,7 @@ fn assert_named(view: &FleetView, mistake: &Mistake) {
 async fn invariant_7_one_bad_document_hurts_only_itself() {
     let run = run();
     let mut source = Source::start(&run).await;
-    let mut place = Place::new(&run, "edge", "shop");
-    place
-        .serve(Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo"), "echo", "v1")
-        .await;
+    let place = Place::with_echo(&run, "edge").await;
     let _agent = place.start_agent(&run, source.core.address(), XdsMode::Delta);
     source.repo.copy_from(&policies()).expect("the fixture is there");
     source.publish("first", &["edge"]).await;
@@ -116,10 +113,7 @@ async fn until(core: &Core, what: &str, holds: impl Fn(&FleetView) -> bool) -> F
 async fn invariant_6_a_source_in_trouble_takes_nothing_away() {
     let run = run();
     let mut source = Source::start(&run).await;
-    let mut place = Place::new(&run, "edge", "shop");
-    place
-        .serve(Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo"), "echo", "v1")
-        .await;
+    let place = Place::with_echo(&run, "edge").await;
     let _agent = place.start_agent(&run, source.core.address(), XdsMode::Delta);
     source.repo.copy_from(&policies()).expect("the fixture is there");
     let first = source.publish("first", &["edge"]).await;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rustix::process::Signal;
-use skerry_tests::fleet::{Agent, Workload, XdsMode, skerry};
+use skerry_tests::fleet::{Agent, XdsMode};
 use skerry_tests::http::Request;
 use skerry_tests::link::Link;
 use skerry_tests::process;
@@ -34,9 +34,7 @@ impl Site {
         let link = Link::start(run.net().socket(7600), source.core.address())
             .await
             .expect("the link's address is free");
-        let mut place = Place::new(&run, "edge", "shop");
-        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-        place.serve(echo, "echo", "v1").await;
+        let place = Place::with_echo(&run, "edge").await;
         let agent = place.start_agent(&run, link.address(), XdsMode::Delta);
         source.repo.copy_from(&policies()).expect("the fixture is there");
         let mut site = Self { run, source, link, place, agent };
@@ -75,7 +73,7 @@ impl Site {
 
     /// Asks the core about the site, by the command that people type.
     fn described(&self) -> anyhow::Result<serde_json::Value> {
-        let mut skerry = skerry(&self.run, self.source.core.address())?;
+        let mut skerry = self.source.core.skerry()?;
         let output = skerry.args(["site", "describe", "edge", "--output", "json"]).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(serde_json::from_slice(&output.stdout)?)

@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::Arc;
 
 use skerry_proto::tls::Connector;
 use skerry_proto::v1::fleet_client::FleetClient;
 use skerry_proto::v1::site_sync_client::SiteSyncClient;
 use skerry_proto::v1::{GetFleetRequest, ReportRequest};
-use skerry_tests::fleet::{Agent, Workload, XdsMode, agent_tls, skerry};
+use skerry_tests::fleet::{Agent, XdsMode, agent_tls};
 use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
 use tonic::Code;
@@ -17,6 +17,7 @@ use tonic::transport::Endpoint;
 
 use crate::place::{DEADLINE, Place, Source, policies, run};
 use crate::question::{Question, ask_all};
+use crate::said::Said;
 
 const SITE: &str = "edge";
 
@@ -32,34 +33,24 @@ impl World {
     async fn start() -> Self {
         let run = run();
         let mut source = Source::start(&run).await;
-        let mut place = Place::new(&run, SITE, "shop");
-        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-        place.serve(echo, "echo", "v1").await;
+        let place = Place::with_echo(&run, SITE).await;
         let agent = place.start_agent(&run, source.core.address(), XdsMode::Delta);
         source.repo.copy_from(&policies()).expect("the fixture is there");
         source.publish("first", &[SITE]).await;
         Self { run, source, place, agent }
     }
 
-    fn skerry(&self, arguments: &[&str]) -> Output {
-        let mut command = skerry(&self.run, self.source.core.address()).expect("the core has written it");
-        command.args(arguments).output().expect("it can be started")
-    }
-
     fn token(&self, arguments: &[&str]) -> String {
-        let output = self.skerry(&[&["site", "enroll"], arguments].concat());
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        text(&output.stdout)
+        self.source.skerry(&[&["site", "enroll"], arguments].concat()).done()
     }
 
-    fn enroll(&self, data: &Path, token: &str) -> Output {
+    fn enroll(&self, data: &Path, token: &str) -> Said {
         let agent = self.run.binaries().ours("skerry-agent").expect("it is built");
         let file = data.with_extension("token");
         fs_err::write(&file, token).expect("a file can be written");
         fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("it is ours");
         let mut command = Command::new(agent);
-        command.args(["enroll", "--data-dir"]).arg(data).arg("--token-file").arg(file);
-        command.output().expect("it can be started")
+        Said::by(command.args(["enroll", "--data-dir"]).arg(data).arg("--token-file").arg(file))
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -67,14 +58,8 @@ impl World {
     }
 
     fn described(&self, site: &str) -> serde_json::Value {
-        let output = self.skerry(&["site", "describe", site, "-o", "json"]);
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("it is JSON")
+        self.source.skerry(&["site", "describe", site, "-o", "json"]).json()
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A token is good for one box: used by another, for nothing, or altered it is refused with the reason, and who came is shown.
@@ -84,29 +69,22 @@ async fn a_token_is_good_for_one_box_once() {
     let token = world.token(&["spare"]);
     assert!(token.trim().starts_with("skerry-join.v1."));
     let (one, two) = (world.folder("box-one"), world.folder("box-two"));
-    let enrolled = world.enroll(&one, &token);
-    assert!(enrolled.status.success(), "{}", text(&enrolled.stderr));
-    let words = text(&enrolled.stdout);
+    let words = world.enroll(&one, &token).done();
     assert_eq!(words.lines().count(), 1, "{words}");
     assert!(words.contains("others could read the token's file until it was used (mode 644)"), "{words}");
 
     let again = world.enroll(&two, &token);
-    assert_eq!(again.status.code(), Some(1));
-    let words = text(&again.stderr);
-    assert!(words.contains("the core refuses: this join token was used before"), "{words}");
+    assert_eq!(again.code, Some(1));
+    assert!(again.errors.contains("the core refuses: this join token was used before"), "{}", again.errors);
     let cut = world.enroll(&two, &token[..token.len() - 9]);
-    assert_eq!(cut.status.code(), Some(2));
-    assert!(text(&cut.stderr).contains("this join token is not whole"), "{}", text(&cut.stderr));
+    assert_eq!(cut.code, Some(2));
+    assert!(cut.errors.contains("this join token is not whole"), "{}", cut.errors);
     let over = world.enroll(&one, &world.token(&["spare", "--replace"]));
-    assert!(
-        text(&over.stderr).contains("has the identity of site `spare` already"),
-        "{}",
-        text(&over.stderr)
-    );
+    assert!(over.errors.contains("has the identity of site `spare` already"), "{}", over.errors);
 
-    let fenced = world.skerry(&["site", "enroll", "spare"]);
-    assert_eq!(fenced.status.code(), Some(6));
-    assert!(text(&fenced.stderr).contains("is enrolled by another box"), "{}", text(&fenced.stderr));
+    let fenced = world.source.skerry(&["site", "enroll", "spare"]);
+    assert_eq!(fenced.code, Some(6));
+    assert!(fenced.errors.contains("is enrolled by another box"), "{}", fenced.errors);
     let core = world.source.core.data();
     for path in [one.join("identity.json"), one.join("identity.copy.json"), core.join("operator.json")] {
         let metadata = fs_err::metadata(&path).expect("it is there");
@@ -119,8 +97,7 @@ async fn a_token_is_good_for_one_box_once() {
 async fn a_site_that_is_revoked_is_cut_off_at_once_and_serves_on() {
     let mut world = World::start().await;
     let service = world.place.service(1, 8080);
-    let revoked = world.skerry(&["site", "revoke", SITE]);
-    assert!(revoked.status.success(), "{}", text(&revoked.stderr));
+    world.source.skerry(&["site", "revoke", SITE]).done();
     let gone = async || {
         let log = world.agent.log();
         anyhow::ensure!(log.contains("site `edge` was revoked"), "{log}");

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use skerry_tests::fleet::{Agent, Workload, XdsMode};
+use skerry_tests::fleet::{Agent, XdsMode};
 use skerry_tests::http::Request;
 use skerry_tests::process::{is_alive, kill_and_reap};
 use skerry_tests::wait::eventually;
@@ -53,9 +53,7 @@ impl World {
     async fn start(mode: XdsMode) -> Self {
         let run = run();
         let mut source = Source::start(&run).await;
-        let mut place = Place::new(&run, SITE, "shop");
-        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-        place.serve(echo, "echo", "v1").await;
+        let place = Place::with_echo(&run, SITE).await;
         let agent = place.start_agent(&run, source.core.address(), mode);
         source.repo.copy_from(&policies()).expect("the fixture is there");
         let revision = source.publish("first", &[SITE]).await;

@@ -32,6 +32,7 @@ mod refused;
 mod removal;
 mod resumed;
 mod rotation;
+mod said;
 mod secrets;
 mod storm;
 mod transports;

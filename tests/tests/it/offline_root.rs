@@ -1,7 +1,7 @@
 //! A mesh root that is kept offline: a box waits for the ceremony, and is the site's with what comes of it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -9,47 +9,38 @@ use skerry_agent::enrolment::Enrolment;
 use skerry_identity::ca::Authority as _;
 use skerry_identity::certificate::Certificate;
 use skerry_identity::trust_bundle::TrustBundle;
-use skerry_tests::fleet::{Core, skerry};
-use skerry_tests::repo::PolicyRepo;
 use skerry_tests::run::Run;
 
-use crate::place::run;
+use crate::place::{Source, run};
+use crate::said::Said;
 
 const SITE: &str = "edge";
 
 struct World {
     run: Arc<Run>,
-    core: Core,
+    source: Source,
 }
 
 impl World {
     async fn start() -> Self {
         let run = run();
-        let mut repo = PolicyRepo::init(run.folder()).expect("a repository");
-        let site = "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: edge}\n";
-        repo.write("site.yaml", site).expect("a file");
-        repo.publish("first").expect("a commit");
-        let made = output(
-            Command::new(run.binaries().ours("skerry").expect("it is built"))
-                .args(["root", "create", "--mesh", "mesh.local", "--dir"])
-                .arg(run.folder().join("root")),
-        );
-        assert!(made.status.success(), "{}", text(&made.stderr));
+        let mut ceremony = Command::new(run.binaries().ours("skerry").expect("it is built"));
+        ceremony.args(["root", "create", "--mesh", "mesh.local", "--dir"]).arg(run.folder().join("root"));
+        Said::by(&mut ceremony).done();
         // The core is given the certificate and nothing else.
         let certificate = run.folder().join("copy.crt");
         fs_err::copy(run.folder().join("root/root.crt"), &certificate).expect("a copy");
         let shown = certificate.to_str().expect("a path");
-        let mut core = Core::new(&run, "core", &repo.url()).expect("a core");
-        core = core.with_arguments(&["--offline-root", shown]);
-        core.start_and_answer().await.expect("it starts");
-        Self { run, core }
+        let source = Source::of_one_site(&run, &["--offline-root", shown]).await;
+        Self { run, source }
     }
 
     fn skerry(&self, arguments: &[&str]) -> String {
-        let mut command = skerry(&self.run, self.core.address()).expect("the core has written it");
-        let output = output(command.args(arguments).current_dir(self.run.folder()));
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
+        self.source.skerry(arguments).done()
+    }
+
+    fn described(&self) -> Value {
+        self.source.skerry(&["site", "describe", SITE, "-o", "json"]).json()
     }
 
     fn write(&self, name: &str, content: &str) -> PathBuf {
@@ -58,24 +49,16 @@ impl World {
         path
     }
 
-    fn enroll(&self, token: &Path) -> Output {
+    fn enroll(&self, token: &Path) -> Said {
         let agent = self.run.binaries().ours("skerry-agent").expect("it is built");
         let mut command = Command::new(agent);
         command.args(["enroll", "--no-wait", "--data-dir"]).arg(self.box_folder());
-        output(command.arg("--token-file").arg(token))
+        Said::by(command.arg("--token-file").arg(token))
     }
 
     fn box_folder(&self) -> PathBuf {
         self.run.folder().join("box")
     }
-}
-
-fn output(command: &mut Command) -> Output {
-    command.output().expect("it can be started")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[tokio::test]
@@ -84,18 +67,17 @@ async fn a_box_waits_for_the_ceremony_and_is_enrolled_by_what_comes_of_it() {
     let token = world.write("token", &world.skerry(&["site", "enroll", SITE]));
     for _ in 0..2 {
         let waits = world.enroll(&token);
-        assert_eq!(waits.status.code(), Some(75), "{}", text(&waits.stderr));
-        assert!(text(&waits.stderr).contains("has not signed for this box yet"), "{}", text(&waits.stderr));
+        assert_eq!(waits.code, Some(75), "{}", waits.errors);
+        assert!(waits.errors.contains("has not signed for this box yet"), "{}", waits.errors);
     }
-    let described: Value =
-        serde_json::from_str(&world.skerry(&["site", "describe", SITE, "-o", "json"])).expect("JSON");
+    let described = world.described();
     let kinds: Vec<_> =
         described["problems"].as_array().into_iter().flatten().map(|one| &one["kind"]).collect();
     assert_eq!(kinds, ["WaitsForRoot"], "{described:#}");
     assert!(described["runway"].is_null(), "it has none that could be over");
     // What waits outlives the core.
-    world.core.stop().await.expect("it ends");
-    world.core.start_and_answer().await.expect("it starts again");
+    world.source.core.stop().await.expect("it ends");
+    world.source.core.start_and_answer().await.expect("it starts again");
 
     let requests = world.skerry(&["root", "requests"]);
     let asked: Value = serde_json::from_str(&requests).expect("JSON");
@@ -104,11 +86,10 @@ async fn a_box_waits_for_the_ceremony_and_is_enrolled_by_what_comes_of_it() {
     let signed = world.skerry(&["root", "sign", "--dir", "root", "--new", SITE, "requests.json"]);
     world.write("signed.json", &signed);
     assert_eq!(world.skerry(&["root", "deliver", "signed.json"]), "1 certificate is delivered\n");
-    let nothing: Value = serde_json::from_str(&world.skerry(&["root", "requests"])).expect("JSON");
+    let nothing = world.source.skerry(&["root", "requests"]).json();
     assert_eq!(nothing["requests"].as_array().map(Vec::len), Some(0), "nothing waits any more");
 
-    let enrolled = world.enroll(&token);
-    assert!(enrolled.status.success(), "{}", text(&enrolled.stderr));
+    world.enroll(&token).done();
     let enrolment = Enrolment::load(&world.box_folder().join("identity.json")).expect("it can be read");
     let enrolment = enrolment.expect("it is enrolled");
     let root = fs_err::read_to_string(world.run.folder().join("root/root.crt")).expect("the certificate");
@@ -119,7 +100,6 @@ async fn a_box_waits_for_the_ceremony_and_is_enrolled_by_what_comes_of_it() {
     let left = enrolment.authority.certificate().validity();
     // A week of budget and a month that the ceremony may take, one and a half times.
     assert!((left.until.0 - left.issued.0) / 86_400_000 > 55, "{left:?}");
-    let described: Value =
-        serde_json::from_str(&world.skerry(&["site", "describe", SITE, "-o", "json"])).expect("JSON");
+    let described = world.described();
     assert!(described["runway"]["seconds"].as_u64() > Some(50 * 86_400), "{described:#}");
 }

@@ -12,6 +12,8 @@ use skerry_tests::run::Run;
 use skerry_tests::sample::{Identity, Sample};
 use skerry_tests::wait::eventually;
 
+use crate::said::Said;
+
 /// Long enough for two cores that run other tests at the same time.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
@@ -41,6 +43,20 @@ impl Place {
         let client = Workload::new(namespace, "client", run.net().address()).label("app", "client");
         let client = client.sidecar(&run.net().range());
         Self { site: site.to_owned(), workloads: vec![client], samples: Vec::new() }
+    }
+
+    /// Makes a site's client and `echo`, which the client finds as the service of index 1.
+    pub(crate) async fn with_echo(run: &Run, site: &str) -> Self {
+        let mut place = Self::new(run, site, "shop");
+        place.serve(echo(run), "echo", "v1").await;
+        place
+    }
+
+    /// The same, with `echo` behind a sidecar of its own.
+    pub(crate) async fn with_guarded_echo(run: &Run, site: &str) -> Self {
+        let mut place = Self::new(run, site, "shop");
+        place.serve(echo(run).sidecar(&run.net().range()), "echo", "v1").await;
+        place
     }
 
     /// Adds a workload that the test itself does not serve.
@@ -83,6 +99,10 @@ impl Place {
     }
 }
 
+fn echo(run: &Run) -> Workload {
+    Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo")
+}
+
 /// A repository and a core that reads it.
 pub(crate) struct Source {
     /// The repository.
@@ -94,10 +114,33 @@ pub(crate) struct Source {
 impl Source {
     /// Makes an empty repository and starts a core on it.
     pub(crate) async fn start(run: &Arc<Run>) -> Self {
-        let repo = PolicyRepo::init(run.folder()).expect("a repository can be made");
-        let mut core = Core::new(run, "core", &repo.url()).expect("the core's folders can be made");
-        core.start().await.expect("the core starts");
+        let mut source = Self::prepare(run);
+        source.core.start().await.expect("the core starts");
+        source
+    }
+
+    /// Makes a repository that knows the site `edge` and nothing else, and starts a core on it that answers people.
+    pub(crate) async fn of_one_site(run: &Arc<Run>, arguments: &[&str]) -> Self {
+        let Self { mut repo, core } = Self::prepare(run);
+        let site = "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: edge}\n";
+        repo.write("site.yaml", site).expect("a file can be written");
+        repo.publish("first").expect("a push");
+        let mut core = core.with_arguments(arguments);
+        core.start_and_answer().await.expect("the core starts");
         Self { repo, core }
+    }
+
+    /// Makes an empty repository, and prepares a core for it.
+    pub(crate) fn prepare(run: &Arc<Run>) -> Self {
+        let repo = PolicyRepo::init(run.folder()).expect("a repository can be made");
+        let core = Core::new(run, "core", &repo.url()).expect("the core's folders can be made");
+        Self { repo, core }
+    }
+
+    /// Runs `skerry` as whoever may ask the core, in the folder of the run.
+    pub(crate) fn skerry(&self, arguments: &[&str]) -> Said {
+        let mut command = self.core.skerry().expect("the core has written credentials");
+        Said::by(command.args(arguments))
     }
 
     /// Commits, pushes, tells the core; waits until these sites run what they shall run.

@@ -2,7 +2,7 @@
 //! nothing else, also when somebody has broken into the core.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::Command;
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -14,12 +14,13 @@ use skerry_core::id::Epoch;
 use skerry_identity::spiffe_id::MeshDomain;
 use skerry_identity::trust_root::{SignedRoot, TrustRoot};
 use skerry_proto::v1::PolicySignatures;
-use skerry_tests::fleet::{Agent, Workload, XdsMode, skerry};
+use skerry_tests::fleet::{Agent, XdsMode};
 use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
 
 use crate::place::{DEADLINE, Place, Source, policies, run};
 use crate::question::{Question, ask_all};
+use crate::said::Said;
 
 const SITE: &str = "edge";
 
@@ -40,33 +41,19 @@ impl World {
     /// A core, and nobody who is enrolled.
     async fn start() -> Self {
         let run = run();
-        let source = Source::start(&run).await;
-        let mut place = Place::new(&run, SITE, "shop");
-        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-        place.serve(echo, "echo", "v1").await;
+        let mut source = Source::prepare(&run);
+        source.core.start_and_answer().await.expect("the core starts");
+        let place = Place::with_echo(&run, SITE).await;
         source.repo.copy_from(&policies()).expect("the fixture is there");
-        let world = Self { run, source, place };
-        let answers = async || {
-            anyhow::ensure!(world.skerry(&["status"]).status.success(), "it does not yet");
-            Ok(())
-        };
-        eventually("the core answers", DEADLINE, answers).await.expect("it has written credentials");
-        world
+        Self { run, source, place }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.run.folder().join(name)
     }
 
-    fn skerry(&self, arguments: &[&str]) -> Output {
-        let mut command = skerry(&self.run, self.source.core.address()).expect("the core has written it");
-        command.current_dir(self.run.folder()).args(arguments).output().expect("it can be started")
-    }
-
     fn ask(&self, arguments: &[&str]) -> String {
-        let output = self.skerry(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
+        self.source.skerry(arguments).done()
     }
 
     /// What a pipeline does for a commit.
@@ -94,8 +81,7 @@ impl World {
     /// Waits until the site is shown with a problem that says this.
     async fn problem(&self, kind: &str, words: &str) {
         eventually(&format!("{kind} is shown"), DEADLINE, async || {
-            let site = self.ask(&["site", "describe", SITE, "-o", "json"]);
-            let site: serde_json::Value = serde_json::from_str(&site)?;
+            let site = self.source.skerry(&["site", "describe", SITE, "-o", "json"]).json();
             let problems = site["problems"].as_array().cloned().unwrap_or_default();
             let fits = |problem: &serde_json::Value| {
                 problem["kind"] == kind && problem["detail"].as_str().is_some_and(|it| it.contains(words))
@@ -113,17 +99,13 @@ impl World {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 /// A box is enrolled with the keys that whoever is there knows: a core cannot bring its own.
 fn keys_are_compared(world: &World) {
     let token = world.ask(&["site", "enroll", "spare"]);
     fs_err::write(world.path("spare.token"), token).expect("it can be written");
     let enroll = |key: &str| {
         let agent = world.run.binaries().ours("skerry-agent").expect("it is built");
-        let mut command = std::process::Command::new(agent);
+        let mut command = Command::new(agent);
         command.current_dir(world.run.folder()).args([
             "enroll",
             "--data-dir",
@@ -131,14 +113,12 @@ fn keys_are_compared(world: &World) {
             "--token-file",
             "spare.token",
         ]);
-        command.args(["--policy-key", key]).output().expect("it can be started")
+        Said::by(command.args(["--policy-key", key]))
     };
     let refused = enroll("stranger.key.pub");
-    let words = text(&refused.stderr);
-    assert!(words.contains("which --policy-key does not name"), "{words}");
+    assert!(refused.errors.contains("which --policy-key does not name"), "{}", refused.errors);
     assert!(!world.path("spare/identity.json").exists());
-    let enrolled = enroll("policy.key.pub");
-    assert!(enrolled.status.success(), "{}", text(&enrolled.stderr));
+    enroll("policy.key.pub").done();
 }
 
 /// Does what somebody can do who has everything that is in a core: makes a trust root that asks for no policy signature.
@@ -180,16 +160,16 @@ async fn signed_and_not(world: &mut World) -> Agent {
     // By a stranger; for another site; with a number below the one that the site has.
     world.ask(&["bundle", "keygen", "stranger.key"]);
     world.sign("stranger.key", "11");
-    let refused = world.skerry(&["bundle", "attach", "policy.sig"]);
-    let words = text(&refused.stderr);
-    assert_eq!((refused.status.code(), words.contains("is by no policy key")), (Some(6), true), "{words}");
+    let refused = world.source.skerry(&["bundle", "attach", "policy.sig"]);
+    let is_named = refused.errors.contains("is by no policy key");
+    assert_eq!((refused.code, is_named), (Some(6), true), "{}", refused.errors);
     let path = world.sign("policy.key", "11");
     let mut signatures =
         PolicySignatures::decode(&*fs_err::read(&path).expect("it is there")).expect("it is one");
     signatures.groups[0].sites[0].site = "elsewhere".to_owned();
     fs_err::write(&path, signatures.encode_to_vec()).expect("it can be written");
-    let refused = world.skerry(&["bundle", "attach", "policy.sig"]);
-    assert!(text(&refused.stderr).contains("for site `elsewhere` is by no policy key"), "{refused:?}");
+    let refused = world.source.skerry(&["bundle", "attach", "policy.sig"]);
+    assert!(refused.errors.contains("for site `elsewhere` is by no policy key"), "{refused:?}");
     world.sign("policy.key", "9");
     world.ask(&["bundle", "attach", "policy.sig"]);
     world.problem("WaitsForPolicy", "`skerry bundle sign` makes one").await;
@@ -210,8 +190,8 @@ async fn a_core_that_was_broken_into_invents_no_policy() {
     assert!(root.contains("trust root 2: 1 of 1 policy keys sign, nothing runs without"), "{root}");
     let agent = signed_and_not(&mut world).await;
     keys_are_compared(&world);
-    let dropped = world.skerry(&["trust", "policy", "--drop"]);
-    assert_eq!(dropped.status.code(), Some(2), "nobody does that without the key");
+    let dropped = world.source.skerry(&["trust", "policy", "--drop"]);
+    assert_eq!(dropped.code, Some(2), "nobody does that without the key");
 
     // The core's own keys make a root that asks for nothing, and the core believes it. The site does not.
     world.source.core.stop().await.expect("it ends");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use skerry_proto::v1::site_event::Kind;
-use skerry_tests::fleet::{FleetView, Workload, XdsMode, skerry};
+use skerry_tests::fleet::{FleetView, XdsMode, skerry};
 use skerry_tests::link::Link;
 use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
@@ -51,9 +51,7 @@ pub(crate) fn route_that_is_refused() -> String {
 async fn invariant_4_a_site_whose_envoy_refuses_is_not_left_half_way() {
     let run = run();
     let mut source = Source::start(&run).await;
-    let mut place = Place::new(&run, SITE, "shop");
-    let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-    place.serve(echo, "echo", "v1").await;
+    let place = Place::with_echo(&run, SITE).await;
     let mut agent = place.prepare_agent(&run, source.core.address(), XdsMode::Delta);
     agent.set_envoy(picky_envoy(&run));
     agent.start().expect("the agent starts");
@@ -113,9 +111,7 @@ async fn what_was_refused_when_the_link_went_is_seen_once_when_it_is_back() {
     let mut source = Source::start(&run).await;
     let core = source.core.address();
     let mut link = Link::start(run.net().socket(7610), core).await.expect("a link can be made");
-    let mut place = Place::new(&run, SITE, "shop");
-    let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-    place.serve(echo, "echo", "v1").await;
+    let place = Place::with_echo(&run, SITE).await;
     let mut agent = place.prepare_agent(&run, link.address(), XdsMode::Delta);
     agent.set_envoy(picky_envoy(&run));
     agent.start().expect("the agent starts");

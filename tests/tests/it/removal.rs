@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use skerry_tests::fleet::{Agent, Core, FleetView, Workload, XdsMode};
+use skerry_tests::fleet::{Agent, Core, FleetView, XdsMode};
 use skerry_tests::http::Request;
 use skerry_tests::wait::eventually;
 
@@ -42,9 +42,7 @@ fn config_hash(agent: &Agent) -> String {
 async fn invariant_6_mass_removal_and_a_lost_store_wait_for_a_confirmation() {
     let run = run();
     let mut source = Source::start(&run).await;
-    let mut place = Place::new(&run, "edge", "shop");
-    let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-    place.serve(echo, "echo", "v1").await;
+    let place = Place::with_echo(&run, "edge").await;
     let agent = place.start_agent(&run, source.core.address(), XdsMode::Delta);
     source.repo.copy_from(&policies()).expect("the fixture is there");
     source.repo.write("more.yaml", &services()).expect("a file can be written");

@@ -1,13 +1,9 @@
 //! Rotation of what a core signs with, by the commands that people type, while clients call through real Envoys by mutual TLS: no
 //! request fails, whatever is rotated, and whoever was away meanwhile.
 
-use std::process::Output;
-use std::sync::Arc;
-
 use skerry_agent::enrolment::Enrolment;
-use skerry_tests::fleet::{Agent, Workload, XdsMode, skerry};
+use skerry_tests::fleet::{Agent, XdsMode};
 use skerry_tests::http::Request;
-use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
 
 use crate::asker::Asker;
@@ -36,7 +32,6 @@ spec:
 ";
 
 struct World {
-    run: Arc<Run>,
     source: Source,
     place: Place,
     agent: Agent,
@@ -48,13 +43,11 @@ impl World {
     async fn start() -> Self {
         let run = run();
         let mut source = Source::start(&run).await;
-        let mut place = Place::new(&run, SITE, "shop");
-        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-        place.serve(echo.sidecar(&run.net().range()), "echo", "v1").await;
+        let place = Place::with_guarded_echo(&run, SITE).await;
         let agent = place.start_agent(&run, source.core.address(), XdsMode::Delta);
         source.repo.write("fleet.yaml", POLICIES).expect("a file can be written");
         source.publish("first", &[SITE]).await;
-        let world = Self { run, source, place, agent, commits: 0 };
+        let world = Self { source, place, agent, commits: 0 };
         let served = async || {
             let reply = Request::get("/").send(world.place.service(1, 8080)).await?;
             anyhow::ensure!(reply.status.is_success(), "{}", reply.status);
@@ -69,17 +62,12 @@ impl World {
         [(); 2].map(|()| Asker::start(self.place.service(1, 8080)))
     }
 
-    fn skerry(&self, arguments: &[&str]) -> Output {
-        let mut command = skerry(&self.run, self.source.core.address()).expect("the core has written it");
-        command.args(arguments).output().expect("it can be started")
-    }
-
     /// Takes a step as soon as it can be taken; says what it did.
     async fn step(&self, arguments: &[&str]) -> String {
         let taken = async || {
-            let output = self.skerry(&[&["trust", "rotate"], arguments].concat());
-            anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+            let said = self.source.skerry(&[&["trust", "rotate"], arguments].concat());
+            anyhow::ensure!(said.is_done(), "{}", said.errors);
+            Ok(said.output)
         };
         eventually(&format!("a step of {arguments:?}"), DEADLINE, taken).await.expect("it is taken")
     }
@@ -160,13 +148,10 @@ async fn a_site_that_was_away_for_whole_rotations_comes_back_with_no_failed_requ
     for key in ["mesh-root", "manifest-key"] {
         world.step(&[key]).await;
         let dark = async || {
-            let output = world.skerry(&["trust", "rotate", key]);
-            let words = String::from_utf8_lossy(&output.stderr).into_owned();
-            anyhow::ensure!(
-                words.contains("waits for 1 dark site to have what was told last (edge)"),
-                "{words}"
-            );
-            assert_eq!(output.status.code(), Some(6));
+            let said = world.source.skerry(&["trust", "rotate", key]);
+            let is_named = said.errors.contains("waits for 1 dark site to have what was told last (edge)");
+            anyhow::ensure!(is_named, "{}", said.errors);
+            assert_eq!(said.code, Some(6));
             Ok(())
         };
         eventually("the site is dark", DEADLINE, dark).await.expect("its agent is gone");
@@ -193,7 +178,6 @@ async fn an_emergency_fails_no_request_of_sites_that_hear_of_it() {
     }
     world.believes_others(&first).await;
     world.commit().await;
-    let refused = world.skerry(&["trust", "rotate", "link-root", "--now"]);
-    assert_eq!(refused.status.code(), Some(6));
+    assert_eq!(world.source.skerry(&["trust", "rotate", "link-root", "--now"]).code, Some(6));
     stop(load).await;
 }

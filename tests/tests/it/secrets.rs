@@ -17,8 +17,7 @@ use skerry_identity::ca::Authority as _;
 use skerry_identity::key::EcdsaKey;
 use skerry_identity::operator::OperatorCredentials;
 use skerry_identity::token::JoinToken;
-use skerry_tests::fleet::{Agent, Core, Workload, XdsMode, skerry};
-use skerry_tests::repo::PolicyRepo;
+use skerry_tests::fleet::{Agent, Workload, XdsMode};
 use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
 
@@ -49,14 +48,11 @@ struct World {
 impl World {
     async fn start() -> Self {
         let run = run();
-        let repo = PolicyRepo::init(run.folder()).expect("a repository can be made");
-        let core = Core::new(&run, "core", &repo.url()).expect("the core's folders can be made");
+        let Source { repo, core } = Source::prepare(&run);
         let mut core = core.with_variable("SKERRY_LOG", "trace".into());
         core.start().await.expect("the core starts");
         let mut source = Source { repo, core };
-        let mut place = Place::new(&run, SITE, "shop");
-        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-        place.serve(echo.sidecar(&run.net().range()), "echo", "v1").await;
+        let place = Place::with_guarded_echo(&run, SITE).await;
         let mut agent = place.prepare_agent(&run, source.core.address(), XdsMode::Delta);
         agent.add_arguments(&["--log", "trace"]);
         agent.start().expect("the agent can be started");
@@ -91,14 +87,14 @@ impl World {
     }
 
     fn hear_skerry(&mut self, arguments: &[&str]) {
-        let mut command = skerry(&self.run, self.source.core.address()).expect("the core has written it");
+        let mut command = self.source.core.skerry().expect("the core has written it");
         let output = self.hear(&arguments.join(" "), command.args(arguments));
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Enrols another box by a token, tries that token once more, and one that is altered; returns it.
     fn enrol_spare(&mut self) -> JoinToken {
-        let mut command = skerry(&self.run, self.source.core.address()).expect("the core has written it");
+        let mut command = self.source.core.skerry().expect("the core has written it");
         // What it prints is the one place where a token is shown.
         let output = command.args(["site", "enroll", "spare"]).output().expect("it can be started");
         let text = String::from_utf8(output.stdout).expect("a token is text");

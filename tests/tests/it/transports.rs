@@ -1,7 +1,7 @@
 //! How a core learns of commits, and a site of bundles, in the ways that the other tests do not take: a repository that is
 //! asked for news, https, and an agent that pulls.
 
-use skerry_tests::fleet::{Core, FleetView, Workload, XdsMode};
+use skerry_tests::fleet::{Core, FleetView, XdsMode};
 use skerry_tests::git_http::{Authority, GitHttp};
 use skerry_tests::http::Request;
 use skerry_tests::repo::PolicyRepo;
@@ -74,9 +74,7 @@ fn runs_what_it_shall(view: &FleetView) -> anyhow::Result<()> {
 async fn a_site_that_pulls_follows_the_commits_and_reports() {
     let run = run();
     let mut source = Source::start(&run).await;
-    let mut place = Place::new(&run, "edge", "shop");
-    let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-    place.serve(echo, "echo", "v1").await;
+    let place = Place::with_echo(&run, "edge").await;
     let mut agent = place.prepare_agent(&run, source.core.address(), XdsMode::Delta);
     agent.add_arguments(&["--link", "pull", "--pull-interval", "300ms"]);
     agent.start().expect("the agent starts");

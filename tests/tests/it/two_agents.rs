@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use skerry_tests::fleet::{Agent, Workload, XdsMode, skerry};
+use skerry_tests::fleet::{Agent, XdsMode};
 use skerry_tests::http::Request;
 use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
@@ -27,9 +27,7 @@ impl World {
     async fn start(arguments: &[&'static str]) -> Self {
         let run = run();
         let mut source = Source::start(&run).await;
-        let mut place = Place::new(&run, SITE, "shop");
-        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-        place.serve(echo, "echo", "v1").await;
+        let place = Place::with_echo(&run, SITE).await;
         let mut first = place.prepare_agent(&run, source.core.address(), XdsMode::Delta);
         first.add_arguments(arguments);
         first.start().expect("the agent can be started");
@@ -76,7 +74,7 @@ impl World {
 
     /// The site as `skerry status` shows it.
     fn status(&self) -> anyhow::Result<serde_json::Value> {
-        let mut skerry = skerry(&self.run, self.source.core.address())?;
+        let mut skerry = self.source.core.skerry()?;
         let output = skerry.args(["status", "--output", "json"]).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let mut view: serde_json::Value = serde_json::from_slice(&output.stdout)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use skerry_agent::step::STEPS as AGENT_STEPS;
 use skerry_controller::step::STEPS as CORE_STEPS;
-use skerry_tests::fleet::{Agent, Doom, Workload, XdsMode};
+use skerry_tests::fleet::{Agent, Doom, XdsMode};
 use skerry_tests::run::Run;
 use skerry_tests::wait::eventually;
 
@@ -37,9 +37,7 @@ impl World {
     async fn start() -> Self {
         let run = run();
         let source = Source::start(&run).await;
-        let mut place = Place::new(&run, SITE, "shop");
-        let echo = Workload::new("shop", "echo-v1", run.net().address()).label("app", "echo");
-        place.serve(echo, "echo", "v1").await;
+        let place = Place::with_echo(&run, SITE).await;
         let mut agent = place.prepare_agent(&run, source.core.address(), XdsMode::Delta);
         agent.set_envoy(picky_envoy(&run));
         agent.start().expect("the agent starts");
