@@ -67,6 +67,11 @@ impl CliError {
             .hint("this is a bug of skerry: report it with the command and its input")
     }
 
+    /// Makes an error of an answer of the core's that does not hold what was asked for.
+    pub fn not_understood(error: impl std::fmt::Display) -> Self {
+        Self::new(ErrorKind::Refused, format!("the core's answer cannot be understood: {error}"))
+    }
+
     /// Adds a line that helps.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

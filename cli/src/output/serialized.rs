@@ -2,7 +2,21 @@
 
 use serde::Serialize;
 
+use crate::args::TableFormat;
 use crate::error::CliError;
+
+/// Writes a value in the form that was asked for; `table` writes it for people.
+pub fn in_form<T: Serialize>(
+    value: &T,
+    form: TableFormat,
+    table: impl FnOnce(&T) -> String,
+) -> Result<String, CliError> {
+    match form {
+        TableFormat::Table => Ok(table(value)),
+        TableFormat::Json => json(value),
+        TableFormat::Yaml => yaml(value),
+    }
+}
 
 /// Writes a value as indented JSON.
 pub fn json(value: &impl Serialize) -> Result<String, CliError> {

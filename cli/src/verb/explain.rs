@@ -70,11 +70,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let found = output.progress().during("looking for commits", || {
         Explained::of(found, &policy.loaded, vouched, &site, &args.field, &lookup)
     });
-    let text = match args.output {
-        TableFormat::Table => explanation::render(&found, output.paint()),
-        TableFormat::Json => serialized::json(&found)?,
-        TableFormat::Yaml => serialized::yaml(&found)?,
-    };
+    let text = serialized::in_form(&found, args.output, |found| explanation::render(found, output.paint()))?;
     let read = |file: &str| lookup.text(file);
     output.say(&diagnostics::render(
         &found.diagnostics,

@@ -10,7 +10,7 @@ use skerry_proto::v1::{CreateOperatorRequest, CreateOperatorResponse};
 
 use crate::args::core::CoreArgs;
 use crate::args::life::{Life, parse_life};
-use crate::error::{CliError, ErrorKind};
+use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::output::age::rfc3339;
@@ -50,9 +50,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         life_seconds: args.expires.0,
     };
     let answer = core.create_operator(request)?;
-    let credentials = read(&answer, core.url().to_owned(), key).map_err(|error| {
-        CliError::new(ErrorKind::Refused, format!("the core's answer cannot be understood: {error}"))
-    })?;
+    let credentials = read(&answer, core.url().to_owned(), key).map_err(CliError::not_understood)?;
     output.note(&format!(
         "give it to `{}`: `--credentials FILE`, or ~/.config/skerry/operator.json; it ends at {}\n",
         args.name,

@@ -80,11 +80,9 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let operators: Vec<OperatorView> =
         answer.operators.into_iter().map(|row| OperatorView::of(row, now)).collect();
     let heading = ["NAME", "KEY", "MADE", "BY", "ENDS", ""];
-    let text = match args.output {
-        TableFormat::Table => table(output.paint(), &heading, operators.iter().map(OperatorView::row)),
-        TableFormat::Json => serialized::json(&operators)?,
-        TableFormat::Yaml => serialized::yaml(&operators)?,
-    };
+    let text = serialized::in_form(&operators, args.output, |operators| {
+        table(output.paint(), &heading, operators.iter().map(OperatorView::row))
+    })?;
     output.result(&text)?;
     Ok(Outcome::Done)
 }

@@ -7,7 +7,7 @@ use skerry_identity::thumbprint::Thumbprint;
 use skerry_proto::v1;
 
 use crate::args::core::CoreArgs;
-use crate::error::{CliError, ErrorKind};
+use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output::Output;
 
@@ -32,9 +32,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let answer = args.core.connect()?.signing_requests()?;
-    let requests = read(answer).map_err(|error| {
-        CliError::new(ErrorKind::Refused, format!("the core's answer cannot be understood: {error}"))
-    })?;
+    let requests = read(answer).map_err(CliError::not_understood)?;
     let count = requests.requests.len();
     output.note(&format!("{count} wait for root {}\n", requests.root.short()));
     output.result(&to_json(&requests)?)?;

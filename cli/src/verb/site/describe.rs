@@ -31,11 +31,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let site = get::one(&mut args.core.connect()?, &args.name)?;
-    let text = match args.output {
-        TableFormat::Table => fleet::detail(&site, output.paint()),
-        TableFormat::Json => serialized::json(&site)?,
-        TableFormat::Yaml => serialized::yaml(&site)?,
-    };
+    let text = serialized::in_form(&site, args.output, |site| fleet::detail(site, output.paint()))?;
     output.result(&text)?;
     Ok(Outcome::Done)
 }

@@ -35,20 +35,13 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let text = match &args.name {
         Some(name) => {
             let site = one(&mut core, name)?.site;
-            match args.output {
-                TableFormat::Table => fleet::labelled_sites(&[site], output.paint()),
-                TableFormat::Json => serialized::json(&site)?,
-                TableFormat::Yaml => serialized::yaml(&site)?,
-            }
+            let table = |site: &_| fleet::labelled_sites(std::slice::from_ref(site), output.paint());
+            serialized::in_form(&site, args.output, table)?
         }
         None => {
             let answer = output.progress().during("asking the core", || core.status(""))?;
             let sites: Vec<SiteView> = FleetView::of(answer).sites;
-            match args.output {
-                TableFormat::Table => fleet::labelled_sites(&sites, output.paint()),
-                TableFormat::Json => serialized::json(&sites)?,
-                TableFormat::Yaml => serialized::yaml(&sites)?,
-            }
+            serialized::in_form(&sites, args.output, |sites| fleet::labelled_sites(sites, output.paint()))?
         }
     };
     output.result(&text)?;

@@ -28,11 +28,8 @@ pub struct Args {
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let mut core = args.core.connect()?;
     let source = FleetView::of(output.progress().during("asking the core", || core.source())?).source;
-    let text = match args.output {
-        TableFormat::Table => fleet::source(&source, fleet::Extent::Whole, output.paint()),
-        TableFormat::Json => serialized::json(&source)?,
-        TableFormat::Yaml => serialized::yaml(&source)?,
-    };
+    let table = |source: &_| fleet::source(source, fleet::Extent::Whole, output.paint());
+    let text = serialized::in_form(&source, args.output, table)?;
     output.result(&text)?;
     Ok(Outcome::Done)
 }

@@ -6,7 +6,7 @@ use skerry_identity::trust_bundle::{REFRESH_HINT, TrustBundle};
 use skerry_proto::v1::GetTrustResponse;
 
 use crate::args::core::CoreArgs;
-use crate::error::{CliError, ErrorKind};
+use crate::error::CliError;
 use crate::outcome::Outcome;
 use crate::output::Output;
 
@@ -30,9 +30,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let answer = args.core.connect()?.trust()?;
-    let document = document(&answer).map_err(|error| {
-        CliError::new(ErrorKind::Refused, format!("the core's answer cannot be understood: {error}"))
-    })?;
+    let document = document(&answer).map_err(CliError::not_understood)?;
     output.result(&(document + "\n"))?;
     Ok(Outcome::Done)
 }

@@ -28,11 +28,7 @@ pub struct Args {
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let mut core = args.core.connect()?;
     let view = TrustView::of(output.progress().during("asking the core", || core.trust())?);
-    let text = match args.output {
-        TableFormat::Table => trust::keys(&view, output.paint()),
-        TableFormat::Json => serialized::json(&view)?,
-        TableFormat::Yaml => serialized::yaml(&view)?,
-    };
+    let text = serialized::in_form(&view, args.output, |view| trust::keys(view, output.paint()))?;
     output.result(&text)?;
     Ok(Outcome::Done)
 }
