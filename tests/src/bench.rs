@@ -74,6 +74,11 @@ impl Args {
     }
 }
 
+/// Two threads, as many as the machines have that are measured on.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
 /// One line of a table.
 #[derive(Debug)]
 pub(crate) struct Row {

@@ -25,6 +25,8 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::accept;
+
 mod authority;
 
 pub use authority::Authority;
@@ -99,27 +101,14 @@ impl GitHttp {
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::new(Shared { root, access, tls })));
+        let shared = Arc::new(Shared { root, access, tls });
+        tasks.spawn(accept::each(listener, move |stream| serve(stream, Arc::clone(&shared))));
         Ok(Self { address, scheme, repository, _tasks: tasks })
     }
 
     /// The repository's URL, without credentials.
     pub fn url(&self) -> String {
         format!("{}://{}/{}", self.scheme, self.address, self.repository)
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve(stream, Arc::clone(&shared)));
-                }
-            }
-            Some(_) = connections.join_next() => {}
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! their own, and ends all of them by their ids. It holds no expectations: those are in `tests/it`
 //! and in `demo`.
 
+mod accept;
 pub mod bench;
 pub mod clock;
 pub mod crowd;

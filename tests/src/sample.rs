@@ -20,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
+use crate::accept;
+
 pub mod program;
 mod wish;
 
@@ -128,7 +130,9 @@ impl Sample {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared { identity, counts: Mutex::default() });
         let mut tasks = JoinSet::new();
-        tasks.spawn_on(accept(listener, Arc::clone(&shared)), runtime);
+        let served = Arc::clone(&shared);
+        let accepting = accept::each(listener, move |stream| serve(stream, Arc::clone(&served)));
+        tasks.spawn_on(accepting, runtime);
         Ok(Self { address, shared, tasks })
     }
 
@@ -155,20 +159,6 @@ impl Sample {
     /// Serves until the process ends.
     pub async fn run(mut self) {
         while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve(stream, Arc::clone(&shared)));
-                }
-            }
-            Some(_) = connections.join_next() => {}
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::usage::Memory;
-use super::{Args, Row, world};
+use super::{Args, Row, runtime, world};
 use crate::fleet::{Agent, Core, Workload, XdsMode};
 use crate::repo::PolicyRepo;
 use crate::run::Run;
@@ -23,8 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Measures the processes after the first bundle, and again after some updates.
 pub(super) fn measure(args: &Args) -> Result<Vec<Row>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(run(args))
+    runtime()?.block_on(run(args))
 }
 
 async fn run(args: &Args) -> Result<Vec<Row>> {

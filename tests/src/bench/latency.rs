@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::footprint::SITE;
-use super::{Args, Row, footprint, world};
+use super::{Args, Row, footprint, runtime, world};
 use crate::fleet::{Agent, Core, Workload, XdsMode};
 use crate::repo::PolicyRepo;
 use crate::run::Run;
@@ -27,8 +27,7 @@ const RECEIVED: &str = "a newer bundle is offered";
 
 /// Measures commits of one route, each after the one before was served and reported.
 pub(super) fn measure(args: &Args) -> Result<Vec<Row>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(run(args))
+    runtime()?.block_on(run(args))
 }
 
 async fn run(args: &Args) -> Result<Vec<Row>> {

@@ -4,10 +4,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tokio::runtime::Runtime;
 
 use super::usage::{Memory, processor_time};
-use super::{Args, Row};
+use super::{Args, Row, runtime};
 use crate::crowd::{Arrival, Goal, raise_files};
 
 mod fleet;
@@ -38,10 +37,6 @@ pub(super) fn measure(args: &Args) -> Result<Vec<Row>> {
         rows.extend(runtime.block_on(storms(args, *sites))?);
     }
     Ok(rows)
-}
-
-fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 async fn storms(args: &Args, sites: usize) -> Result<Vec<Row>> {
