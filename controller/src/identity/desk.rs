@@ -16,102 +16,31 @@ use skerry_identity::key::ProviderFailed;
 use skerry_identity::malformed::Malformed;
 use skerry_identity::sealed::SealKey;
 use skerry_identity::thumbprint::Thumbprint;
-use skerry_identity::token::{Claim, DEFAULT_LIFE, JoinToken, MAX_CORE_BYTES, TokenRecord, TokenSecret};
+use skerry_identity::token::{Claim, TokenSecret};
 use skerry_identity::trust_root::{MAX_STEPS, SignedRoot, TrustedRoot};
-use skerry_proto::tls::is_core_url;
 use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
-use zeroize::Zeroizing;
+use tracing::{debug, error, info};
 
-use super::authority::{Authority, AuthorityRecord, NotGiven};
-use super::offline::{Asked, Undelivered};
-use super::operators::{Operator, Operators};
-use super::roll::{Enrolled, Refused, Revoked, Roll, Stranger, Token};
+use super::authority::{Authority, NotGiven};
+use super::offline::Undelivered;
+use super::operators::Operators;
+use super::roll::{Enrolled, Refused, Roll, Stranger};
 use super::standing::{Standing, next_version, spread_seconds};
+use super::store::IdentityStore;
 use super::time::IdentityTime;
 use crate::store::StoreError;
 
+mod change;
 mod offline;
 mod operators;
 mod roots;
 mod rotation;
+mod tokens;
 
+pub use change::{Change, MAX_REVOKED};
 pub use offline::Waiting;
 pub use rotation::{KeyFacts, NotRotated, Rotated};
-
-/// The longest life of a token: a box that is shipped overseas.
-pub const MAX_TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// How long a token is kept after its end, so that a clock that was ahead for a while ends none for good: milliseconds.
-const KEPT_AFTER_ITS_END: u64 = 30 * 24 * 3_600_000;
-
-/// The most revoked keys that are told to sites: 4,096 × 34 B = 136 KiB. The oldest end first and are dropped first.
-pub const MAX_REVOKED: usize = 4_096;
-
-/// What of identity is kept over a restart. Blocking; every write is all or nothing, and on disk when the call returns.
-pub trait IdentityStore: Send + Sync + 'static {
-    /// Reads the authorities.
-    fn authority(&self) -> Result<Option<AuthorityRecord>, StoreError>;
-
-    /// Keeps the authorities.
-    fn keep_authority(&self, record: &AuthorityRecord) -> Result<(), StoreError>;
-
-    /// Reads who is enrolled, what is revoked, and the tokens.
-    fn roll(&self) -> Result<Kept, StoreError>;
-
-    /// Keeps a new token; those that ended before a time are forgotten.
-    fn keep_token(&self, token: &Token, before: Timestamp) -> Result<(), StoreError>;
-
-    /// Keeps changes of sites.
-    fn keep_entries(&self, entries: &[Entry<'_>]) -> Result<(), StoreError>;
-
-    /// Keeps the version of trust, and with it the authorities if they are others.
-    fn keep_trust(&self, version: u64, authority: Option<&AuthorityRecord>) -> Result<(), StoreError>;
-    /// Reads what an offline root is asked for a site.
-    fn asked(&self, site: &SiteId) -> Result<Option<Asked>, StoreError>;
-
-    /// Reads what waits for an offline root, of so many sites after one, by name.
-    fn all_waiting(&self, after: &str, most: usize) -> Result<Vec<(SiteId, Asked)>, StoreError>;
-
-    /// Keeps what an offline root is asked, or has signed.
-    fn keep_asked(&self, asked: &[(SiteId, Asked)]) -> Result<(), StoreError>;
-
-    /// Reads the operators.
-    fn operators(&self) -> Result<Vec<Operator>, StoreError>;
-
-    /// Keeps the operators, in the place of those of before.
-    fn keep_operators(&self, operators: &[Operator]) -> Result<(), StoreError>;
-}
-
-/// What was kept of the roll.
-#[derive(Debug, Default)]
-pub struct Kept {
-    /// The boxes of sites.
-    pub sites: Vec<(SiteId, Enrolled)>,
-    /// What is revoked.
-    pub revoked: Vec<Revoked>,
-    /// Join tokens.
-    pub tokens: Vec<Token>,
-    /// The version of trust; 0: there is none yet.
-    pub trust_version: u64,
-}
-
-/// What changes with one site.
-#[derive(Debug)]
-pub struct Entry<'a> {
-    /// The site.
-    pub site: &'a SiteId,
-    /// Its box; `None`: it has none, and its tokens end.
-    pub enrolled: Option<&'a Enrolled>,
-    /// The token that was used.
-    pub token: Option<&'a Token>,
-    /// Whether every other token of the site ends.
-    pub ends_tokens: bool,
-    /// Everything that is revoked, if that changed.
-    pub revoked: Option<&'a [Revoked]>,
-    /// The version of trust, if the change makes another one.
-    pub trust_version: Option<u64>,
-}
+pub use tokens::MAX_TOKEN_LIFE;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -194,17 +123,6 @@ pub enum NotHanded {
     /// What was asked for is not possible.
     #[error("{0}")]
     Invalid(String),
-}
-
-/// What a change is besides the box.
-#[derive(Debug, Default)]
-pub struct Change {
-    /// The token that was used.
-    pub token: Option<Token>,
-    /// The box that is the site's no more, or whose authority has another key now.
-    pub gone: Option<Enrolled>,
-    /// Whether every other token of the site ends.
-    pub ends_tokens: bool,
 }
 
 /// The desk.
@@ -327,52 +245,6 @@ impl Desk {
         (roll.enrolled(site).cloned(), roll.refused(site).to_vec())
     }
 
-    /// Makes a token for a site. Its text is in what is returned and nowhere else.
-    pub fn make_token(
-        &self,
-        site: &SiteId,
-        life: Duration,
-        core: Option<String>,
-        replace: bool,
-        now: Timestamp,
-    ) -> Result<(Zeroizing<String>, Timestamp), NotHanded> {
-        if core.as_ref().is_some_and(|core| !is_core_url(core)) {
-            return Err(NotHanded::Invalid("the core's address is `https://HOST:PORT`".to_owned()));
-        }
-        let life = if life.is_zero() { DEFAULT_LIFE } else { life };
-        if life > MAX_TOKEN_LIFE {
-            return Err(NotHanded::Invalid("a token lasts 30 days at most".to_owned()));
-        }
-        let _writing = self.writers.lock();
-        let enrolled = self.roll.read().enrolled(site).filter(|enrolled| enrolled.revoked.is_none()).cloned();
-        let replaces = match (enrolled, replace) {
-            (Some(enrolled), false) => {
-                return Err(Stranger::OtherBox { site: site.clone(), enrolled: enrolled.key }.into());
-            }
-            (enrolled, _) => enrolled.map(|enrolled| enrolled.key),
-        };
-        let secret = TokenSecret::generate()?;
-        let expires = Timestamp(now.0 + u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
-        let record = TokenRecord::new(site.clone(), &secret, expires);
-        let (kept, forget) =
-            (Token { record, replaces }, Timestamp(now.0.saturating_sub(KEPT_AFTER_ITS_END)));
-        self.store.keep_token(&kept, forget)?;
-        self.roll.write().note_token(kept, forget);
-        let authority = self.authority();
-        let token = JoinToken {
-            site: site.clone(),
-            mesh: authority.mesh().clone(),
-            core,
-            pin: authority.pin(),
-            issued: now,
-            expires,
-            secret,
-        };
-        let too_long =
-            || NotHanded::Invalid(format!("the core's address is longer than {MAX_CORE_BYTES} bytes"));
-        Ok((token.to_text().ok_or_else(too_long)?, expires))
-    }
-
     /// Enrols a box.
     pub fn enrol(
         &self,
@@ -471,99 +343,6 @@ impl Desk {
             budget: caller.budget,
             has_replaced: false,
         })
-    }
-
-    /// Revokes the box of a site, and every token of it, also where no box is. Returns the box as it was. It is cut off first and kept then: a disk
-    /// that takes nothing helps no thief.
-    pub fn revoke(&self, site: &SiteId, now: Timestamp) -> Result<Enrolled, NotHanded> {
-        let _writing = self.writers.lock();
-        let before = self.roll.read().enrolled(site).cloned();
-        let Some(before) = before else {
-            self.end_tokens(site)?;
-            return Err(Stranger::NotEnrolled(site.clone()).into());
-        };
-        let enrolled = Enrolled { revoked: before.revoked.or(Some(now)), ..before.clone() };
-        let change = Change { gone: Some(before.clone()), ends_tokens: true, token: None };
-        let (revoked, version) = (self.with_revoked(&change), self.next_trust());
-        self.note(site, enrolled.clone(), &change, revoked.clone(), Some(version));
-        warn!(%site, key = before.key.short(), "a site is revoked");
-        self.store.keep_entries(&[Entry {
-            site,
-            enrolled: Some(&enrolled),
-            token: None,
-            ends_tokens: true,
-            revoked: Some(&*revoked),
-            trust_version: Some(version),
-        }])?;
-        Ok(before)
-    }
-
-    /// Ends the tokens of a site that has no box.
-    fn end_tokens(&self, site: &SiteId) -> Result<(), StoreError> {
-        self.roll.write().end_tokens(site);
-        let entry = Entry {
-            site,
-            enrolled: None,
-            token: None,
-            ends_tokens: true,
-            revoked: None,
-            trust_version: None,
-        };
-        self.store.keep_entries(&[entry])
-    }
-
-    /// Keeps a change, and lets it count.
-    fn keep(&self, site: &SiteId, enrolled: Enrolled, change: &Change) -> Result<(), StoreError> {
-        let revoked = self.with_revoked(change);
-        // One that was revoked and has a new box is believed again.
-        let is_back = self.roll.read().enrolled(site).is_some_and(|before| before.revoked.is_some());
-        let version = (change.gone.is_some() || is_back).then(|| self.next_trust());
-        self.store.keep_entries(&[Entry {
-            site,
-            enrolled: Some(&enrolled),
-            token: change.token.as_ref(),
-            ends_tokens: change.ends_tokens,
-            revoked: change.gone.is_some().then_some(&*revoked),
-            trust_version: version,
-        }])?;
-        self.note(site, enrolled, change, revoked, version);
-        Ok(())
-    }
-
-    /// Lets a change count, and tells whoever it is news for.
-    fn note(
-        &self,
-        site: &SiteId,
-        enrolled: Enrolled,
-        change: &Change,
-        revoked: Vec<Revoked>,
-        version: Option<u64>,
-    ) {
-        self.roll.write().note(site, enrolled, change, revoked);
-        if change.gone.is_some() {
-            self.standing.lock().forget(site);
-            self.changes.send_modify(|count| *count += 1);
-        }
-        if let Some(version) = version {
-            self.trust.send_replace(version);
-        }
-    }
-
-    fn next_trust(&self) -> u64 {
-        next_version(*self.trust.borrow(), self.time.now())
-    }
-
-    /// What is revoked after a change. What ended is kept for as long as a clock that is wrong might make it count again.
-    fn with_revoked(&self, change: &Change) -> Vec<Revoked> {
-        let roll = self.roll.read();
-        let gone = change.gone.as_ref();
-        let gone = gone.map(|gone| Revoked { authority: gone.authority, until: gone.authority_until });
-        let others = roll.all_revoked().iter().copied();
-        let others = others.filter(|other| gone.is_none_or(|gone| gone.authority != other.authority));
-        let mut revoked: Vec<Revoked> = others.chain(gone).collect();
-        revoked.sort_by_key(|revoked| std::cmp::Reverse(revoked.until));
-        revoked.truncate(MAX_REVOKED);
-        revoked
     }
 
     fn trust(&self, version: u64, now: Timestamp) -> Trust {

@@ -8,7 +8,8 @@ use skerry_core::id::{SiteId, Timestamp};
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::token::{Claim, TokenHash, TokenRecord, TokenRefusal};
 
-use super::desk::{Change, Kept, MAX_REVOKED};
+use super::desk::{Change, MAX_REVOKED};
+use super::store::Kept;
 
 /// The most refusals that are kept of a site: a box that was replaced, a thief, and two more.
 const MAX_REFUSED: usize = 4;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use skerry_controller::identity::authority::Authority;
-use skerry_controller::identity::desk::IdentityStore as _;
 use skerry_controller::identity::seal;
+use skerry_controller::identity::store::IdentityStore as _;
 use skerry_controller::store::redb::RedbStore;
 use skerry_core::id::Epoch;
 use skerry_identity::spiffe_id::MeshDomain;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use hyper::Method;
 use skerry_agent::enrolment::Enrolment;
-use skerry_controller::identity::desk::IdentityStore as _;
 use skerry_controller::identity::seal;
+use skerry_controller::identity::store::IdentityStore as _;
 use skerry_controller::store::redb::RedbStore;
 use skerry_core::id::Epoch;
 use skerry_identity::ca::Authority as _;

@@ -8,10 +8,11 @@ use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::verify::Anchors;
 use tracing::info;
 
-use super::{Change, Desk, Entry, NotHanded};
+use super::{Change, Desk, NotHanded};
 use crate::identity::authority::SiteAuthority;
 use crate::identity::offline::{Asked, Undelivered};
 use crate::identity::roll::Enrolled;
+use crate::identity::store::Entry;
 use crate::store::StoreError;
 
 /// The most requests that are handed out at once: 2,000 of 700 B are 1.4 MiB of a message's 4.

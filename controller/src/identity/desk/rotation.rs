@@ -6,11 +6,12 @@ use skerry_core::id::{SiteId, Timestamp};
 use skerry_identity::key::ProviderFailed;
 use tracing::warn;
 
-use super::{Desk, Entry};
+use super::Desk;
 use crate::identity::authority::{Authority, AuthorityError, ShownKey, Turn};
 use crate::identity::rotation::{
     Behind, Decision, Facts, Order, SiteFacts, Stage, Step, TrustKey, Waits, decide,
 };
+use crate::identity::store::Entry;
 use crate::store::StoreError;
 
 /// What is known of a key and its rotation.

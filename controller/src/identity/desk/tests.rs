@@ -6,7 +6,7 @@ use skerry_identity::verify::{Anchors, verify_peer, verify_site_ca};
 
 use super::*;
 use crate::store::redb::SeldomOpen;
-use skerry_identity::token::TokenRefusal;
+use skerry_identity::token::{JoinToken, TokenRefusal};
 
 mod rotation;
 

@@ -12,10 +12,10 @@ use skerry_core::id::{Epoch, SiteId, Timestamp};
 
 use super::{RedbStore, from_json, get_meta, set_meta, to_json};
 use crate::identity::authority::AuthorityRecord;
-use crate::identity::desk::{Entry, IdentityStore, Kept};
 use crate::identity::offline::Asked;
 use crate::identity::operators::Operator;
 use crate::identity::roll::Token;
+use crate::identity::store::{Entry, IdentityStore, Kept};
 use crate::store::StoreError;
 
 /// Join tokens, as JSON, by the hash of their secret.

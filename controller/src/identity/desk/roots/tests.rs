@@ -8,8 +8,8 @@ use skerry_identity::trust_root::Role;
 
 use super::*;
 use crate::identity::authority::Authority;
-use crate::identity::desk::IdentityStore;
 use crate::identity::rotation::Order;
+use crate::identity::store::IdentityStore;
 use crate::store::redb::SeldomOpen;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);

@@ -4,7 +4,12 @@
 use skerry_identity::trust_root::{PolicyDemand, TrustedRoot};
 
 use super::*;
+use crate::identity::authority::AuthorityRecord;
+use crate::identity::offline::Asked;
+use crate::identity::operators::Operator;
+use crate::identity::roll::Token;
 use crate::identity::rotation::{Order, Stage, Step, TrustKey, Waits};
+use crate::identity::store::{Entry, Kept};
 
 /// A site as its agent is: what it has, and what it is given when it renews.
 struct Site {
