@@ -11,7 +11,6 @@ use crate::identity::authority::{Authority, AuthorityError, ShownKey, Turn};
 use crate::identity::rotation::{
     Behind, Decision, Facts, Order, SiteFacts, Stage, Step, TrustKey, Waits, decide,
 };
-use crate::identity::store::Entry;
 use crate::store::StoreError;
 
 /// What is known of a key and its rotation.
@@ -95,7 +94,7 @@ impl Desk {
         warn!(%key, ?step, version, left_behind = left.len(), "a key of the core is rotated");
         if key == TrustKey::LinkRoot && step == Step::Switch {
             // They pin a key that the core does not show any more.
-            self.withdraw(&facts.tokens)?;
+            self.end_tokens(&facts.tokens)?;
         }
         if key == TrustKey::LinkRoot && step == Step::End {
             // Operators whose credentials the old one signed are none any more.
@@ -112,19 +111,6 @@ impl Desk {
         self.authority.store(Arc::clone(&after));
         self.trust.send_if_modified(|told| std::mem::replace(told, version) != version);
         Ok(after)
-    }
-
-    fn withdraw(&self, sites: &[SiteId]) -> Result<(), StoreError> {
-        let entry = |site| Entry {
-            site,
-            enrolled: None,
-            token: None,
-            ends_tokens: true,
-            revoked: None,
-            trust_version: None,
-        };
-        sites.iter().for_each(|site| self.roll.write().end_tokens(site));
-        self.store.keep_entries(&sites.iter().map(entry).collect::<Vec<_>>())
     }
 
     fn facts(

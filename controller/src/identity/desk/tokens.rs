@@ -65,10 +65,9 @@ impl Desk {
         Ok((token.to_text().ok_or_else(too_long)?, expires))
     }
 
-    /// Ends the tokens of a site that has no box.
-    pub(super) fn end_tokens(&self, site: &SiteId) -> Result<(), StoreError> {
-        self.roll.write().end_tokens(site);
-        let entry = Entry {
+    /// Ends every token of these sites; their boxes stay.
+    pub(super) fn end_tokens(&self, sites: &[SiteId]) -> Result<(), StoreError> {
+        let entry = |site| Entry {
             site,
             enrolled: None,
             token: None,
@@ -76,6 +75,7 @@ impl Desk {
             revoked: None,
             trust_version: None,
         };
-        self.store.keep_entries(&[entry])
+        sites.iter().for_each(|site| self.roll.write().end_tokens(site));
+        self.store.keep_entries(&sites.iter().map(entry).collect::<Vec<_>>())
     }
 }
