@@ -141,7 +141,7 @@ impl Room {
 pub async fn serve<S: StateStore>(core: Arc<Core<S>>, listener: TcpListener) -> anyhow::Result<()> {
     let cancel = core.cancel.clone();
     let door = Door {
-        tls: Tls::new(&core.desk)?,
+        tls: Tls::new(&core.desk, core.room.connections)?,
         desk: Arc::clone(&core.desk),
         strangers: Arc::clone(&core.room.strangers),
     };

@@ -66,7 +66,7 @@ fn config() -> Arc<ServerConfig> {
     let own = credentials([&leaf, AUTHORITY.certificate()], &key).unwrap();
     let verifier = Verifier::peer(anchors(), Strangers::Refused, |_| true);
     let own = Arc::new(SingleCertAndKey::from(Arc::unwrap_or_clone(own)));
-    Arc::new(server_config(verifier, own, Arc::new(DefaultTimeProvider)).unwrap())
+    Arc::new(server_config(verifier, own, Arc::new(DefaultTimeProvider), 16).unwrap())
 }
 
 /// A connection that has shaken hands.

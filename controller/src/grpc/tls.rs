@@ -35,6 +35,8 @@ use crate::identity::desk::Desk;
 pub(super) struct Tls {
     end: Arc<ArcSwap<End>>,
     desk: Arc<Desk>,
+    /// How many sessions are kept.
+    sessions: usize,
 }
 
 /// It as it is until the link root is rotated.
@@ -46,18 +48,18 @@ struct End {
 }
 
 impl End {
-    fn new(desk: &Arc<Desk>, authority: Arc<Authority>) -> anyhow::Result<Self> {
+    fn new(desk: &Arc<Desk>, authority: Arc<Authority>, sessions: usize) -> anyhow::Result<Self> {
         let anchors = Anchors { mesh: authority.mesh().clone(), roots: authority.link_roots() };
         let verifier = Verifier::client(anchors.clone());
         let own = Own { shown: Mutex::new(make(&authority, desk.now())?), desk: Arc::clone(desk) };
-        let config = server_config(verifier, Arc::new(own), Arc::new(Time(Arc::clone(desk))))?;
+        let config = server_config(verifier, Arc::new(own), Arc::new(Time(Arc::clone(desk))), sessions)?;
         Ok(Self { config: Arc::new(config), anchors: Arc::new(anchors), authority })
     }
 
     /// Sessions are resumed from a configuration: it is kept for as long as nothing of the link changes.
-    fn after(&self, desk: &Arc<Desk>, authority: Arc<Authority>) -> anyhow::Result<Self> {
+    fn after(&self, desk: &Arc<Desk>, authority: Arc<Authority>, sessions: usize) -> anyhow::Result<Self> {
         if authority.link_roots() != self.authority.link_roots() {
-            return Self::new(desk, authority);
+            return Self::new(desk, authority, sessions);
         }
         let (config, anchors) = (Arc::clone(&self.config), Arc::clone(&self.anchors));
         Ok(Self { config, anchors, authority })
@@ -65,10 +67,11 @@ impl End {
 }
 
 impl Tls {
-    /// Sets it up with what the core is signed by.
-    pub(super) fn new(desk: &Arc<Desk>) -> anyhow::Result<Self> {
-        let end = End::new(desk, desk.authority())?;
-        Ok(Self { end: Arc::new(ArcSwap::from_pointee(end)), desk: Arc::clone(desk) })
+    /// Sets it up with what the core is signed by. One session is kept for each of so many connections: those who are gone are to
+    /// find theirs when they are back. About 700 B each.
+    pub(super) fn new(desk: &Arc<Desk>, connections: usize) -> anyhow::Result<Self> {
+        let end = End::new(desk, desk.authority(), connections)?;
+        Ok(Self { end: Arc::new(ArcSwap::from_pointee(end)), desk: Arc::clone(desk), sessions: connections })
     }
 
     /// Returns it as it is now.
@@ -77,7 +80,7 @@ impl Tls {
         if Arc::ptr_eq(&end.authority, &authority) {
             return end;
         }
-        match end.after(&self.desk, authority) {
+        match end.after(&self.desk, authority, self.sessions) {
             Ok(anew) => {
                 let anew = Arc::new(anew);
                 self.end.store(Arc::clone(&anew));

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ResolvesServerCert;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
@@ -29,6 +30,8 @@ use crate::certificate::Certificate;
 use crate::key::{EcdsaKey, ProviderFailed};
 use crate::spiffe_id::MeshDomain;
 use crate::thumbprint::Thumbprint;
+
+mod crypto;
 
 /// What a verifier asks about a chain.
 type Question = dyn Fn(&Chain<'_>, Timestamp) -> Result<(), Refusal> + Send + Sync;
@@ -54,7 +57,7 @@ impl Verifier {
         strangers: Strangers,
         question: impl Fn(&Chain<'_>, Timestamp) -> Result<(), Refusal> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        let algorithms = crypto::signatures();
         Arc::new(Self { question: Box::new(question), algorithms, strangers })
     }
 
@@ -156,7 +159,7 @@ pub fn client_config(
     own: Option<Arc<CertifiedKey>>,
     time: Arc<dyn TimeProvider>,
 ) -> Result<ClientConfig, Error> {
-    let builder = ClientConfig::builder_with_details(Arc::new(aws_lc_rs::default_provider()), time)
+    let builder = ClientConfig::builder_with_details(crypto::provider(), time)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
@@ -169,26 +172,60 @@ pub fn client_config(
     config.alpn_protocols = vec![ALPN.to_vec()];
     // The core is known by its key, so its name need not be told to whoever listens.
     config.enable_sni = false;
+    config.resumption = Resumption::in_memory_sessions(CORES);
     Ok(config)
 }
 
-/// How the core is set up: TLS 1.3, clients as `verifier` knows them. A session is resumed from a ticket that the client
-/// keeps, so that 10,000 sites that come back cost the core neither memory nor signatures; whoever accepts looks at the
-/// client's certificate again, for tickets outlive revocations.
+/// Of how many names sessions are kept by who asks: there is one core.
+const CORES: usize = 1;
+
+/// How the core is set up: TLS 1.3, clients as `verifier` knows them. The last `sessions` sessions are kept here and named by 32
+/// bytes, since a ticket that holds the client's certificate would cross the link twice at every return. A core that was
+/// restarted has none, and shakes hands anew. Whoever accepts looks at the client's certificate again, for sessions outlive
+/// revocations.
 pub fn server_config(
     verifier: Arc<Verifier>,
     own: Arc<dyn ResolvesServerCert>,
     time: Arc<dyn TimeProvider>,
+    sessions: usize,
 ) -> Result<ServerConfig, Error> {
-    let mut config = ServerConfig::builder_with_details(Arc::new(aws_lc_rs::default_provider()), time)
+    let mut config = ServerConfig::builder_with_details(crypto::provider(), time)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(own);
     config.alpn_protocols = vec![ALPN.to_vec()];
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.session_storage = Arc::new(Sessions(ServerSessionMemoryCache::new(sessions)));
     // One is used once; the next connection brings the next.
     config.send_tls13_tickets = 1;
     Ok(config)
+}
+
+/// Sessions of those who have shown a certificate: strangers, of whom there may be any number, drive none of them out.
+#[derive(Debug)]
+struct Sessions(Arc<ServerSessionMemoryCache>);
+
+impl Sessions {
+    /// The length of a session with a certificate, at least: bytes. One without is about 100, and the shortest certificate of an
+    /// agent, with a P-256 key, its signature and a SPIFFE ID, is 400.
+    const WITH_CERTIFICATE: usize = 256;
+}
+
+impl StoresServerSessions for Sessions {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        value.len() >= Self::WITH_CERTIFICATE && self.0.put(key, value)
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.take(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
 }
 
 /// What an end shows: its chain, leaf first, and its key. The core adds its authority to the chain, so that a pin finds it.

@@ -4,7 +4,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::SingleCertAndKey;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
 
 use super::*;
 use crate::ca::{Authority as _, MeshRoot, Peer, SiteCa, TransportCa};
@@ -29,7 +29,7 @@ fn handshake(
     client: (Arc<Verifier>, Credentials),
     server: (Arc<Verifier>, Credentials),
 ) -> Result<(), Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = crypto::provider();
     let resolver = |(chain, key): Credentials| {
         let shown = credentials(&chain, &key).unwrap();
         Arc::new(SingleCertAndKey::from(Arc::unwrap_or_clone(shown)))
@@ -51,21 +51,23 @@ fn handshake(
         &mut ClientConnection::new(Arc::new(client), name)?,
         &mut ServerConnection::new(Arc::new(server))?,
     )
+    .map(drop)
 }
 
-fn exchange(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<(), Error> {
-    let mut bytes = Vec::new();
+/// Returns how many bytes went up and down.
+fn exchange(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<[usize; 2], Error> {
+    let (mut bytes, mut lengths) = (Vec::new(), [0; 2]);
     while client.is_handshaking() || server.is_handshaking() || client.wants_write() || server.wants_write() {
         bytes.clear();
-        client.write_tls(&mut bytes).unwrap();
+        lengths[0] += client.write_tls(&mut bytes).unwrap();
         server.read_tls(&mut bytes.as_slice()).unwrap();
         server.process_new_packets()?;
         bytes.clear();
-        server.write_tls(&mut bytes).unwrap();
+        lengths[1] += server.write_tls(&mut bytes).unwrap();
         client.read_tls(&mut bytes.as_slice()).unwrap();
         client.process_new_packets()?;
     }
-    Ok(())
+    Ok(lengths)
 }
 
 fn svid(authority: &SiteCa, account: &str) -> Credentials {
@@ -178,12 +180,64 @@ fn a_server_that_enrols_takes_strangers_and_no_wrong_certificates() {
     assert!(text(shake(agent(&other), Strangers::Taken)).contains("UnknownIssuer"));
 }
 
+/// A client of the link and its core, as both are set up.
+struct Link {
+    client: Arc<ClientConfig>,
+    core: Arc<ServerConfig>,
+}
+
+impl Link {
+    fn new(authority: &TransportCa, own: Option<Credentials>) -> Self {
+        let shown = |(chain, key): Credentials| credentials(&chain, &key).unwrap();
+        let own = own.map(shown);
+        let asks = Verifier::core(anchors(authority), || NOW, |_| {});
+        let client = client_config(asks, own, Arc::new(Stopped)).unwrap();
+        let shown = SingleCertAndKey::from(Arc::unwrap_or_clone(shown(core(authority))));
+        let takes = Verifier::client(anchors(authority));
+        let core = server_config(takes, Arc::new(shown), Arc::new(Stopped), 8).unwrap();
+        Self { client: Arc::new(client), core: Arc::new(core) }
+    }
+
+    /// Shakes hands; says how, and how many bytes went up and down.
+    fn shake(&self) -> (HandshakeKind, [usize; 2]) {
+        let name = ServerName::try_from("any.example").unwrap();
+        let mut client = ClientConnection::new(Arc::clone(&self.client), name).unwrap();
+        let mut core = ServerConnection::new(Arc::clone(&self.core)).unwrap();
+        let lengths = exchange(&mut client, &mut core).unwrap();
+        assert_eq!(client.handshake_kind(), core.handshake_kind());
+        (core.handshake_kind().unwrap(), lengths)
+    }
+}
+
+/// A return is a few hundred bytes: a session is named, and nobody's certificate crosses the link.
+#[test]
+fn hands_are_shaken_again_with_few_bytes() {
+    let authority = transport();
+    let link = Link::new(&authority, Some(agent(&authority)));
+    let (first, _) = link.shake();
+    assert_eq!(first, HandshakeKind::Full);
+    for _ in 0..3 {
+        let (again, [up, down]) = link.shake();
+        assert_eq!(again, HandshakeKind::Resumed);
+        assert!(up < 360 && down < 340, "{up} B up, {down} B down");
+    }
+}
+
+/// Strangers, as many as like to come, drive out no session of a site.
+#[test]
+fn no_session_is_kept_of_who_shows_nothing() {
+    let link = Link::new(&transport(), None);
+    for _ in 0..2 {
+        assert_eq!(link.shake().0, HandshakeKind::Full);
+    }
+}
+
 /// Why there are two trees (docs/adr/0011): rustls's own verifier refuses what is right below a constrained authority, and
 /// takes what the transport authority signs. When this fails, rustls has learned it.
 #[test]
 fn rustls_alone_refuses_every_svid_and_takes_the_link() {
     let (root, link) = (root(), transport());
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let store = |authority: &CertificateDer<'static>| {
         let mut store = RootCertStore::empty();
         store.add(authority.clone()).unwrap();
