@@ -36,22 +36,25 @@ pub(crate) fn main(args: &ShowArgs) -> ExitCode {
 
 /// Gathers everything; the store is read when no agent runs, else what the agent last wrote.
 fn collect(layout: &Layout) -> anyhow::Result<Value> {
-    let mut view = match Store::open_existing(&layout.store()) {
-        Ok(store) => of_store(&store)?,
-        Err(StoreError::InUse(_)) => json!({ "agent": "running" }),
-        Err(error) => return Err(error.into()),
+    let enrolment = Enrolment::load(&layout.enrolment()).ok().flatten();
+    let mut view = match (Store::open_existing(&layout.store()), &enrolment) {
+        (Ok(store), _) => of_store(&store)?,
+        (Err(StoreError::InUse(_)), _) => json!({ "agent": "running" }),
+        (Err(_), Some(enrolment)) if !layout.store().exists() => {
+            json!({ "agent": "enrolled, and has not run yet", "site": enrolment.site().to_string() })
+        }
+        (Err(error), _) => return Err(error.into()),
     };
     let status =
         fs_err::read(layout.status()).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     view["lastState"] = status.unwrap_or(Value::Null);
     view["proxies"] = proxies(&layout.proxies());
-    view["trustRoot"] = trust_root(layout);
+    view["trustRoot"] = enrolment.as_ref().map_or(Value::Null, trust_root);
     Ok(view)
 }
 
 /// Whose signatures the site believes.
-fn trust_root(layout: &Layout) -> Value {
-    let Ok(Some(enrolment)) = Enrolment::load(&layout.enrolment()) else { return Value::Null };
+fn trust_root(enrolment: &Enrolment) -> Value {
     let root = enrolment.trust_root.root();
     let ids = |role: &Role| role.keys.iter().map(|key| KeyId::of(key).to_string()).collect::<Vec<_>>();
     json!({
@@ -161,6 +164,7 @@ mod tests {
     use skerry_core::id::SiteId;
 
     use super::*;
+    use crate::enrolment::tests::enrolment;
 
     #[test]
     fn shows_a_folder_with_and_without_an_agent() {
@@ -190,6 +194,17 @@ mod tests {
         assert_eq!(manifest(SignatureCheck::None), Value::Null);
         assert_eq!(manifest(SignatureCheck::Verified), "verified, signed by ada@example.org");
         assert_eq!(manifest(SignatureCheck::Untrusted), "not trusted");
+    }
+
+    #[test]
+    fn shows_a_box_that_is_enrolled_and_has_not_run_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        enrolment().keep(&layout).unwrap();
+        let view = collect(&layout).unwrap();
+        assert_eq!(view["agent"], "enrolled, and has not run yet");
+        assert_eq!(view["site"], enrolment().site().to_string());
+        assert_eq!(view["trustRoot"]["version"], 1);
     }
 
     #[test]
