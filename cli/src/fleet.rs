@@ -32,6 +32,7 @@ use tonic::{Code, Response, Status};
 
 use crate::error::{CliError, ErrorKind};
 
+pub mod astray;
 pub mod counted;
 pub mod problem;
 pub mod runway;

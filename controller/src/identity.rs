@@ -3,6 +3,7 @@
 //! `authority` holds the keys and signs, `roll` decides who is a site's box, `desk` acts: it keeps what was decided, in
 //! `store`, before anything is signed or said. Must not know of gRPC or TLS.
 
+pub mod astray;
 pub mod authority;
 pub mod credentials;
 pub mod desk;

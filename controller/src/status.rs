@@ -15,10 +15,12 @@ use skerry_core::pace::Pace;
 use skerry_core::selector::Labels;
 use skerry_proto::diagnostic::to_wire;
 use skerry_proto::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_BYTES, REPORT_SLACK_SECONDS};
+use skerry_proto::v1::astray::Kind;
 use skerry_proto::v1::{
     self, Diagnostic as WireDiagnostic, EventRow, FragmentRow, SiteSummary, SourceStatus,
 };
 
+use crate::identity::astray::{Astray, Versions, Why};
 use crate::identity::roll::{Enrolled, Refused};
 use crate::policy::Vouched;
 use crate::presence::claim::Claim;
@@ -110,7 +112,19 @@ fn to_enrolled(enrolled: &Enrolled) -> v1::Enrolled {
         revoked_at_ms: enrolled.revoked.unwrap_or_default().0,
         authority_until_ms: enrolled.authority_until.0,
         agent_until_ms: enrolled.agent_until.0,
+        astray: enrolled.astray.as_ref().map(to_astray),
     }
+}
+
+/// Describes what keeps a site from getting on with this core.
+pub fn to_astray(astray: &Astray) -> v1::Astray {
+    let (kind, versions) = match astray.why {
+        Why::OtherRoot(versions) => (Kind::OtherRoot, Some(versions)),
+        Why::NewerRoot(versions) => (Kind::NewerRoot, Some(versions)),
+        Why::LeftBehind => (Kind::LeftBehind, None),
+    };
+    let Versions { site, core } = versions.unwrap_or(Versions { site: 0, core: 0 });
+    v1::Astray { kind: kind.into(), at_ms: astray.at.0, site_version: site, core_version: core }
 }
 
 fn to_refused(refused: Refused) -> v1::EnrolmentRefused {

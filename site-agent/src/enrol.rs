@@ -296,7 +296,7 @@ impl Asking<'_> {
             }
             Way::Renew => {
                 // None is known here: the newest is the first.
-                let request = RenewRequest { site, agent, authority, trust_root_version: 0 };
+                let request = RenewRequest { site, agent, authority, ..RenewRequest::default() };
                 client.renew(request).await.map(|answer| answer.into_inner().credentials)
             }
         };

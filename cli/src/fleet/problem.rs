@@ -19,8 +19,8 @@ const CLOCK_MS: u64 = 30_000;
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// `BundleRefused`, `RolledBack`, `ReportDropped`, `ProxyRefused`, `WorkloadProblem`, `EventsDropped`, `ClockWrong`,
-    /// `TwoAgents`, `AgentTurnedAway`, `EnrolmentRefused`, `Revoked`, `IdentityOver`, `RunwayShort`, `WaitsForRoot`
-    /// or `WaitsForPolicy`.
+    /// `TwoAgents`, `AgentTurnedAway`, `EnrolmentRefused`, `Revoked`, `IdentityOver`, `RunwayShort`, `WaitsForRoot`,
+    /// `OtherTrustRoot`, `LeftBehind` or `WaitsForPolicy`.
     pub kind: &'static str,
     /// When it was observed, as far as that can be told.
     pub observed: Option<Moment>,
@@ -42,7 +42,11 @@ pub(super) fn problems(site: &SiteSummary, now: u64) -> Vec<Problem> {
     let refusals = site.open.iter().map(|row| refusal(row, now));
     let turned_away = site.turned_away.as_ref().map(|one| turned_away(one, now));
     let strangers = site.enrolment_refused.iter().map(|refused| stranger(refused, now));
-    let first = rival.into_iter().chain(turned_away).chain(identity(site, now)).chain(strangers);
+    let enrolled = site.enrolled.as_ref().filter(|_| !is_revoked(site));
+    let astray = enrolled.and_then(|enrolled| enrolled.astray.as_ref());
+    let astray = astray.map(|astray| super::astray::problem(&site.site, astray, now));
+    let first =
+        rival.into_iter().chain(turned_away).chain(astray).chain(identity(site, now)).chain(strangers);
     first.chain(refusals).chain(waits(site, now)).chain(reported(site, now)).collect()
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 use skerry_proto::v1::rotate_key_response::Step;
 use skerry_proto::v1::{GetTrustResponse, KeyStatus, RotateKeyResponse, ShownKey, TrustKey, key_status};
 
+use super::astray::AstrayView;
 use crate::output::age::{Moment, rfc3339};
 
 /// All keys.
@@ -16,6 +17,10 @@ pub struct TrustView {
     pub trust_root_version: u64,
     /// The keys.
     pub keys: Vec<KeyView>,
+    /// Sites that cannot get on by themselves; the first of them.
+    pub astray: Vec<AstrayView>,
+    /// How many there are.
+    pub astray_sites: u32,
 }
 
 /// A key and its rotation.
@@ -42,6 +47,10 @@ pub struct KeyView {
     pub dark: Vec<String>,
     /// How many dark ones there are.
     pub dark_sites: u32,
+    /// Those that have another trust root than the core; the first of them.
+    pub astray: Vec<String>,
+    /// How many of those there are.
+    pub astray_sites: u32,
 }
 
 /// A key by name.
@@ -75,6 +84,8 @@ impl TrustView {
             version: answer.version,
             trust_root_version: answer.trust_root_version,
             keys: answer.keys.into_iter().map(|key| KeyView::of(key, now)).collect(),
+            astray: answer.astray.into_iter().map(|site| AstrayView::of(site, now)).collect(),
+            astray_sites: answer.astray_sites,
         }
     }
 }
@@ -94,6 +105,7 @@ impl KeyView {
             key_status::Stage::Unknown => "Unknown",
         };
         let behind = status.waits_for_sites.saturating_add(status.dark_sites);
+        let behind = behind.saturating_add(status.astray_sites);
         Self {
             key,
             stage,
@@ -105,6 +117,8 @@ impl KeyView {
             waits_for: status.waits_for,
             dark: status.dark,
             dark_sites: status.dark_sites,
+            astray: status.astray,
+            astray_sites: status.astray_sites,
         }
     }
 }

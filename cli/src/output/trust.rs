@@ -4,8 +4,9 @@ use skerry_proto::v1::rotate_key_response::Step;
 
 use super::paint::Paint;
 use super::table::{Cell, Tone, table};
+use crate::fleet::astray::AstrayView;
 use crate::fleet::trust::{KeyView, TakenView, TrustView};
-use crate::output::age::Moment;
+use crate::output::age::{Moment, age_or_never};
 
 /// How many sites a cell names.
 const NAMED: usize = 3;
@@ -14,7 +15,29 @@ const NAMED: usize = 3;
 pub fn keys(view: &TrustView, paint: Paint) -> String {
     let heading = ["KEY", "STAGE", "SIGNS", "UNTIL", "BESIDE", "SINCE", "SITES", "WAITS FOR"];
     let text = table(paint, &heading, view.keys.iter().map(row));
-    format!("{text}\nversion {} of trust, trust root {}\n", view.version, view.trust_root_version)
+    let versions = format!("version {} of trust, trust root {}\n", view.version, view.trust_root_version);
+    format!("{text}\n{versions}{}", astray(view, paint))
+}
+
+/// Sites for which somebody has to do something, or they never get on.
+fn astray(view: &TrustView, paint: Paint) -> String {
+    if view.astray.is_empty() {
+        return String::new();
+    }
+    let row = |site: &AstrayView| -> Vec<Cell> {
+        vec![
+            site.site.as_str().into(),
+            age_or_never(site.seen.as_ref()).into(),
+            Cell::toned(site.kind, Tone::Error),
+            site.detail.as_str().into(),
+        ]
+    };
+    let text = table(paint, &["SITE", "AGE", "PROBLEM", "DETAIL"], view.astray.iter().map(row));
+    let shown = u32::try_from(view.astray.len()).unwrap_or(u32::MAX);
+    match view.astray_sites.saturating_sub(shown) {
+        0 => format!("\n{text}"),
+        more => format!("\n{text}  … and {more} more: skerry status\n"),
+    }
 }
 
 fn row(key: &KeyView) -> Vec<Cell> {
@@ -36,7 +59,8 @@ fn row(key: &KeyView) -> Vec<Cell> {
 
 fn waits_for(key: &KeyView) -> String {
     let dark = key.dark.iter().map(|site| format!("{site} (dark)"));
-    let named: Vec<String> = key.waits_for.iter().cloned().chain(dark).collect();
+    let astray = key.astray.iter().map(|site| format!("{site} (other trust root)"));
+    let named: Vec<String> = key.waits_for.iter().cloned().chain(dark).chain(astray).collect();
     let (all, shown) = (key.sites.saturating_sub(key.ready), named.len().min(NAMED));
     let more = usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(shown);
     match (named[..shown].join(", "), more) {
@@ -116,6 +140,33 @@ mod tests {
              manifest-key  Steady  aaaa   2027-01-15  -       -      9      -\n\
              \n\
              version 7 of trust, trust root 3\n"
+        );
+    }
+
+    #[test]
+    fn sites_that_cannot_get_on_are_listed_with_what_to_do() {
+        use skerry_proto::v1::{Astray, AstraySite, astray::Kind};
+        let astray = Astray { kind: Kind::LeftBehind.into(), at_ms: 61_000, ..Astray::default() };
+        let status = KeyStatus {
+            astray: vec!["oslo".to_owned()],
+            astray_sites: 1,
+            ..key(TrustKey::LinkRoot, Stage::Steady)
+        };
+        let view = TrustView::of(GetTrustResponse {
+            keys: vec![status],
+            now_ms: 121_000,
+            astray: vec![AstraySite { site: "lisbon".to_owned(), astray: Some(astray) }],
+            astray_sites: 3,
+            ..GetTrustResponse::default()
+        });
+        let text = keys(&view, Paint::Plain);
+        assert!(text.contains("oslo (other trust root)"), "{text}");
+        let (_, list) = text.split_once("trust root 0\n\n").unwrap();
+        assert_eq!(
+            list,
+            "SITE    AGE  PROBLEM     DETAIL\n\
+             lisbon  1m   LeftBehind  the link root was switched without it, and it does not know the core (help: enrol it anew: \
+             `skerry site enroll lisbon --replace`)\n  … and 2 more: skerry status\n"
         );
     }
 

@@ -7,11 +7,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use skerry_core::bundle::v1::SignatureCheck;
+use skerry_proto::v1::astray;
 use skerry_proto::v1::proxy_state::Phase;
 use skerry_proto::v1::site_event::Kind;
 use skerry_proto::v1::{
-    Claimant, Diagnostic, EventRow, FleetStatus, ProxyState, SiteEvent, SiteState, SiteSummary, SourceStatus,
-    Stranger, TurnedAway,
+    Astray, Claimant, Diagnostic, Enrolled, EventRow, FleetStatus, ProxyState, SiteEvent, SiteState,
+    SiteSummary, SourceStatus, Stranger, TurnedAway,
 };
 use tonic::Status;
 
@@ -106,6 +107,27 @@ fn who_vouches_for_what_and_what_a_head_waits_for() {
         "an_untrusted_revision_in_force",
         ask(&Core::knowing(Known { fleet, ..Known::default() }), &["source", "get"])
     );
+}
+
+/// It is connected, and runs what it shall run by its last word: nothing else tells that it never gets anything new.
+#[test]
+fn a_site_that_cannot_get_on_by_itself_is_shown_with_what_to_do() {
+    let row = |name: &str, kind: astray::Kind, revoked_at_ms| {
+        let astray = Astray { kind: kind.into(), at_ms: ago(60), site_version: 3, core_version: 2 };
+        let (enrolled_at_ms, authority_until_ms) = (ago(9_000), NOW + 86_400_000);
+        let astray = Some(astray);
+        let enrolled =
+            Enrolled { enrolled_at_ms, revoked_at_ms, authority_until_ms, astray, ..Enrolled::default() };
+        SiteSummary { enrolled: Some(enrolled), ..site(name, &[Phase::Ready]) }
+    };
+    let sites = vec![
+        row("a-other", astray::Kind::OtherRoot, 0),
+        row("b-newer", astray::Kind::NewerRoot, 0),
+        row("c-left", astray::Kind::LeftBehind, 0),
+        row("d-revoked", astray::Kind::OtherRoot, ago(9)),
+    ];
+    let fleet = FleetStatus { source: Some(source()), sites, now_ms: NOW, ..FleetStatus::default() };
+    insta::assert_snapshot!(ask(&Core::knowing(Known { fleet, ..Known::default() }), &["status"]));
 }
 
 /// One site for each state.

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 use super::Core;
 use super::failure::Failure;
 use super::incoming::Handshake;
+use crate::identity::astray::SaidRoot;
 use crate::identity::desk::{Caller, Handed, Trust};
 use crate::store::StateStore;
 
@@ -78,8 +79,16 @@ impl<S: StateStore> Core<S> {
     fn renew(&self, request: &RenewRequest, peer: Option<SocketAddr>) -> Result<Handed, Failure> {
         let site = SiteId::new(&*request.site)?;
         let requests = (&*request.agent, &*request.authority);
-        Ok(self.desk.renew(&site, requests, request.trust_root_version, self.caller(&site, peer))?)
+        let said =
+            SaidRoot { version: request.trust_root_version, digest: digest(&request.trust_root_digest)? };
+        Ok(self.desk.renew(&site, requests, said, self.caller(&site, peer))?)
     }
+}
+
+/// Reads a digest that older agents leave out.
+fn digest(bytes: &[u8]) -> Result<Option<[u8; 32]>, Failure> {
+    let wrong = |_| Failure::Invalid("`trust_root_digest` is not that of SHA-256".to_owned());
+    if bytes.is_empty() { Ok(None) } else { bytes.try_into().map(Some).map_err(wrong) }
 }
 
 fn to_wire(trust: &Trust) -> Result<WireTrust, Failure> {

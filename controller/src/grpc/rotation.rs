@@ -5,7 +5,7 @@
 use skerry_core::id::SiteId;
 use skerry_proto::v1::rotate_key_response::Step as WireStep;
 use skerry_proto::v1::{
-    GetTrustResponse, KeyStatus, RotateKeyRequest, RotateKeyResponse, ShownKey as WireKey,
+    AstraySite, GetTrustResponse, KeyStatus, RotateKeyRequest, RotateKeyResponse, ShownKey as WireKey,
     TrustKey as WireName, key_status,
 };
 use tracing::warn;
@@ -15,7 +15,7 @@ use super::failure::Failure;
 use crate::identity::authority::ShownKey;
 use crate::identity::desk::{KeyFacts, NotRotated};
 use crate::identity::rotation::{Order, Stage, Step, TrustKey};
-use crate::status::stale_after_seconds;
+use crate::status::{stale_after_seconds, to_astray};
 use crate::store::StateStore;
 
 /// The most sites that are named in a list: 64 names of up to 253 B are 16 KB.
@@ -29,12 +29,19 @@ impl<S: StateStore> Core<S> {
             let facts = self.desk.key_facts(*key, |site| self.is_live(site)).map_err(NotRotated::from)?;
             Ok(to_wire(&facts))
         });
+        let astray = self.desk.astray();
+        let row = |(site, astray): &(SiteId, _)| AstraySite {
+            site: site.to_string(),
+            astray: Some(to_astray(astray)),
+        };
         Ok(GetTrustResponse {
             version: self.desk.trust_version(),
             trust_root_version: newest.version,
             keys: keys.collect::<Result<_, Failure>>()?,
             now_ms: self.clock.now().0,
             mesh_roots: authority.mesh_roots().iter().map(|root| root.der().to_vec()).collect(),
+            astray: astray.iter().take(MAX_NAMED).map(row).collect(),
+            astray_sites: u32::try_from(astray.len()).unwrap_or(u32::MAX),
         })
     }
 
@@ -92,6 +99,7 @@ fn to_wire(facts: &KeyFacts) -> KeyStatus {
     };
     let (waits_for, waits_for_sites) = named(&facts.behind.live);
     let (dark, dark_sites) = named(&facts.behind.dark);
+    let (astray, astray_sites) = named(&facts.behind.astray);
     KeyStatus {
         key: key.into(),
         stage: stage.into(),
@@ -103,6 +111,8 @@ fn to_wire(facts: &KeyFacts) -> KeyStatus {
         dark,
         waits_for_sites,
         dark_sites,
+        astray,
+        astray_sites,
     }
 }
 

@@ -223,6 +223,12 @@ impl Authority {
         self.trust_roots.len() as u64
     }
 
+    /// Returns the digest of a version of the trust root; `None`: there is no such version.
+    pub fn trust_root_digest(&self, version: u64) -> Option<[u8; 32]> {
+        let place = usize::try_from(version.checked_sub(1)?).ok()?;
+        self.trust_roots.get(place).map(SignedRoot::digest)
+    }
+
     /// Returns the versions of the trust root after one, oldest first; with 0 the newest alone: whoever has none takes that.
     pub fn trust_roots_after(&self, version: u64) -> &[SignedRoot] {
         let newest = self.trust_roots.len();

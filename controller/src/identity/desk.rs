@@ -21,6 +21,7 @@ use skerry_identity::trust_root::{MAX_STEPS, SignedRoot, TrustedRoot};
 use tokio::sync::watch;
 use tracing::{debug, error, info};
 
+use super::astray::SaidRoot;
 use super::authority::{Authority, NotGiven};
 use super::offline::Undelivered;
 use super::operators::Operators;
@@ -30,6 +31,7 @@ use super::store::IdentityStore;
 use super::time::IdentityTime;
 use crate::store::StoreError;
 
+mod astray;
 mod change;
 mod offline;
 mod operators;
@@ -281,6 +283,7 @@ impl Desk {
             revoked: None,
             agent_until: given.agent.not_after(),
             authority_until: signed.as_ref().map_or(caller.now, Certificate::not_after),
+            astray: None,
         };
         let has_replaced = gone.is_some();
         self.keep(site, enrolled, &Change { token: Some(token), gone, ends_tokens: false })?;
@@ -289,16 +292,17 @@ impl Desk {
         Ok(Handed { agent: given.agent, authority: signed, trust, budget: caller.budget, has_replaced })
     }
 
-    /// Signs anew for a box that is enrolled: the request by its key is the proof.
+    /// Signs anew for a box that is enrolled: the request by its key is the proof. Also for one whose trust root is not this core's, so
+    /// that it does not die of it.
     pub fn renew(
         &self,
         site: &SiteId,
         requests: (&[u8], &[u8]),
-        trust_root_version: u64,
+        said: SaidRoot,
         caller: Caller,
     ) -> Result<Handed, NotHanded> {
         let keys = Keys::read(requests)?;
-        self.renew_proven(site, &keys, trust_root_version, caller)
+        self.renew_proven(site, &keys, &said, caller)
             .inspect_err(|error| self.note_refused(site, keys.agent.public().thumbprint(), error, caller))
     }
 
@@ -306,7 +310,7 @@ impl Desk {
         &self,
         site: &SiteId,
         Keys { agent, authority, request }: &Keys<'_>,
-        trust_root_version: u64,
+        said: &SaidRoot,
         caller: Caller,
     ) -> Result<Handed, NotHanded> {
         let key = agent.public().thumbprint();
@@ -318,13 +322,6 @@ impl Desk {
             let reason = "the site's authority keeps its key for as long as the site is enrolled";
             return Err(NotHanded::Invalid(reason.to_owned()));
         }
-        if trust_root_version > self.authority().trust_root_version() {
-            error!(
-                %site, trust_root_version,
-                "a site has a trust root that this core has never made: identity.redb is an older copy, or another core has rotated the \
-                 manifest key; the site believes nothing that this core signs (help: bring the newest backup of identity.redb back)"
-            );
-        }
         let given = self.authority().sign_site(site, (agent, authority), caller.budget, caller.now)?;
         let signed = self.authority_of(site, (authority, request), given.authority, caller.now)?;
         let until = signed.as_ref().map(Certificate::not_after).unwrap_or_default();
@@ -332,10 +329,11 @@ impl Desk {
             agent_until: given.agent.not_after(),
             // An older certificate may last longer: of a time when the budget was larger, or the clock ahead.
             authority_until: until.max(before.authority_until),
+            astray: self.judge_root(site, said, caller.now),
             ..before
         };
         self.keep(site, enrolled, &Change::default())?;
-        let trust = self.trust(trust_root_version, caller.now);
+        let trust = self.trust(said.version, caller.now);
         Ok(Handed {
             agent: given.agent,
             authority: signed,

@@ -141,6 +141,7 @@ mod tests {
             revoked: None,
             agent_until: at(60),
             authority_until: NOW,
+            astray: None,
         }
     }
 

@@ -8,6 +8,7 @@ use skerry_core::id::{SiteId, Timestamp};
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::token::{Claim, TokenHash, TokenRecord, TokenRefusal};
 
+use super::astray::Astray;
 use super::desk::{Change, MAX_REVOKED};
 use super::store::Kept;
 
@@ -32,6 +33,9 @@ pub struct Enrolled {
     pub agent_until: Timestamp,
     /// When the certificate of the site's authority that it was given last ends.
     pub authority_until: Timestamp,
+    /// What keeps it from getting on with this core by itself, if something does.
+    #[serde(default)]
+    pub astray: Option<Astray>,
 }
 
 /// A join token as the core keeps it.
@@ -190,8 +194,8 @@ impl Roll {
     }
 
     /// Returns the sites whose boxes are theirs.
-    pub fn members(&self) -> impl Iterator<Item = &SiteId> {
-        self.sites.iter().filter(|(_, enrolled)| enrolled.revoked.is_none()).map(|(site, _)| site)
+    pub fn members(&self) -> impl Iterator<Item = (&SiteId, &Enrolled)> {
+        self.sites.iter().filter(|(_, enrolled)| enrolled.revoked.is_none())
     }
 
     /// Returns the sites with a join token that nobody has used and that has not ended.
@@ -228,6 +232,13 @@ impl Roll {
         if change.gone.is_some() {
             self.revoked = revoked;
         }
+    }
+
+    /// Notes what keeps the box of a site from getting on; returns the box as it is then.
+    pub fn note_astray(&mut self, site: &SiteId, astray: Astray) -> Option<Enrolled> {
+        let enrolled = self.sites.get_mut(site)?;
+        enrolled.astray = Some(astray);
+        Some(enrolled.clone())
     }
 
     /// The tokens of a site end.
@@ -281,6 +292,7 @@ mod tests {
             revoked: None,
             agent_until: Timestamp(100),
             authority_until: Timestamp(50),
+            astray: None,
         }
     }
 
@@ -383,7 +395,7 @@ mod tests {
         assert_eq!(roll.members().count(), 0);
         roll.note(&site(), enrolled(2), &Change::default(), Vec::new());
         assert_eq!(roll.revoked_sites(Timestamp(60)), [bergen]);
-        assert_eq!(roll.members().collect::<Vec<_>>(), [&site()]);
+        assert_eq!(roll.members().map(|(site, _)| site).collect::<Vec<_>>(), [&site()]);
     }
 
     #[test]

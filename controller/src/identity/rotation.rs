@@ -70,6 +70,8 @@ pub struct SiteFacts {
     pub site: SiteId,
     /// It is connected, or was heard from as lately as it should be.
     pub is_live: bool,
+    /// It has another trust root than the core, and so nothing that a step tells is of use to it, whatever it says that it has.
+    pub has_other_root: bool,
     /// Since when it is known to have what was told at the step before; `None`: it is not known to have it.
     pub knows_since: Option<Timestamp>,
 }
@@ -98,6 +100,8 @@ pub struct Behind {
     pub live: Vec<SiteId>,
     /// Those that nobody has heard from for long.
     pub dark: Vec<SiteId>,
+    /// Those that have another trust root than the core: they never will.
+    pub astray: Vec<SiteId>,
 }
 
 /// A step that is to be taken, and whom it leaves behind.
@@ -137,6 +141,19 @@ pub enum Waits {
         sites: Vec<SiteId>,
         /// What happens with them.
         then: &'static str,
+    },
+    /// Sites have another trust root than the core.
+    #[error(
+        "the {key} waits for {} that the core has not made the trust root of ({}), as when an old copy of identity.redb was put back: bring the \
+         newest copy back, or enrol them anew (`skerry site enroll SITE --replace`), or go on without them with --leave-behind",
+        count(sites, "site"),
+        Names(sites)
+    )]
+    Astray {
+        /// Which key it is.
+        key: TrustKey,
+        /// The sites.
+        sites: Vec<SiteId>,
     },
     /// Join tokens pin the old key.
     #[error(
@@ -220,8 +237,12 @@ impl Facts {
         // One that knows and has yet to settle is waited for, whether it is there or not.
         let is_near = |site: &SiteFacts| site.is_live || site.knows_since.is_some();
         let mut behind = Behind::default();
-        for site in self.sites.iter().filter(is_behind) {
-            let list = if is_near(site) { &mut behind.live } else { &mut behind.dark };
+        for site in self.sites.iter().filter(|site| site.has_other_root || is_behind(site)) {
+            let list = match (site.has_other_root, is_near(site)) {
+                (true, _) => &mut behind.astray,
+                (false, true) => &mut behind.live,
+                (false, false) => &mut behind.dark,
+            };
             list.push(site.site.clone());
         }
         behind
@@ -240,15 +261,20 @@ pub fn decide(facts: &Facts, order: Order, now: Timestamp) -> Result<Decision, W
     if key == TrustKey::ManifestKey && step != Step::Switch && facts.policy_signs {
         return Err(Waits::PolicySigns);
     }
+    if order == Order::Now {
+        // Those that are there hear of it at once.
+        let is_left = |site: &&SiteFacts| !site.is_live || site.has_other_root;
+        let left = facts.sites.iter().filter(is_left).map(|site| site.site.clone());
+        return Ok(Decision { step, left: left.collect() });
+    }
+    let Behind { live, mut dark, astray } = facts.behind(now);
+    if order == Order::Next && !astray.is_empty() {
+        // A core that runs on an old copy makes it worse with each key that it makes.
+        return Err(Waits::Astray { key, sites: astray });
+    }
     if step == Step::Begin {
         return Ok(Decision { step, left: Vec::new() });
     }
-    if order == Order::Now {
-        // Those that are there hear of it at once.
-        let left = facts.sites.iter().filter(|site| !site.is_live).map(|site| site.site.clone());
-        return Ok(Decision { step, left: left.collect() });
-    }
-    let Behind { live, dark } = facts.behind(now);
     if !live.is_empty() {
         return Err(Waits::Live { key, sites: live });
     }
@@ -258,6 +284,7 @@ pub fn decide(facts: &Facts, order: Order, now: Timestamp) -> Result<Decision, W
     if order == Order::Next && key == TrustKey::LinkRoot && step == Step::Switch && !facts.tokens.is_empty() {
         return Err(Waits::Tokens { sites: facts.tokens.clone() });
     }
+    dark.extend(astray);
     Ok(Decision { step, left: dark })
 }
 

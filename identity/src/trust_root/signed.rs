@@ -12,6 +12,7 @@ use super::{RootRefusal, TrustRoot, walk};
 use crate::envelope::{self, PayloadType, Signatures};
 use crate::key::{ProviderFailed, SigningKey};
 use crate::malformed::Malformed;
+use crate::thumbprint::sha256;
 
 /// A root as it travels: the bytes that were signed, and the signatures. In JSON it is a DSSE envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,11 @@ impl SignedRoot {
     pub fn sign(&mut self, key: &SigningKey) -> Result<(), ProviderFailed> {
         self.signatures.push(envelope::sign(PayloadType::TrustRoot, &self.payload, key)?);
         Ok(())
+    }
+
+    /// Hashes what was signed: SHA-256. Signatures that are gathered later change nothing in it.
+    pub fn digest(&self) -> [u8; 32] {
+        sha256(&[&self.payload])
     }
 
     /// Reads what it says. Believes nothing.

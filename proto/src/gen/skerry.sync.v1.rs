@@ -31,6 +31,10 @@ pub struct RenewRequest {
     /// The version of the trust root that the site has: the core sends those after it.
     #[prost(uint64, tag = "4")]
     pub trust_root_version: u64,
+    /// SHA-256 of that trust root as it was signed; empty: the agent is of a release that does not say. The core compares it with its own
+    /// of that version.
+    #[prost(bytes = "vec", tag = "5")]
+    pub trust_root_digest: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenewResponse {
@@ -1574,6 +1578,61 @@ pub struct Enrolled {
     pub authority_until_ms: u64,
     #[prost(uint64, tag = "5")]
     pub agent_until_ms: u64,
+    /// Not set: it can get on with this core by itself, as far as that is known.
+    #[prost(message, optional, tag = "6")]
+    pub astray: ::core::option::Option<Astray>,
+}
+/// Why a site cannot get on with this core by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Astray {
+    #[prost(enumeration = "astray::Kind", tag = "1")]
+    pub kind: i32,
+    /// When the core saw it last, by its clock.
+    #[prost(uint64, tag = "2")]
+    pub at_ms: u64,
+    /// The version of the trust root that the site has, and the newest of the core's; 0 where it is not about them.
+    #[prost(uint64, tag = "3")]
+    pub site_version: u64,
+    #[prost(uint64, tag = "4")]
+    pub core_version: u64,
+}
+/// Nested message and enum types in `Astray`.
+pub mod astray {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum Kind {
+        Unknown = 0,
+        /// It has a version of the trust root that the core has made with another content.
+        OtherRoot = 1,
+        /// It has a version of the trust root that the core has not made.
+        NewerRoot = 2,
+        /// A new link root signs, and the site is not known to know it.
+        LeftBehind = 3,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unknown => "KIND_UNKNOWN",
+                Self::OtherRoot => "KIND_OTHER_ROOT",
+                Self::NewerRoot => "KIND_NEWER_ROOT",
+                Self::LeftBehind => "KIND_LEFT_BEHIND",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNKNOWN" => Some(Self::Unknown),
+                "KIND_OTHER_ROOT" => Some(Self::OtherRoot),
+                "KIND_NEWER_ROOT" => Some(Self::NewerRoot),
+                "KIND_LEFT_BEHIND" => Some(Self::LeftBehind),
+                _ => None,
+            }
+        }
+    }
 }
 /// Somebody who was refused.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1652,6 +1711,19 @@ pub struct GetTrustResponse {
     /// The roots of the mesh that are believed, the one that signs first: DER.
     #[prost(bytes = "vec", repeated, tag = "5")]
     pub mesh_roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Sites that cannot get on with this core by themselves; at most 64, by name.
+    #[prost(message, repeated, tag = "6")]
+    pub astray: ::prost::alloc::vec::Vec<AstraySite>,
+    /// How many they are.
+    #[prost(uint32, tag = "7")]
+    pub astray_sites: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AstraySite {
+    #[prost(string, tag = "1")]
+    pub site: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub astray: ::core::option::Option<Astray>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KeyStatus {
@@ -1680,6 +1752,11 @@ pub struct KeyStatus {
     pub waits_for_sites: u32,
     #[prost(uint32, tag = "10")]
     pub dark_sites: u32,
+    /// Those that have another trust root than the core, whatever they say that they have; at most 64, by name.
+    #[prost(string, repeated, tag = "11")]
+    pub astray: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "12")]
+    pub astray_sites: u32,
 }
 /// Nested message and enum types in `KeyStatus`.
 pub mod key_status {

@@ -232,19 +232,24 @@ impl Renewal {
         let endpoint = Endpoint::from_shared(self.core.clone())?;
         let channel = endpoint.connect_with_connector(Connector::new(tls)).await;
         let channel = channel.map_err(|error| anyhow!("no core at {}: {}", self.core, explain(&error)))?;
-        let request = RenewRequest {
-            site: enrolment.site().to_string(),
-            agent: csr::create(&enrolment.agent_key)?,
-            authority: csr::create(enrolment.authority.key())?,
-            trust_root_version: enrolment.trust_root.root().version,
-        };
-        let answer = EnrolmentClient::new(channel).renew(request).await;
+        let answer = EnrolmentClient::new(channel).renew(request(enrolment)?).await;
         let answer = answer.map_err(|status| {
             let pause = pushback(&status).unwrap_or_default();
             anyhow::Error::new(Refused { pause, words: format!("{}: {}", status.code(), status.message()) })
         })?;
         answer.into_inner().credentials.ok_or_else(|| anyhow!("the core's answer is empty"))
     }
+}
+
+/// What the core is asked for, and told of what the site has.
+fn request(enrolment: &Enrolment) -> anyhow::Result<RenewRequest> {
+    Ok(RenewRequest {
+        site: enrolment.site().to_string(),
+        agent: csr::create(&enrolment.agent_key)?,
+        authority: csr::create(enrolment.authority.key())?,
+        trust_root_version: enrolment.trust_root.root().version,
+        trust_root_digest: enrolment.trust_root.signed().digest().to_vec(),
+    })
 }
 
 /// When to renew: what is to be renewed first. A certificate is backdated by an hour, of lives of a day and more.
@@ -375,6 +380,16 @@ mod tests {
         assert!(pauses.is_sorted() && pauses[8] == Duration::from_secs(30), "{pauses:?}");
         schedule.handle_renewed(now, 0.0);
         assert!(!schedule.may_ask(now));
+    }
+
+    /// Else a core that has made the same version anew would take it for its own.
+    #[test]
+    fn it_says_which_trust_root_it_has_and_not_only_its_number() {
+        let (one, two) = (enrolment(), enrolment());
+        let asked = [&one, &two].map(|enrolment| request(enrolment).unwrap());
+        assert_eq!(asked[0].trust_root_version, asked[1].trust_root_version);
+        assert_eq!(asked[0].trust_root_digest, one.trust_root.signed().digest());
+        assert_ne!(asked[0].trust_root_digest, asked[1].trust_root_digest);
     }
 
     /// What a site has after it was handed another trust root, and the version of trust that it says it has.

@@ -153,6 +153,7 @@ impl Papers {
         });
         let given = given.collect::<Result<Vec<_>>>()?;
         let enrolled = Enrolled {
+            astray: None,
             key: key.thumbprint(),
             authority: below.thumbprint(),
             at: now(),

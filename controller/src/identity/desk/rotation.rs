@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::Desk;
 use crate::identity::authority::{Authority, AuthorityError, ShownKey, Turn};
+use crate::identity::roll::Enrolled;
 use crate::identity::rotation::{
     Behind, Decision, Facts, Order, SiteFacts, Stage, Step, TrustKey, Waits, decide,
 };
@@ -95,6 +96,7 @@ impl Desk {
         if key == TrustKey::LinkRoot && step == Step::Switch {
             // They pin a key that the core does not show any more.
             self.end_tokens(&facts.tokens)?;
+            self.note_left(&facts.behind(now).dark, now)?;
         }
         if key == TrustKey::LinkRoot && step == Step::End {
             // Operators whose credentials the old one signed are none any more.
@@ -122,9 +124,10 @@ impl Desk {
         let (roll, standing) = (self.roll.read(), self.standing.lock());
         // Where nothing is rotated nobody lacks anything of it.
         let needed = authority.turn(key).map_or(0, |turn| turn.version);
-        let known = |site: &SiteId| SiteFacts {
+        let known = |(site, enrolled): (&SiteId, &Enrolled)| SiteFacts {
             site: site.clone(),
             is_live: is_live(site),
+            has_other_root: enrolled.astray.is_some_and(|astray| astray.has_other_root()),
             knows_since: if needed == 0 { Some(Timestamp::default()) } else { standing.since(site, needed) },
         };
         Ok(Facts {

@@ -8,9 +8,13 @@ use super::*;
 use crate::store::redb::SeldomOpen;
 use skerry_identity::token::{JoinToken, TokenRefusal};
 
+mod astray;
 mod rotation;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+/// The trust root that a core begins with, as an agent of a release before names it.
+const FIRST: SaidRoot = SaidRoot { version: 1, digest: None };
 
 struct Machine {
     agent: EcdsaKey,
@@ -33,7 +37,7 @@ impl Machine {
 
     fn renew(&self, desk: &Desk, site: &SiteId) -> Result<Handed, NotHanded> {
         let (agent, authority) = self.requests();
-        desk.renew(site, (&agent, &authority), 1, caller(60))
+        desk.renew(site, (&agent, &authority), FIRST, caller(60))
     }
 }
 
@@ -168,7 +172,7 @@ fn a_box_renews_by_its_key_whenever_it_comes() {
     assert!(renewed.trust.trust_roots.is_empty(), "it has the newest");
     let (agent, authority) = one.requests();
     let years = Caller { now: Timestamp(NOW.0 + 2 * 365 * 86_400_000), ..caller(0) };
-    world.desk.renew(&site(), (&agent, &authority), 1, years).expect("no hand is needed");
+    world.desk.renew(&site(), (&agent, &authority), FIRST, years).expect("no hand is needed");
 
     assert!(words(thief.renew(&world.desk, &site())).contains("is enrolled by another box"));
     let mixed = Machine { agent: one.agent, authority: thief.authority };
@@ -264,7 +268,7 @@ fn a_revocation_outlasts_every_certificate_that_was_given() {
     let (agent, authority) = one.requests();
     let budget = |days: u64| Caller { budget: Duration::from_secs(days * 86_400), ..caller(0) };
     let long = world.desk.enrol(&site(), &token.secret, (&agent, &authority), budget(100)).unwrap();
-    world.desk.renew(&site(), (&agent, &authority), 1, budget(1)).unwrap();
+    world.desk.renew(&site(), (&agent, &authority), FIRST, budget(1)).unwrap();
     assert_eq!(world.desk.revoke(&site(), NOW).unwrap().authority_until, long.authority.unwrap().not_after());
 }
 

@@ -10,11 +10,12 @@ fn id(name: &str) -> SiteId {
 
 /// A site that is known to know for so many seconds.
 fn knows(name: &str, seconds: u64) -> SiteFacts {
-    SiteFacts { site: id(name), is_live: true, knows_since: Some(Timestamp(NOW.0 - seconds * 1000)) }
+    let knows_since = Some(Timestamp(NOW.0 - seconds * 1000));
+    SiteFacts { site: id(name), is_live: true, has_other_root: false, knows_since }
 }
 
 fn near(name: &str) -> SiteFacts {
-    SiteFacts { site: id(name), is_live: true, knows_since: None }
+    SiteFacts { knows_since: None, ..knows(name, 0) }
 }
 
 fn dark(name: &str) -> SiteFacts {
@@ -81,6 +82,22 @@ fn an_emergency_waits_for_nobody_and_names_whom_it_leaves_behind() {
     for stage in [Steady, Begun, Switched] {
         assert_eq!(decide(&facts(LinkRoot, stage, &sites), Now, NOW), Err(Waits::NotAtOnce));
     }
+}
+
+/// Whatever such a site says that it has: the core that asks it has not made what it believes.
+#[test]
+fn a_site_with_another_trust_root_counts_for_no_step() {
+    let astray = [SiteFacts { has_other_root: true, ..knows("a", 60) }, knows("b", 60)];
+    for key in TrustKey::ALL {
+        for (stage, next) in [(Steady, Step::Begin), (Begun, Step::Switch), (Switched, Step::End)] {
+            let decided = |order| decide(&facts(key, stage, &astray), order, NOW);
+            assert_eq!(decided(Next), Err(Waits::Astray { key, sites: vec![id("a")] }), "{key:?} {stage:?}");
+            let left: &[&str] = if next == Step::Begin { &[] } else { &["a"] };
+            assert_eq!(decided(LeaveBehind), step(next, left), "{key:?} {stage:?}");
+        }
+    }
+    let now = decide(&facts(ManifestKey, Steady, &astray), Now, NOW);
+    assert_eq!(now, step(Step::Replace, &["a"]), "it is there, and believes no word of it");
 }
 
 /// Proxies take their time: what a new mesh root signs is shown once every proxy of every site knows the root.

@@ -4,6 +4,7 @@
 use skerry_identity::trust_root::{PolicyDemand, TrustedRoot};
 
 use super::*;
+use crate::identity::astray::Why;
 use crate::identity::authority::AuthorityRecord;
 use crate::identity::offline::Asked;
 use crate::identity::operators::Operator;
@@ -12,15 +13,15 @@ use crate::identity::rotation::{Order, Stage, Step, TrustKey, Waits};
 use crate::identity::store::{Entry, Kept};
 
 /// A site as its agent is: what it has, and what it is given when it renews.
-struct Site {
-    name: SiteId,
+pub(super) struct Site {
+    pub(super) name: SiteId,
     machine: Machine,
     root: TrustedRoot,
-    handed: Handed,
+    pub(super) handed: Handed,
 }
 
 impl Site {
-    fn enrol(world: &World, name: &str) -> Self {
+    pub(super) fn enrol(world: &World, name: &str) -> Self {
         let (name, machine) = (SiteId::new(name).unwrap(), Machine::new());
         let (text, _) = world.desk.make_token(&name, Duration::ZERO, None, false, NOW).unwrap();
         let handed = machine.enrol(&world.desk, &name, &text.parse().unwrap()).unwrap();
@@ -30,12 +31,11 @@ impl Site {
     }
 
     /// Renews, and tells the core what it has then. Returns how often it had to ask.
-    fn renew(&mut self, world: &World) -> usize {
+    pub(super) fn renew(&mut self, world: &World) -> usize {
         let (agent, authority) = self.machine.requests();
         for asked in 1.. {
-            let version = self.root.root().version;
             let caller = Caller { now: world.desk.now(), ..caller(0) };
-            self.handed = world.desk.renew(&self.name, (&agent, &authority), version, caller).unwrap();
+            self.handed = world.desk.renew(&self.name, (&agent, &authority), self.said(), caller).unwrap();
             let steps = &self.handed.trust.trust_roots;
             self.root = self.root.walk(steps, PolicyDemand::AsRoot).unwrap();
             if steps.len() < MAX_STEPS {
@@ -46,8 +46,13 @@ impl Site {
         unreachable!("it asks for ever, or returns")
     }
 
+    /// What it says of its trust root.
+    pub(super) fn said(&self) -> SaidRoot {
+        SaidRoot { version: self.root.root().version, digest: Some(self.root.signed().digest()) }
+    }
+
     /// Says whether it believes what the core signs now.
-    fn believes(&self, desk: &Desk) -> bool {
+    pub(super) fn believes(&self, desk: &Desk) -> bool {
         let signatures = Signatures::from_bytes(&desk.sign_manifest(b"a manifest")).unwrap();
         self.root.verify_manifest(b"a manifest", &signatures, NOW).is_ok()
     }
@@ -76,12 +81,17 @@ fn now_of(site: &Site) -> Timestamp {
     site.handed.authority.as_ref().unwrap().validity().issued
 }
 
-fn rotate(world: &World, key: TrustKey, order: Order) -> Result<Rotated, NotRotated> {
+pub(super) fn rotate(world: &World, key: TrustKey, order: Order) -> Result<Rotated, NotRotated> {
     world.desk.rotate(key, order, |_| true)
 }
 
 /// As [`rotate`], where `dark` is not there, and every site that knows has known for long.
-fn rotate_without(world: &World, key: TrustKey, order: Order, dark: &str) -> Result<Rotated, NotRotated> {
+pub(super) fn rotate_without(
+    world: &World,
+    key: TrustKey,
+    order: Order,
+    dark: &str,
+) -> Result<Rotated, NotRotated> {
     world.desk.standing.lock().age(Duration::from_secs(60));
     world.desk.rotate(key, order, |site| site.as_str() != dark)
 }
@@ -170,6 +180,16 @@ fn a_site_that_missed_a_new_link_root_has_to_be_enrolled_anew() {
     assert!(dark.knows_core(&world.desk));
     rotate_without(&world, TrustKey::LinkRoot, Order::LeaveBehind, "far").unwrap();
     assert!(live.knows_core(&world.desk) && !dark.knows_core(&world.desk));
+    let world = world.restart();
+    let noted: Vec<_> = world.desk.astray().into_iter().map(|(site, astray)| (site, astray.why)).collect();
+    assert_eq!(
+        noted,
+        [(dark.name.clone(), Why::LeftBehind)],
+        "nobody else tells that somebody has to go there"
+    );
+    let (text, _) = world.desk.make_token(&dark.name, Duration::ZERO, None, true, NOW).unwrap();
+    Machine::new().enrol(&world.desk, &dark.name, &text.parse().unwrap()).unwrap();
+    assert_eq!(world.desk.astray(), []);
 }
 
 /// A key that was stolen is believed by nobody who has heard, at once; and who has not heard comes back all the same.
