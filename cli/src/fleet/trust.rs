@@ -68,6 +68,8 @@ pub struct ShownView {
 pub struct TakenView {
     /// The step.
     pub step: Step,
+    /// It had been taken already.
+    pub was_taken: bool,
     /// Sites that it left behind; the first of them.
     pub left: Vec<String>,
     /// How many there are.
@@ -132,8 +134,8 @@ impl ShownView {
 impl TakenView {
     /// Takes the core's answer.
     pub fn of(answer: RotateKeyResponse) -> Self {
-        let step = answer.step();
+        let (step, was_taken) = (answer.step(), answer.was_taken);
         let key = KeyView::of(answer.key.unwrap_or_default(), 0);
-        Self { step, left: answer.left, left_sites: answer.left_sites, key }
+        Self { step, was_taken, left: answer.left, left_sites: answer.left_sites, key }
     }
 }

@@ -73,6 +73,12 @@ fn waits_for(key: &KeyView) -> String {
 /// Says what was done, and what comes next.
 pub fn taken(taken: &TakenView) -> String {
     let (key, signs) = (taken.key.key, &taken.key.signs.id);
+    if taken.was_taken {
+        let stage = taken.key.stage;
+        return format!(
+            "{key}: the step was taken already, and nothing is changed; the rotation is {stage}\n"
+        );
+    }
     let beside = taken.key.beside.as_ref().map_or("", |beside| beside.id.as_str());
     let done = match taken.step {
         Step::Begin => format!("{key}: {beside} is believed beside {signs} from now on, which still signs"),
@@ -82,7 +88,8 @@ pub fn taken(taken: &TakenView) -> String {
         Step::Unknown => format!("{key}: the core took a step that this version of skerry does not know"),
     };
     let next = match taken.step {
-        Step::Begin | Step::Switch => "; when all sites have it, take the next step in the same way",
+        Step::Begin => "; when all sites have it, go on with --step switch",
+        Step::Switch => "; when all sites have it, go on with --step end",
         Step::End | Step::Replace | Step::Unknown => "",
     };
     let left = match taken.left_sites {
@@ -178,11 +185,12 @@ mod tests {
                 left: left.iter().map(|site| (*site).to_owned()).collect(),
                 left_sites: u32::try_from(left.len()).unwrap(),
                 key: Some(key(TrustKey::LinkRoot, Stage::Switched)),
+                was_taken: false,
             }))
         };
         assert_eq!(
             said(Step::Switch, &["c", "d"]),
-            "link-root: aaaa signs from now on; bbbb is believed still; when all sites have it, take the next step in the same way\n\
+            "link-root: aaaa signs from now on; bbbb is believed still; when all sites have it, go on with --step end\n\
              left behind, 2 sites: c, d\n"
         );
         assert!(said(Step::End, &[]).ends_with("the rotation is over\n"));

@@ -14,7 +14,7 @@ pub mod show;
 const EXAMPLES: &str = "\
 Examples:
   skerry trust show                               # the core's keys, and where rotations are
-  skerry trust rotate mesh-root                   # the next step of a rotation: three times, and it is done
+  skerry trust rotate mesh-root --step begin      # then switch, then end
   skerry trust policy                             # who signs policy outside of the core, and whether they have to
   skerry trust bundle                             # the roots of the mesh, for other SPIFFE implementations";
 

@@ -209,8 +209,9 @@ impl Fleet for Answers {
         request: Request<RotateKeyRequest>,
     ) -> Result<Response<RotateKeyResponse>, Status> {
         let request = request.into_inner();
-        let (key, RotateKeyRequest { leave_behind, now, .. }) = (request.key(), request);
-        self.note(format!("rotate {key:?} leave_behind={leave_behind} now={now}"))?;
+        let (key, step) = (request.key(), request.step());
+        let RotateKeyRequest { leave_behind, now, .. } = request;
+        self.note(format!("rotate {key:?} step={step:?} leave_behind={leave_behind} now={now}"))?;
         Ok(Response::new(self.known.rotated.clone()))
     }
 

@@ -44,6 +44,7 @@ fn core() -> Core {
         left: vec!["far".to_owned()],
         left_sites: 1,
         key: Some(key(TrustKey::MeshRoot, Stage::Switched)),
+        was_taken: false,
     };
     Core::knowing(Known { trust, rotated, ..Known::default() })
 }
@@ -76,11 +77,29 @@ fn a_step_says_what_it_did() {
     assert_eq!(
         core.asked(),
         [
-            "rotate MeshRoot leave_behind=true now=false",
-            "rotate LinkRoot leave_behind=false now=false",
-            "rotate ManifestKey leave_behind=false now=true"
+            "rotate MeshRoot step=Unknown leave_behind=true now=false",
+            "rotate LinkRoot step=Unknown leave_behind=false now=false",
+            "rotate ManifestKey step=Unknown leave_behind=false now=true"
         ]
     );
+}
+
+/// A script may ask again for what it has: that is no error, and says so.
+#[test]
+fn a_step_that_is_named_and_was_taken_is_no_error() {
+    let step = Step::Switch.into();
+    let key = Some(key(TrustKey::MeshRoot, Stage::Switched));
+    let rotated = RotateKeyResponse { step, key, was_taken: true, ..RotateKeyResponse::default() };
+    let core = Core::knowing(Known { rotated, ..Known::default() });
+    let again = ask(&core, &["rotate", "mesh-root", "--step", "switch"]);
+    assert_eq!(
+        (again.code, again.stdout.as_str()),
+        (0, "mesh-root: the step was taken already, and nothing is changed; the rotation is Switched\n"),
+        "{again}"
+    );
+    assert_eq!(core.asked(), ["rotate MeshRoot step=Switch leave_behind=false now=false"]);
+    let both = ask(&core, &["rotate", "mesh-root", "--now", "--step", "end"]);
+    assert_eq!((both.code, core.asked().len()), (2, 1), "{both}");
 }
 
 #[test]

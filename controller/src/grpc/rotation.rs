@@ -14,7 +14,7 @@ use super::Core;
 use super::failure::Failure;
 use crate::identity::authority::ShownKey;
 use crate::identity::desk::{KeyFacts, NotRotated};
-use crate::identity::rotation::{Order, Stage, Step, TrustKey};
+use crate::identity::rotation::{Ask, Order, Stage, Step, TrustKey};
 use crate::status::{stale_after_seconds, to_astray};
 use crate::store::StateStore;
 
@@ -61,8 +61,11 @@ impl<S: StateStore> Core<S> {
             (false, true) => Order::LeaveBehind,
             (false, false) => Order::Next,
         };
-        let rotated = self.desk.rotate(key, order, |site| self.is_live(site))?;
-        warn!(%key, step = ?rotated.step, by, "an operator rotates a key of the core");
+        let ask = Ask { order, named: meant(request)? };
+        let rotated = self.desk.rotate(key, ask, |site| self.is_live(site))?;
+        if !rotated.was_taken {
+            warn!(%key, step = ?rotated.step, by, "an operator rotates a key of the core");
+        }
         let (left, left_sites) = named(&rotated.left);
         let step = match rotated.step {
             Step::Begin => WireStep::Begin,
@@ -70,7 +73,8 @@ impl<S: StateStore> Core<S> {
             Step::End => WireStep::End,
             Step::Replace => WireStep::Replace,
         };
-        Ok(RotateKeyResponse { step: step.into(), left, left_sites, key: Some(to_wire(&rotated.now)) })
+        let (key, was_taken) = (Some(to_wire(&rotated.now)), rotated.was_taken);
+        Ok(RotateKeyResponse { step: step.into(), left, left_sites, key, was_taken })
     }
 
     /// Says whether a site is there to be told something: connected, or one that pulls and came when it should.
@@ -83,6 +87,23 @@ impl<S: StateStore> Core<S> {
         let silent_for = now.wall.0.saturating_sub(seen.last_seen.0);
         let stale_after = self.published.entry(site).map_or(0, |entry| stale_after_seconds(&entry));
         silent_for < u64::from(stale_after) * 1000
+    }
+}
+
+/// The step that is meant, if one is named.
+fn meant(request: &RotateKeyRequest) -> Result<Option<Step>, Failure> {
+    let wrong = |words: &str| Err(Failure::Invalid(words.to_owned()));
+    match request.step() {
+        // A number of a later release must not be taken for no name at all.
+        WireStep::Unknown if request.step != 0 => {
+            wrong("the step that is named is none that this core knows")
+        }
+        WireStep::Unknown => Ok(None),
+        _ if request.now => wrong("what is to be done at once is no step of a rotation"),
+        WireStep::Begin => Ok(Some(Step::Begin)),
+        WireStep::Switch => Ok(Some(Step::Switch)),
+        WireStep::End => Ok(Some(Step::End)),
+        WireStep::Replace => wrong("a key is replaced with `now`, and not as a step"),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Kept sealed in the state store (`record`, and see [`super::seal`]); in memory they are in the clear. Must not decide whom to sign for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use skerry_identity::spiffe_id::MeshDomain;
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::trust_root::{Role, RootRefusal, SignedRoot, TrustRoot};
 
+use super::rotation::TrustKey;
 use beside::Beside;
 
 pub use beside::Turn;
@@ -72,6 +74,8 @@ pub struct Authority {
     beside_transport: Beside<Arc<TransportCa>, Certificate>,
     signing: Arc<SigningKey>,
     beside_signing: Beside<Arc<SigningKey>, VerifyingKey>,
+    /// When the last rotation of each key ended.
+    ended: BTreeMap<TrustKey, Timestamp>,
     /// Every version, oldest first; the last one is in force.
     trust_roots: Vec<SignedRoot>,
 }
@@ -178,6 +182,7 @@ impl Authority {
             beside_transport: Beside::Nothing,
             signing: Arc::new(signing),
             beside_signing: Beside::Nothing,
+            ended: BTreeMap::new(),
             trust_roots: vec![signed],
         })
     }

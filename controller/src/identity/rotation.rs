@@ -14,6 +14,10 @@ use skerry_core::id::{SiteId, Timestamp};
 /// (`skerry_agent::identity`), and a handshake that began before may still go by the roots of then.
 const SETTLE: Duration = Duration::from_secs(15);
 
+/// For how long after the end of a rotation the next call is taken for one too many: whoever takes three steps and types a fourth call,
+/// or a script that tries again what it had no answer to, notices within a day. Another rotation sooner has to be asked for by name.
+const LATELY: Duration = Duration::from_secs(24 * 3_600);
+
 /// The most sites that a message names.
 const NAMED: usize = 8;
 
@@ -63,6 +67,21 @@ pub enum Order {
     Now,
 }
 
+/// An order, and the step that is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// The order.
+    pub order: Order,
+    /// `None`: whichever is next.
+    pub named: Option<Step>,
+}
+
+impl From<Order> for Ask {
+    fn from(order: Order) -> Self {
+        Self { order, named: None }
+    }
+}
+
 /// What is known of a site that is enrolled and not revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteFacts {
@@ -83,6 +102,8 @@ pub struct Facts {
     pub key: TrustKey,
     /// Where it is.
     pub stage: Stage,
+    /// When the last rotation of it ended.
+    pub ended: Option<Timestamp>,
     /// Every site.
     pub sites: Vec<SiteFacts>,
     /// The sites with join tokens that nobody has used and that have not ended.
@@ -104,18 +125,45 @@ pub struct Behind {
     pub astray: Vec<SiteId>,
 }
 
-/// A step that is to be taken, and whom it leaves behind.
+/// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// The step.
-    pub step: Step,
-    /// The sites that do not know yet.
-    pub left: Vec<SiteId>,
+pub enum Decision {
+    /// A step is to be taken.
+    Take {
+        /// The step.
+        step: Step,
+        /// The sites that do not know yet, which it leaves behind.
+        left: Vec<SiteId>,
+    },
+    /// Nothing: the step that is meant was taken already.
+    Taken(Step),
 }
 
 /// Why no step is taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Waits {
+    /// Another step is next.
+    #[error("step `{named}` of the {key} does not come next, `{next}` does: nothing is changed")]
+    OutOfTurn {
+        /// Which key it is.
+        key: TrustKey,
+        /// What was meant.
+        named: Step,
+        /// What is next.
+        next: Step,
+    },
+    /// It would begin another rotation, and nobody said so.
+    #[error(
+        "the last rotation of the {key} ended {} ago, and this call would begin another one: nothing is changed; if that is meant, say so with \
+         --step begin",
+        minutes(*.ago)
+    )]
+    EndedLately {
+        /// Which key it is.
+        key: TrustKey,
+        /// How long ago.
+        ago: Duration,
+    },
     /// Sites are about to know.
     #[error(
         "the {key} waits for {} to have what was told last ({}): ask again in a moment",
@@ -192,6 +240,17 @@ impl fmt::Display for TrustKey {
     }
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Begin => "begin",
+            Self::Switch => "switch",
+            Self::End => "end",
+            Self::Replace => "replace",
+        })
+    }
+}
+
 impl TrustKey {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::MeshRoot, Self::LinkRoot, Self::ManifestKey];
@@ -229,6 +288,21 @@ impl TrustKey {
 }
 
 impl Facts {
+    /// Returns how long ago the last rotation ended, if that is not long ago.
+    fn ended_ago(&self, now: Timestamp) -> Option<Duration> {
+        let ago = Duration::from_millis(now.0.saturating_sub(self.ended?.0));
+        (ago < LATELY).then_some(ago)
+    }
+
+    /// Says whether a step was taken in the rotation that is under way, or in the one that has just ended.
+    fn has_taken(&self, step: Step, now: Timestamp) -> bool {
+        match (self.stage, step) {
+            (Stage::Begun, Step::Begin) | (Stage::Switched, Step::Begin | Step::Switch) => true,
+            (Stage::Steady, Step::Switch | Step::End) => self.ended_ago(now).is_some(),
+            _ => false,
+        }
+    }
+
     /// Lists those who do not have what they should have.
     pub fn behind(&self, now: Timestamp) -> Behind {
         let settle = u64::try_from(self.key.settle().as_millis()).unwrap_or(u64::MAX);
@@ -249,9 +323,24 @@ impl Facts {
     }
 }
 
-/// Says which step is to be taken now.
-pub fn decide(facts: &Facts, order: Order, now: Timestamp) -> Result<Decision, Waits> {
+/// Says which step is to be taken now, if one is.
+pub fn decide(facts: &Facts, ask: impl Into<Ask>, now: Timestamp) -> Result<Decision, Waits> {
+    let Ask { order, named } = ask.into();
     let (key, step) = (facts.key, next(facts.stage, order));
+    match (named, facts.ended_ago(now)) {
+        (None, Some(ago)) if step == Step::Begin => return Err(Waits::EndedLately { key, ago }),
+        (Some(named), _) if named != step && facts.has_taken(named, now) => {
+            return Ok(Decision::Taken(named));
+        }
+        (Some(named), _) if named != step => return Err(Waits::OutOfTurn { key, named, next: step }),
+        _ => {}
+    }
+    judge(facts, order, step, now).map(|left| Decision::Take { step, left })
+}
+
+/// Says whether it is time for a step, and whom it leaves behind.
+fn judge(facts: &Facts, order: Order, step: Step, now: Timestamp) -> Result<Vec<SiteId>, Waits> {
+    let key = facts.key;
     if key == TrustKey::MeshRoot && facts.root_is_away {
         return Err(Waits::RootIsAway);
     }
@@ -265,7 +354,7 @@ pub fn decide(facts: &Facts, order: Order, now: Timestamp) -> Result<Decision, W
         // Those that are there hear of it at once.
         let is_left = |site: &&SiteFacts| !site.is_live || site.has_other_root;
         let left = facts.sites.iter().filter(is_left).map(|site| site.site.clone());
-        return Ok(Decision { step, left: left.collect() });
+        return Ok(left.collect());
     }
     let Behind { live, mut dark, astray } = facts.behind(now);
     if order == Order::Next && !astray.is_empty() {
@@ -273,7 +362,7 @@ pub fn decide(facts: &Facts, order: Order, now: Timestamp) -> Result<Decision, W
         return Err(Waits::Astray { key, sites: astray });
     }
     if step == Step::Begin {
-        return Ok(Decision { step, left: Vec::new() });
+        return Ok(Vec::new());
     }
     if !live.is_empty() {
         return Err(Waits::Live { key, sites: live });
@@ -285,7 +374,7 @@ pub fn decide(facts: &Facts, order: Order, now: Timestamp) -> Result<Decision, W
         return Err(Waits::Tokens { sites: facts.tokens.clone() });
     }
     dark.extend(astray);
-    Ok(Decision { step, left: dark })
+    Ok(dark)
 }
 
 fn next(stage: Stage, order: Order) -> Step {
@@ -294,6 +383,14 @@ fn next(stage: Stage, order: Order) -> Step {
         (_, Order::Now) => Step::Replace,
         (Stage::Steady, _) => Step::Begin,
         (Stage::Begun, _) => Step::Switch,
+    }
+}
+
+fn minutes(ago: Duration) -> String {
+    match ago.as_secs() / 60 {
+        0 => "less than a minute".to_owned(),
+        minutes @ 1..120 => format!("{minutes} min"),
+        minutes => format!("{} h", minutes / 60),
     }
 }
 

@@ -1815,6 +1815,11 @@ pub struct RotateKeyRequest {
     /// The old key is in wrong hands: it is believed no more at once. Not for the link root.
     #[prost(bool, tag = "3")]
     pub now: bool,
+    /// The step that is meant: BEGIN, SWITCH or END. One that was taken already in this rotation changes nothing, and neither does one
+    /// that is not next, which is FAILED_PRECONDITION. Unknown: whichever is next, save the beginning of another rotation within a day
+    /// after the last one has ended. Not with `now`.
+    #[prost(enumeration = "rotate_key_response::Step", tag = "4")]
+    pub step: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RotateKeyResponse {
@@ -1830,6 +1835,9 @@ pub struct RotateKeyResponse {
     /// Where the rotation is then.
     #[prost(message, optional, tag = "4")]
     pub key: ::core::option::Option<KeyStatus>,
+    /// The step had been taken already, and nothing was changed.
+    #[prost(bool, tag = "5")]
+    pub was_taken: bool,
 }
 /// Nested message and enum types in `RotateKeyResponse`.
 pub mod rotate_key_response {

@@ -1,24 +1,28 @@
-//! `skerry trust rotate`: the next step of the rotation of one of the core's keys.
+//! `skerry trust rotate`: a step of the rotation of one of the core's keys.
 
 use clap::ValueEnum;
+use skerry_proto::v1::rotate_key_response::Step;
 use skerry_proto::v1::{RotateKeyRequest, TrustKey};
 
 use crate::args::core::CoreArgs;
-use crate::error::CliError;
+use crate::error::{CliError, ErrorKind};
 use crate::fleet::trust::TakenView;
 use crate::outcome::Outcome;
 use crate::output::{Output, trust};
 
 const EXAMPLES: &str = "\
 Examples:
-  skerry trust rotate mesh-root                   # begin, switch, end: one step each time
+  skerry trust rotate mesh-root --step begin      # then --step switch, then --step end
+  skerry trust rotate mesh-root                   # whichever step is next
   skerry trust rotate mesh-root --leave-behind    # go on without the sites that are dark
   skerry trust rotate manifest-key --now          # the key was stolen
 
-A step is taken once every site has what it needs for it; until then the command says who is waited for, and
-changes nothing. Back up `identity.redb` of the core after each step.";
+A step is taken once every site has what it needs for it; until then the command says who is
+waited for, and changes nothing. Nor does a step that is named and was taken already, so that a
+script may ask again. Without --step no other rotation begins within 24 h after the last one.
+Back up `identity.redb` of the core after each step.";
 
-/// Take the next step of the rotation of a key
+/// Take a step of the rotation of a key
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -28,6 +32,9 @@ pub struct Args {
     /// The key
     #[arg(value_name = "KEY", value_enum)]
     pub key: Key,
+    /// The step that is meant; if left out, whichever is next
+    #[arg(long, value_name = "STEP", value_enum, conflicts_with = "now")]
+    pub step: Option<StepName>,
     /// Go on without the sites that are dark
     #[arg(long)]
     pub leave_behind: bool,
@@ -47,6 +54,27 @@ pub enum Key {
     ManifestKey,
 }
 
+/// A step that can be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StepName {
+    /// A new key is believed beside the one that signs.
+    Begin,
+    /// The new key signs.
+    Switch,
+    /// The old key is believed no more.
+    End,
+}
+
+impl StepName {
+    fn to_wire(self) -> Step {
+        match self {
+            Self::Begin => Step::Begin,
+            Self::Switch => Step::Switch,
+            Self::End => Step::End,
+        }
+    }
+}
+
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let key = match args.key {
@@ -54,8 +82,13 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         Key::LinkRoot => TrustKey::LinkRoot,
         Key::ManifestKey => TrustKey::ManifestKey,
     };
-    let request = RotateKeyRequest { key: key.into(), leave_behind: args.leave_behind, now: args.now };
-    let taken = args.core.connect()?.rotate_key(request)?;
+    let step = args.step.map_or(Step::Unknown, StepName::to_wire);
+    let (key, step) = (key.into(), step.into());
+    let request = RotateKeyRequest { key, leave_behind: args.leave_behind, now: args.now, step };
+    let taken = args.core.connect()?.rotate_key(request).map_err(|error| match error.kind {
+        ErrorKind::Refused => error.hint("`skerry trust show` says where the rotation is"),
+        _ => error,
+    })?;
     output.result(&trust::taken(&TakenView::of(taken)))?;
     Ok(Outcome::Done)
 }

@@ -1,8 +1,10 @@
 //! The authorities as they are kept: keys sealed, certificates as PEM.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use skerry_core::id::Timestamp;
 use skerry_identity::ca::{Authority as _, MeshRoot, TransportCa};
 use skerry_identity::certificate::Certificate;
 use skerry_identity::key::{EcdsaKey, ProviderFailed, SigningKey, VerifyingKey};
@@ -13,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::beside::{Beside, BesideRecord};
 use super::{Authority, AuthorityError, OfflineRoot, Root};
+use crate::identity::rotation::TrustKey;
 
 pub(super) const MESH_ROOT: &str = "mesh root key";
 const TRANSPORT: &str = "transport authority key";
@@ -35,6 +38,8 @@ pub struct AuthorityRecord {
     pub(super) beside_transport: BesideRecord,
     #[serde(default)]
     pub(super) beside_signing: BesideRecord,
+    #[serde(default)]
+    pub(super) ended: BTreeMap<TrustKey, Timestamp>,
 }
 
 impl Authority {
@@ -68,6 +73,7 @@ impl Authority {
                 |_, key| opener.signing(key),
                 |pem| Ok(VerifyingKey::from_pem(pem)?),
             )?,
+            ended: record.ended.clone(),
             trust_roots: record.trust_roots.clone(),
         })
     }
@@ -102,6 +108,7 @@ impl Authority {
             beside_transport: self.beside_transport.to_record(|next| transport(next), Certificate::to_pem)?,
             signing_key: signing(&self.signing)?.1,
             beside_signing: self.beside_signing.to_record(|next| signing(next), VerifyingKey::to_pem)?,
+            ended: self.ended.clone(),
             trust_roots: self.trust_roots.clone(),
         })
     }

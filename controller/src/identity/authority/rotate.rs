@@ -42,6 +42,11 @@ impl Authority {
         }
     }
 
+    /// Says when the last rotation of a key ended.
+    pub fn ended(&self, key: TrustKey) -> Option<Timestamp> {
+        self.ended.get(&key).copied()
+    }
+
     /// Shows the key that signs, and what is believed beside it.
     pub fn shown(&self, key: TrustKey) -> (ShownKey, Option<ShownKey>) {
         let root = |certificate: &Certificate| ShownKey {
@@ -73,6 +78,9 @@ impl Authority {
     /// Takes a step; returns the authorities as they are then.
     pub fn step(&self, key: TrustKey, step: Step, turn: Turn) -> Result<Self, AuthorityError> {
         let (mut after, validity) = (self.clone(), Validity::starting(turn.at, ROOT));
+        if matches!(step, Step::End | Step::Replace) {
+            after.ended.insert(key, turn.at);
+        }
         match key {
             TrustKey::MeshRoot => {
                 let Root::Here(root) = &self.root else { return Err(AuthorityError::RootIsAway) };

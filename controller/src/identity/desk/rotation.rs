@@ -10,7 +10,7 @@ use super::Desk;
 use crate::identity::authority::{Authority, AuthorityError, ShownKey, Turn};
 use crate::identity::roll::Enrolled;
 use crate::identity::rotation::{
-    Behind, Decision, Facts, Order, SiteFacts, Stage, Step, TrustKey, Waits, decide,
+    Ask, Behind, Decision, Facts, SiteFacts, Stage, Step, TrustKey, Waits, decide,
 };
 use crate::store::StoreError;
 
@@ -38,6 +38,8 @@ pub struct KeyFacts {
 pub struct Rotated {
     /// The step.
     pub step: Step,
+    /// It had been taken already, and nothing has changed.
+    pub was_taken: bool,
     /// The sites that it left behind.
     pub left: Vec<SiteId>,
     /// What is known then.
@@ -82,13 +84,19 @@ impl Desk {
     pub fn rotate(
         &self,
         key: TrustKey,
-        order: Order,
+        ask: impl Into<Ask>,
         is_live: impl Fn(&SiteId) -> bool,
     ) -> Result<Rotated, NotRotated> {
         let _writing = self.writers.lock();
         let (before, now) = (self.authority(), self.now());
         let facts = self.facts(&before, key, &is_live)?;
-        let Decision { step, left } = decide(&facts, order, now)?;
+        let (step, left) = match decide(&facts, ask, now)? {
+            Decision::Take { step, left } => (step, left),
+            Decision::Taken(step) => {
+                let now = show(&before, &facts, now);
+                return Ok(Rotated { step, was_taken: true, left: Vec::new(), now });
+            }
+        };
         let version = if key.tells(step) { self.next_trust() } else { self.trust_version() };
         let after = before.step(key, step, Turn { version, at: now })?;
         let after = self.put(after, version)?;
@@ -103,7 +111,7 @@ impl Desk {
             self.changes.send_modify(|count| *count += 1);
         }
         let facts = self.facts(&after, key, &is_live)?;
-        Ok(Rotated { step, left, now: show(&after, &facts, now) })
+        Ok(Rotated { step, was_taken: false, left, now: show(&after, &facts, now) })
     }
 
     /// Keeps other authorities, lets them count, and tells whoever it is news for. For who holds `writers`.
@@ -133,6 +141,7 @@ impl Desk {
         Ok(Facts {
             key,
             stage: authority.stage(key),
+            ended: authority.ended(key),
             sites: roll.members().map(known).collect(),
             tokens: roll.unused_tokens(self.now()),
             policy_signs: authority.newest_trust_root()?.policy.is_some(),

@@ -23,11 +23,12 @@ fn dark(name: &str) -> SiteFacts {
 }
 
 fn facts(key: TrustKey, stage: Stage, sites: &[SiteFacts]) -> Facts {
-    Facts { key, stage, sites: sites.to_vec(), tokens: Vec::new(), policy_signs: false, root_is_away: false }
+    let sites = sites.to_vec();
+    Facts { key, stage, ended: None, sites, tokens: Vec::new(), policy_signs: false, root_is_away: false }
 }
 
 fn step(step: Step, left: &[&str]) -> Result<Decision, Waits> {
-    Ok(Decision { step, left: left.iter().map(|name| id(name)).collect() })
+    Ok(Decision::Take { step, left: left.iter().map(|name| id(name)).collect() })
 }
 
 fn waits_live(key: TrustKey, name: &str) -> Result<Decision, Waits> {
@@ -82,6 +83,67 @@ fn an_emergency_waits_for_nobody_and_names_whom_it_leaves_behind() {
     for stage in [Steady, Begun, Switched] {
         assert_eq!(decide(&facts(LinkRoot, stage, &sites), Now, NOW), Err(Waits::NotAtOnce));
     }
+}
+
+/// The table of steps that are named, or not: by where the rotation is, and by how many hours ago the one before ended. A call that is made once
+/// too often changes nothing.
+#[test]
+fn a_step_that_is_named_is_taken_once() {
+    for key in TrustKey::ALL {
+        let take = |taken| step(taken, &[]);
+        let taken = |taken| Ok(Decision::Taken(taken));
+        let late = |named, next| Err(Waits::OutOfTurn { key, named, next });
+        let lately = |hours: u64| Err(Waits::EndedLately { key, ago: Duration::from_secs(hours * 3_600) });
+        let (begin, switch, end) = (Some(Step::Begin), Some(Step::Switch), Some(Step::End));
+        for (stage, ended, named, expected) in [
+            (Steady, None, begin, take(Step::Begin)),
+            (Steady, None, switch, late(Step::Switch, Step::Begin)),
+            (Steady, None, end, late(Step::End, Step::Begin)),
+            (Begun, None, begin, taken(Step::Begin)),
+            (Begun, None, switch, take(Step::Switch)),
+            (Begun, None, end, late(Step::End, Step::Switch)),
+            (Switched, None, begin, taken(Step::Begin)),
+            (Switched, None, switch, taken(Step::Switch)),
+            (Switched, None, end, take(Step::End)),
+            // An answer that was lost, and a call too many.
+            (Steady, Some(23), end, taken(Step::End)),
+            (Steady, Some(23), switch, taken(Step::Switch)),
+            (Steady, Some(23), None, lately(23)),
+            (Steady, Some(0), None, lately(0)),
+            (Steady, Some(0), begin, take(Step::Begin)),
+            // That is long over.
+            (Steady, Some(24), end, late(Step::End, Step::Begin)),
+            (Steady, Some(24), None, take(Step::Begin)),
+            // The one before has no part in the next.
+            (Begun, Some(1), None, take(Step::Switch)),
+            (Begun, Some(1), end, late(Step::End, Step::Switch)),
+            (Switched, Some(1), None, take(Step::End)),
+        ] {
+            let ended = ended.map(|hours: u64| Timestamp(NOW.0 - hours * 3_600_000));
+            let facts = Facts { ended, ..facts(key, stage, &[knows("a", 60)]) };
+            for order in [Next, LeaveBehind] {
+                let decided = decide(&facts, Ask { order, named }, NOW);
+                assert_eq!(decided, expected, "{key:?} {stage:?} {ended:?} {named:?} {order:?}");
+            }
+        }
+    }
+    let stolen = Facts { ended: Some(NOW), ..facts(MeshRoot, Steady, &[]) };
+    assert_eq!(decide(&stolen, Now, NOW), step(Step::Replace, &[]), "in an emergency nobody is asked twice");
+}
+
+#[test]
+fn a_call_too_many_is_told_what_it_would_have_done() {
+    let at = |seconds: u64| Facts {
+        ended: Some(Timestamp(NOW.0 - seconds * 1000)),
+        ..facts(MeshRoot, Steady, &[])
+    };
+    for (seconds, words) in [(3, "less than a minute ago"), (3_600, "60 min ago"), (9_000, "2 h ago")] {
+        let error = decide(&at(seconds), Next, NOW).unwrap_err().to_string();
+        assert!(error.contains(words) && error.ends_with("say so with --step begin"), "{error}");
+    }
+    let ask = Ask { order: Next, named: Some(Step::End) };
+    let error = decide(&facts(LinkRoot, Begun, &[]), ask, NOW).unwrap_err().to_string();
+    assert_eq!(error, "step `end` of the link root does not come next, `switch` does: nothing is changed");
 }
 
 /// Whatever such a site says that it has: the core that asks it has not made what it believes.

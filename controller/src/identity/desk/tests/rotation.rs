@@ -9,7 +9,7 @@ use crate::identity::authority::AuthorityRecord;
 use crate::identity::offline::Asked;
 use crate::identity::operators::Operator;
 use crate::identity::roll::Token;
-use crate::identity::rotation::{Order, Stage, Step, TrustKey, Waits};
+use crate::identity::rotation::{Ask, Order, Stage, Step, TrustKey, Waits};
 use crate::identity::store::{Entry, Kept};
 
 /// A site as its agent is: what it has, and what it is given when it renews.
@@ -81,19 +81,23 @@ fn now_of(site: &Site) -> Timestamp {
     site.handed.authority.as_ref().unwrap().validity().issued
 }
 
-pub(super) fn rotate(world: &World, key: TrustKey, order: Order) -> Result<Rotated, NotRotated> {
-    world.desk.rotate(key, order, |_| true)
+pub(super) fn rotate(world: &World, key: TrustKey, ask: impl Into<Ask>) -> Result<Rotated, NotRotated> {
+    world.desk.rotate(key, ask, |_| true)
 }
 
 /// As [`rotate`], where `dark` is not there, and every site that knows has known for long.
 pub(super) fn rotate_without(
     world: &World,
     key: TrustKey,
-    order: Order,
+    ask: impl Into<Ask>,
     dark: &str,
 ) -> Result<Rotated, NotRotated> {
     world.desk.standing.lock().age(Duration::from_secs(60));
-    world.desk.rotate(key, order, |site| site.as_str() != dark)
+    world.desk.rotate(key, ask, |site| site.as_str() != dark)
+}
+
+fn named(step: Step) -> Ask {
+    Ask { order: Order::Next, named: Some(step) }
 }
 
 fn stepped(world: &World, key: TrustKey) -> Step {
@@ -139,6 +143,33 @@ fn each_step_outlives_the_core_and_is_taken_once_all_sites_have_the_one_before()
     }
 }
 
+/// A script that had no answer and asks again, a person who calls once too often, and a core that is started anew between.
+#[test]
+fn a_call_too_many_begins_no_other_rotation() {
+    for key in TrustKey::ALL {
+        let mut world = World::new();
+        let mut site = Site::enrol(&world, "oslo");
+        for step in [Step::Begin, Step::Switch, Step::End] {
+            for was_taken in [false, true, true] {
+                world.desk.standing.lock().age(Duration::from_secs(60));
+                let rotated = rotate(&world, key, named(step)).unwrap();
+                assert_eq!((rotated.step, rotated.was_taken), (step, was_taken), "{key}");
+                world = world.restart();
+            }
+            site.renew(&world);
+        }
+        let (before, version) = (world.desk.authority().shown(key), world.desk.trust_version());
+        for order in [Order::Next, Order::LeaveBehind] {
+            let error = rotate(&world, key, order).unwrap_err();
+            assert!(matches!(error, NotRotated::Waits(Waits::EndedLately { .. })), "{key}: {error}");
+        }
+        assert_eq!((world.desk.authority().shown(key), world.desk.trust_version()), (before, version));
+        assert_eq!(rotate(&world, key, named(Step::Begin)).unwrap().now.stage, Stage::Begun, "{key}");
+        let early = rotate(&world, key, named(Step::End)).unwrap_err();
+        assert!(matches!(early, NotRotated::Waits(Waits::OutOfTurn { .. })), "{key}: {early}");
+    }
+}
+
 /// A site that was dark for the whole of a rotation, and one that slept through forty of them.
 #[test]
 fn a_site_that_was_left_behind_comes_back_by_its_key() {
@@ -157,7 +188,7 @@ fn a_site_that_was_left_behind_comes_back_by_its_key() {
     }
     assert!(!dark.believes(&world.desk) && !live.believes_site(&dark));
     for _ in 0..40 {
-        rotate_without(&world, TrustKey::ManifestKey, Order::Next, "far").unwrap();
+        rotate_without(&world, TrustKey::ManifestKey, named(Step::Begin), "far").unwrap();
         for _ in 0..2 {
             live.renew(&world);
             rotate_without(&world, TrustKey::ManifestKey, Order::LeaveBehind, "far").unwrap();
