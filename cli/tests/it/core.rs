@@ -241,8 +241,14 @@ impl Fleet for Answers {
             until_ms: NOW - 60_000 + days * 86_400_000,
             by: by.to_owned(),
             is_you: name == "ada",
+            is_rotated_out: name == "eve",
         };
-        let operators = vec![row("ada", 30, "admin"), row("admin", 20, "core"), row("bob", 0, "ada")];
+        let operators = vec![
+            row("ada", 30, "admin"),
+            row("admin", 20, "core"),
+            row("bob", 0, "ada"),
+            row("eve", 9, "ada"),
+        ];
         Ok(Response::new(ListOperatorsResponse { operators, now_ms: NOW }))
     }
 

@@ -45,8 +45,9 @@ impl<S: StateStore> Core<S> {
     }
 
     pub(super) fn list_operators(&self, asks: Thumbprint) -> ListOperatorsResponse {
-        let row = |operator: Operator| OperatorRow {
+        let row = |(operator, is_believed): (Operator, bool)| OperatorRow {
             is_you: operator.key == asks,
+            is_rotated_out: !is_believed,
             key: operator.key.as_bytes().to_vec(),
             since_ms: operator.since.0,
             until_ms: operator.until.0,

@@ -421,6 +421,9 @@ pub struct OperatorRow {
     /// It is the one who asks.
     #[prost(bool, tag = "6")]
     pub is_you: bool,
+    /// A rotation of the link root has ended what signed it: the core takes it no more, however long it would last.
+    #[prost(bool, tag = "7")]
+    pub is_rotated_out: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeOperatorRequest {

@@ -40,6 +40,8 @@ struct OperatorView {
     until: String,
     /// What is left by the core's clock; 0: it is over.
     seconds: u64,
+    /// A rotation of the link root has ended it.
+    is_rotated_out: bool,
     is_you: bool,
 }
 
@@ -51,13 +53,15 @@ impl OperatorView {
             made: Moment::at(row.since_ms, now_ms),
             made_by: row.by,
             until: rfc3339(row.until_ms),
-            seconds: row.until_ms.saturating_sub(now_ms) / 1000,
+            seconds: if row.is_rotated_out { 0 } else { row.until_ms.saturating_sub(now_ms) / 1000 },
+            is_rotated_out: row.is_rotated_out,
             is_you: row.is_you,
         }
     }
 
     fn row(&self) -> Vec<Cell> {
         let ends = match self.seconds {
+            _ if self.is_rotated_out => Cell::toned("over: the link root was rotated", Tone::Dim),
             0 => Cell::toned("over", Tone::Dim),
             seconds => format!("in {}", span(seconds * 1000)).into(),
         };

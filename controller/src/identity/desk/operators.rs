@@ -15,14 +15,19 @@ use crate::store::StoreError;
 impl Desk {
     /// Says whether a key is that of an operator.
     pub fn judge_operator(&self, name: &str, key: Thumbprint) -> Result<(), NoOperator> {
-        let believed: Vec<Thumbprint> =
-            self.authority().link_roots().iter().map(Certificate::thumbprint).collect();
-        self.operators.read().judge((name, key), &believed, self.now())
+        self.operators.read().judge((name, key), &self.believed(), self.now())
     }
 
-    /// Returns the operators.
-    pub fn operators(&self) -> Vec<Operator> {
-        self.operators.read().all().to_vec()
+    /// Returns the operators, those that are over among them, and whether the authority that signed for each is believed.
+    pub fn operators(&self) -> Vec<(Operator, bool)> {
+        let believed = self.believed();
+        let listed = |operator: &Operator| (operator.clone(), believed.contains(&operator.root));
+        self.operators.read().all().iter().map(listed).collect()
+    }
+
+    /// The authorities whose word counts.
+    fn believed(&self) -> Vec<Thumbprint> {
+        self.authority().link_roots().iter().map(Certificate::thumbprint).collect()
     }
 
     /// Signs for an operator, who is known by this key from then on.

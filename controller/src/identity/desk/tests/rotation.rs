@@ -272,6 +272,25 @@ fn a_token_that_pins_the_old_link_root_is_waited_for_or_withdrawn() {
     Machine::new().enrol(&world.desk, &site(), &anew).unwrap();
 }
 
+/// What is listed as good is taken, and nothing else.
+#[test]
+fn operators_of_the_old_link_root_are_listed_as_over_when_that_is() {
+    let world = World::new();
+    let key = EcdsaKey::generate().unwrap();
+    world.desk.add_operator("ada", &ProvenKey::from(&key), Duration::from_secs(3_600), "core").unwrap();
+    let is_good = |world: &World| {
+        let listed: Vec<bool> =
+            world.desk.operators().into_iter().map(|(_, is_believed)| is_believed).collect();
+        assert_eq!(listed, [world.desk.judge_operator("ada", key.thumbprint()).is_ok()]);
+        listed[0]
+    };
+    assert!(is_good(&world));
+    for (step, expected) in [(Step::Begin, true), (Step::Switch, true), (Step::End, false)] {
+        assert_eq!(stepped(&world, TrustKey::LinkRoot), step);
+        assert_eq!(is_good(&world), expected, "{step:?}");
+    }
+}
+
 /// A disk that takes nothing: nothing has changed, and nobody is told anything.
 #[test]
 fn a_step_that_cannot_be_kept_is_not_taken() {
