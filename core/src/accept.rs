@@ -104,7 +104,7 @@ pub enum Refusal {
     #[error("the bundle has schema {0}, and this agent knows {SCHEMA}: upgrade the agent")]
     UnknownSchema(u32),
     /// It came too late.
-    #[error("the manifest was to be accepted before {0} (milliseconds since 1970)")]
+    #[error("the manifest was to be accepted before {}", Timestamp(*.0))]
     Expired(u64),
     /// It takes more from the site than may go undeclared.
     #[error(

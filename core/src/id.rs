@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+mod utc;
+
 /// The namespace of an object whose metadata names none (as `kubectl apply` does).
 pub const DEFAULT_NAMESPACE: &str = "default";
 

@@ -35,7 +35,11 @@ pub enum CaError {
     #[error(transparent)]
     Name(#[from] InvalidId),
     /// It would be valid for longer than its issuer.
-    #[error("it would last until {wanted}, and its issuer ends at {end} (seconds since 1970)")]
+    #[error(
+        "it would last until {}, and its issuer ends at {}",
+        Timestamp::from_seconds(*.wanted),
+        Timestamp::from_seconds(*.end)
+    )]
     Outlives {
         /// When it would end.
         wanted: u64,
@@ -43,7 +47,7 @@ pub enum CaError {
         end: u64,
     },
     /// The issuer is over.
-    #[error("the issuer has ended at {0} (seconds since 1970)")]
+    #[error("the issuer has ended at {}", Timestamp::from_seconds(*.0))]
     Over(u64),
     /// The authority's certificate is not what it should be.
     #[error("this is not the certificate of {expected}: {reason}")]

@@ -77,10 +77,10 @@ pub enum Refusal {
     #[error("the signature of {0} is not by its issuer")]
     BadSignature(Place),
     /// It is not valid yet.
-    #[error("{0} is valid from {1} (seconds since 1970), and it is {2}")]
+    #[error("{} is valid from {}, and it is {}", .0, Timestamp::from_seconds(*.1), Timestamp::from_seconds(*.2))]
     NotYetValid(Place, u64, u64),
     /// It is over.
-    #[error("{0} was valid until {1} (seconds since 1970), and it is {2}")]
+    #[error("{} was valid until {}, and it is {}", .0, Timestamp::from_seconds(*.1), Timestamp::from_seconds(*.2))]
     Expired(Place, u64, u64),
     /// It signs others and may not.
     #[error("{0} may not sign certificates")]

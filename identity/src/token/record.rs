@@ -72,10 +72,10 @@ pub enum TokenRefusal {
     #[error("this join token is for site `{0}`")]
     OtherSite(SiteId),
     /// Another key was enrolled with it: somebody has used a copy.
-    #[error("this join token was used before, at {} (milliseconds since 1970), by another key ({})", .0.at.0, .0.key.short())]
+    #[error("this join token was used before, at {}, by another key ({})", .0.at, .0.key.short())]
     Used(Use),
     /// It is over.
-    #[error("this join token ended at {} (milliseconds since 1970): make a new one with `skerry site enroll`", .0.0)]
+    #[error("this join token ended at {0}: make a new one with `skerry site enroll`")]
     Expired(Timestamp),
 }
 

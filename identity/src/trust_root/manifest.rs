@@ -24,7 +24,8 @@ pub enum PolicyDemand {
 pub enum ManifestRefusal {
     /// The trust root is over.
     #[error(
-        "trust root {version} was valid until {expires} (seconds since 1970): nothing new is believed until it is rotated"
+        "trust root {version} was valid until {}: nothing new is believed until it is rotated",
+        Timestamp::from_seconds(*.expires)
     )]
     RootOver {
         /// Its version.

@@ -404,12 +404,10 @@ fn after(start: Timestamp, time: Duration) -> Timestamp {
 }
 
 fn suspect(clocks: Clocks) -> String {
-    let seconds = |time: Timestamp| time.0 / 1000;
     format!(
-        "ClockSuspect: the machine's clock says {} (seconds since 1970), and by what was signed it is {} at the earliest; the dates of \
-         certificates are not looked at here until it is right (help: set the clock)",
-        seconds(clocks.wall),
-        seconds(clocks.trusted)
+        "ClockSuspect: the machine's clock says {}, and by what was signed it is {} at the earliest; the dates of certificates are not \
+         looked at here until it is right (help: set the clock)",
+        clocks.wall, clocks.trusted
     )
 }
 

@@ -130,7 +130,8 @@ fn what_is_no_good_is_refused_and_recorded() {
 
     one.enrol(&world.desk, &site(), &token).unwrap();
     one.enrol(&world.desk, &site(), &token).expect("an answer that was lost is not a second box");
-    assert!(words(two.enrol(&world.desk, &site(), &token)).contains("was used before"));
+    let twice = words(two.enrol(&world.desk, &site(), &token));
+    assert!(twice.contains("was used before, at 2027-01-15T08:00:00Z, by another key"), "{twice}");
     let (enrolled, refused) = world.desk.entry(&site());
     assert_eq!(enrolled.unwrap().key, one.agent.thumbprint());
     let keys: Vec<_> = refused.iter().map(|refused| (refused.key, refused.times)).collect();
