@@ -10,6 +10,21 @@ use super::invalid;
 /// What a duration is, for help lines.
 const RULE: &str = "write it as 10s, 1m30s or 500ms (GEP-2257)";
 
+/// The hours of units that people know and GEP-2257 does not.
+const LONG_UNITS: [(char, u64); 2] = [('d', 24), ('w', 7 * 24)];
+
+/// Says how to write what somebody meant.
+fn rule(text: &str) -> String {
+    let hours = |(unit, hours): (char, u64)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(hours).map(|hours| format!("{hours}h")).filter(|hours| parse(hours).is_some())
+    };
+    match LONG_UNITS.into_iter().find_map(hours) {
+        Some(hours) => format!("write it in hours, {hours}: there are no days or weeks (GEP-2257)"),
+        None => RULE.to_owned(),
+    }
+}
+
 /// Parses a duration: one to four parts, each of one to five digits and `h`, `m`, `s` or `ms` (GEP-2257).
 ///
 /// Parts may come in any order and more than once; their sum is below 2^49 milliseconds.
@@ -45,7 +60,7 @@ pub(crate) fn milliseconds(
     findings: &mut Findings<'_>,
 ) -> Option<u32> {
     let Some(total) = parse(text) else {
-        invalid(findings, pointer, format!("`{text}` is not a duration"), RULE);
+        invalid(findings, pointer, format!("`{text}` is not a duration"), rule(text));
         return None;
     };
     match u32::try_from(total) {
@@ -71,7 +86,7 @@ pub(crate) fn seconds(
 ) -> Option<u32> {
     let text = &duration.0;
     let Some(total) = parse(text) else {
-        invalid(findings, pointer, format!("`{text}` is not a duration"), RULE);
+        invalid(findings, pointer, format!("`{text}` is not a duration"), rule(text));
         return None;
     };
     let seconds =
@@ -85,7 +100,21 @@ pub(crate) fn seconds(
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{RULE, parse, rule};
+
+    #[test]
+    fn days_and_weeks_are_told_in_hours() {
+        for (text, hours) in [("30d", "720h"), ("1d", "24h"), ("2w", "336h")] {
+            assert_eq!(
+                rule(text),
+                format!("write it in hours, {hours}: there are no days or weeks (GEP-2257)")
+            );
+        }
+        // What cannot be told in hours of five digits is not told so.
+        for text in ["5000d", "1.5d", "d", "-1d", "99999999999999999999d", "1d12h", "1y", ""] {
+            assert_eq!(rule(text), RULE, "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_those_of_gep_2257() {

@@ -87,6 +87,7 @@ fn values_out_of_bounds_are_refused() {
         site("spec: {offlineBudget: 4321h}"),
         site("spec: {region: eu}"),
         "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: s.1}\n".to_owned(),
+        site("spec: {offlineBudget: 30d}"),
     ];
     insta::assert_snapshot!(explain(&documents.join("---\n")));
 }
