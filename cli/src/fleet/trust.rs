@@ -51,6 +51,10 @@ pub struct KeyView {
     pub astray: Vec<String>,
     /// How many of those there are.
     pub astray_sites: u32,
+    /// Sites with unused join tokens that the next step waits for; the first of them.
+    pub tokens: Vec<String>,
+    /// How many of those there are.
+    pub tokens_sites: u32,
 }
 
 /// A key by name.
@@ -121,6 +125,8 @@ impl KeyView {
             dark_sites: status.dark_sites,
             astray: status.astray,
             astray_sites: status.astray_sites,
+            tokens: status.tokens,
+            tokens_sites: status.tokens_sites,
         }
     }
 }

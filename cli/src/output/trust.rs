@@ -60,8 +60,10 @@ fn row(key: &KeyView) -> Vec<Cell> {
 fn waits_for(key: &KeyView) -> String {
     let dark = key.dark.iter().map(|site| format!("{site} (dark)"));
     let astray = key.astray.iter().map(|site| format!("{site} (other trust root)"));
-    let named: Vec<String> = key.waits_for.iter().cloned().chain(dark).chain(astray).collect();
-    let (all, shown) = (key.sites.saturating_sub(key.ready), named.len().min(NAMED));
+    let tokens = key.tokens.iter().map(|site| format!("{site} (join token)"));
+    let named: Vec<String> = key.waits_for.iter().cloned().chain(dark).chain(astray).chain(tokens).collect();
+    let all = key.sites.saturating_sub(key.ready).saturating_add(key.tokens_sites);
+    let shown = named.len().min(NAMED);
     let more = usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(shown);
     match (named[..shown].join(", "), more) {
         (names, 0) if names.is_empty() => "-".to_owned(),
@@ -148,6 +150,16 @@ mod tests {
              \n\
              version 7 of trust, trust root 3\n"
         );
+    }
+
+    #[test]
+    fn join_tokens_that_are_waited_for_are_named() {
+        let tokens = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let status = KeyStatus { tokens, tokens_sites: 5, ..key(TrustKey::LinkRoot, Stage::Begun) };
+        let view = TrustView::of(GetTrustResponse { keys: vec![status], ..GetTrustResponse::default() });
+        let text = keys(&view, Paint::Plain);
+        assert!(text.contains("9/9"), "every site has what it needs: {text}");
+        assert!(text.contains("a (join token), b (join token), c (join token) and 2 more"), "{text}");
     }
 
     #[test]

@@ -121,6 +121,7 @@ fn to_wire(facts: &KeyFacts) -> KeyStatus {
     let (waits_for, waits_for_sites) = named(&facts.behind.live);
     let (dark, dark_sites) = named(&facts.behind.dark);
     let (astray, astray_sites) = named(&facts.behind.astray);
+    let (tokens, tokens_sites) = named(&facts.tokens);
     KeyStatus {
         key: key.into(),
         stage: stage.into(),
@@ -134,6 +135,8 @@ fn to_wire(facts: &KeyFacts) -> KeyStatus {
         dark_sites,
         astray,
         astray_sites,
+        tokens,
+        tokens_sites,
     }
 }
 

@@ -288,6 +288,14 @@ impl TrustKey {
 }
 
 impl Facts {
+    /// Returns the sites whose unused join tokens the next step waits for: they pin the link root that signs until its switch.
+    pub fn tokens_waited_for(&self) -> &[SiteId] {
+        match (self.key, self.stage) {
+            (TrustKey::LinkRoot, Stage::Begun) => &self.tokens,
+            _ => &[],
+        }
+    }
+
     /// Returns how long ago the last rotation ended, if that is not long ago.
     fn ended_ago(&self, now: Timestamp) -> Option<Duration> {
         let ago = Duration::from_millis(now.0.saturating_sub(self.ended?.0));
@@ -370,8 +378,9 @@ fn judge(facts: &Facts, order: Order, step: Step, now: Timestamp) -> Result<Vec<
     if order == Order::Next && !dark.is_empty() {
         return Err(Waits::Dark { key, sites: dark, then: key.then(step) });
     }
-    if order == Order::Next && key == TrustKey::LinkRoot && step == Step::Switch && !facts.tokens.is_empty() {
-        return Err(Waits::Tokens { sites: facts.tokens.clone() });
+    let tokens = facts.tokens_waited_for();
+    if order == Order::Next && !tokens.is_empty() {
+        return Err(Waits::Tokens { sites: tokens.to_vec() });
     }
     dark.extend(astray);
     Ok(dark)

@@ -1760,6 +1760,11 @@ pub struct KeyStatus {
     pub astray: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(uint32, tag = "12")]
     pub astray_sites: u32,
+    /// Sites with unused join tokens, where the next step waits for them; at most 64, by name.
+    #[prost(string, repeated, tag = "13")]
+    pub tokens: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "14")]
+    pub tokens_sites: u32,
 }
 /// Nested message and enum types in `KeyStatus`.
 pub mod key_status {

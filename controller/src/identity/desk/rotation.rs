@@ -31,6 +31,8 @@ pub struct KeyFacts {
     pub sites: usize,
     /// Those whom the next step would leave behind.
     pub behind: Behind,
+    /// The sites whose unused join tokens it waits for.
+    pub tokens: Vec<SiteId>,
 }
 
 /// A step that was taken.
@@ -160,5 +162,6 @@ fn show(authority: &Authority, facts: &Facts, now: Timestamp) -> KeyFacts {
         beside,
         sites: facts.sites.len(),
         behind: facts.behind(now),
+        tokens: facts.tokens_waited_for().to_vec(),
     }
 }

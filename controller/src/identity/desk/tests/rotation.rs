@@ -262,6 +262,8 @@ fn a_token_that_pins_the_old_link_root_is_waited_for_or_withdrawn() {
     let token = world.token(false).unwrap();
     assert_eq!(stepped(&world, TrustKey::LinkRoot), Step::Begin);
     assert_eq!(world.token(false).unwrap().pin, token.pin, "the core shows the old one still");
+    let shown = |key| world.desk.key_facts(key, |_| true).unwrap().tokens;
+    assert_eq!(TrustKey::ALL.map(shown), [vec![], vec![site()], vec![]], "whom the next step waits for");
     let error = rotate(&world, TrustKey::LinkRoot, Order::Next).unwrap_err().to_string();
     assert!(error.contains("unused join tokens for 1 site (oslo)"), "{error}");
     assert_eq!(rotate(&world, TrustKey::LinkRoot, Order::LeaveBehind).unwrap().step, Step::Switch);
