@@ -10,6 +10,8 @@ use rustls::time_provider::{DefaultTimeProvider, TimeProvider as _};
 use skerry_core::id::Timestamp;
 use skerry_identity::ceremony::MAX_REQUESTS;
 use skerry_identity::operator::OperatorCredentials;
+use skerry_identity::spiffe_id::MeshDomain;
+use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::verify::Anchors;
 use skerry_identity::verify::tls::{self, Verifier};
 
@@ -181,10 +183,12 @@ impl Fleet {
     pub fn deliver_authorities(
         &mut self,
         authorities: &[SignedAuthority],
+        (mesh, root): (&MeshDomain, &Thumbprint),
     ) -> Result<DeliverAuthoritiesResponse, CliError> {
         let mut whole = DeliverAuthoritiesResponse::default();
         for batch in authorities.chunks(DELIVERED_AT_ONCE) {
-            let request = DeliverAuthoritiesRequest { authorities: batch.to_vec() };
+            let (mesh, root) = (mesh.as_str().to_owned(), root.as_bytes().to_vec());
+            let request = DeliverAuthoritiesRequest { authorities: batch.to_vec(), mesh, root };
             let answer =
                 self.ask_within(CARRY_OUT, async |client| client.deliver_authorities(request).await)?;
             whole.taken += answer.taken;

@@ -282,8 +282,11 @@ impl Fleet for Answers {
         &self,
         request: Request<DeliverAuthoritiesRequest>,
     ) -> Result<Response<DeliverAuthoritiesResponse>, Status> {
-        let authorities = request.into_inner().authorities;
-        self.note(format!("deliver {}", authorities.len()))?;
+        let DeliverAuthoritiesRequest { authorities, mesh, root } = request.into_inner();
+        self.note(format!("deliver {} of mesh `{mesh}`", authorities.len()))?;
+        if (&mesh, &root) != (&self.known.waiting.mesh, &self.known.waiting.root) {
+            return Err(Status::failed_precondition("it is of another root"));
+        }
         let mut answer = DeliverAuthoritiesResponse::default();
         for authority in authorities {
             if authority.site.contains('x') {

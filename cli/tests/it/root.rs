@@ -99,6 +99,11 @@ fn sites_are_signed_for_once_they_are_named_and_then_again_by_themselves() {
         "{delivered}"
     );
     assert!(delivered.stderr.contains("not taken for site paxos: it is for another key"), "{delivered}");
+    ceremony.folder.write("other.json", again.stdout.replace("mesh.local", "other.local"));
+    let other = ceremony.run(&["deliver", "other.json"]);
+    assert!(other.code == 6 && other.stderr.contains("it is of another root"), "{other}");
+    let delivered = ["deliver 2 of mesh `mesh.local`", "deliver 2 of mesh `other.local`"];
+    assert!(ceremony.core.asked().ends_with(&delivered.map(str::to_owned)), "{:?}", ceremony.core.asked());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use skerry_core::id::SiteId;
 use skerry_identity::certificate::Certificate;
+use skerry_identity::thumbprint::Thumbprint;
 use skerry_proto::v1::{
     DeliverAuthoritiesRequest, DeliverAuthoritiesResponse, ListSigningRequestsRequest,
     ListSigningRequestsResponse, SignedAuthority, SigningRequest, Undelivered,
@@ -48,6 +49,10 @@ impl<S: StateStore> Core<S> {
         let count = request.authorities.len();
         if count > MAX_DELIVERED {
             return Err(Failure::Invalid(format!("{count} certificates, and {MAX_DELIVERED} are the most")));
+        }
+        if !request.mesh.is_empty() || !request.root.is_empty() {
+            let root = Thumbprint::from_slice(&request.root)?;
+            self.desk.check_signed(&request.mesh, root).map_err(NotHanded::from)?;
         }
         let mut answer = DeliverAuthoritiesResponse::default();
         for signed in request.authorities {

@@ -27,6 +27,20 @@ pub struct Asked {
 /// Why a certificate is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undelivered {
+    /// The whole file is of another mesh, or of another root.
+    #[error(
+        "this was signed by root {root} of mesh `{mesh}`, and the core has root {wanted} of mesh `{core}`: nothing of it is taken"
+    )]
+    OtherRoot {
+        /// The mesh of the file.
+        mesh: String,
+        /// The root that signed.
+        root: String,
+        /// The mesh of the core.
+        core: String,
+        /// Its roots.
+        wanted: String,
+    },
     /// Nobody is enrolled, or somebody who was revoked.
     #[error("no box is enrolled for site `{0}`")]
     NotEnrolled(SiteId),

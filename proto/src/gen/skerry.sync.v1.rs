@@ -1922,6 +1922,12 @@ pub struct DeliverAuthoritiesRequest {
     /// At most 1,000.
     #[prost(message, repeated, tag = "1")]
     pub authorities: ::prost::alloc::vec::Vec<SignedAuthority>,
+    /// The mesh that they are of, and the key of the root that signed (SHA-256): FAILED_PRECONDITION where they are not the core's. Empty: a
+    /// client of a release that does not say.
+    #[prost(string, tag = "2")]
+    pub mesh: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub root: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SignedAuthority {

@@ -39,7 +39,8 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         certificate: signed.certificate,
     };
     let authorities: Vec<_> = signed.certificates.into_iter().map(to_wire).collect();
-    let answer = args.core.connect()?.deliver_authorities(&authorities)?;
+    let (mesh, root) = (&signed.mesh, &signed.root);
+    let answer = args.core.connect()?.deliver_authorities(&authorities, (mesh, root))?;
     for refused in &answer.refused {
         output.note(&format!("not taken for site {}: {}\n", refused.site, on_one_line(&refused.reason)));
     }

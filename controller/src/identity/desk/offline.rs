@@ -72,6 +72,23 @@ impl Desk {
         Ok(Waiting { root, requests, more_after })
     }
 
+    /// Says whether what a ceremony has signed is of the mesh and the root of this core: a file of another mesh is told as one, and not
+    /// certificate by certificate.
+    pub fn check_signed(&self, mesh: &str, root: Thumbprint) -> Result<(), Undelivered> {
+        let authority = self.authority();
+        let own = authority.mesh_roots();
+        if mesh == authority.mesh().as_str() && own.iter().any(|own| own.thumbprint() == root) {
+            return Ok(());
+        }
+        let wanted: Vec<String> = own.iter().map(|own| own.thumbprint().short()).collect();
+        Err(Undelivered::OtherRoot {
+            mesh: mesh.to_owned(),
+            root: root.short(),
+            core: authority.mesh().to_string(),
+            wanted: wanted.join(", "),
+        })
+    }
+
     /// Takes what was signed for a site.
     ///
     /// # Errors

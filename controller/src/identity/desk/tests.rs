@@ -273,6 +273,23 @@ fn a_revocation_outlasts_every_certificate_that_was_given() {
     assert_eq!(world.desk.revoke(&site(), NOW).unwrap().authority_until, long.authority.unwrap().not_after());
 }
 
+/// Two meshes whose ceremonies are held by one person.
+#[test]
+fn a_file_of_another_mesh_or_root_is_told_as_one() {
+    let world = World::new();
+    let own = world.desk.authority().mesh_roots()[0].thumbprint();
+    let other = EcdsaKey::generate().unwrap().thumbprint();
+    assert_eq!(world.desk.check_signed("mesh.local", own), Ok(()));
+    for (mesh, root) in [("other.local", own), ("mesh.local", other), ("", other)] {
+        let error = world.desk.check_signed(mesh, root).unwrap_err().to_string();
+        let (theirs, ours) = (format!("root {} of mesh `{mesh}`", root.short()), own.short());
+        assert!(
+            error.contains(&theirs) && error.contains(&ours) && error.contains("`mesh.local`"),
+            "{error}"
+        );
+    }
+}
+
 /// News: what sites shall believe has another number after each change of it, and none after anything else.
 #[test]
 fn what_sites_shall_believe_is_numbered_over_restarts() {
