@@ -178,6 +178,29 @@ fn what_cannot_be_signed() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
+/// The help says what is done: what is signed is a commit, and a folder has none.
+#[test]
+fn a_plain_folder_is_no_source_of_a_signature_and_the_help_says_so() {
+    let plain = Folder::of(SHOP);
+    add_key(&plain, "policy.key");
+    let refused = skerry(plain.path(), &["bundle", "sign", "--key", "policy.key"]);
+    assert!(
+        refused.code == 3 && refused.stderr.contains("`.` is a plain folder, and has no commit"),
+        "{refused}"
+    );
+    assert!(!plain.path().join("policy.sig").exists());
+    let folder = shop();
+    let inside = sign(&folder, &["--source", "shop", "--key", "policy.key"]);
+    assert!(inside.code == 3 && inside.stderr.contains("the folder inside it with `--path`"), "{inside}");
+    assert_eq!(
+        sign(&folder, &["--path", "shop", "--key", "policy.key"]).code,
+        1,
+        "it has no sites, and is read"
+    );
+    let help = sign(&folder, &["--help"]).stdout;
+    assert!(help.contains("--source <REPO>") && !help.contains("plain folder"), "{help}");
+}
+
 #[test]
 fn a_key_that_everybody_may_read_signs_nothing() {
     let folder = shop();

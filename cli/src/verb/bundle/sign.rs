@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::policy_signatures::{Signing, count, mesh_of, sign};
 use crate::source::policy::Policy;
-use crate::source::{Origin, count as count_diagnostics};
+use crate::source::{Origin, Source, count as count_diagnostics};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,9 +30,12 @@ needs its whole history for that. What is broken in the revision is signed as a 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Where policies are read from.
-    #[command(flatten)]
-    pub source: SourceArgs,
+    /// A Git repository with policies, a clone or a bare one; what is signed is a commit
+    #[arg(long, short, value_name = "REPO", default_value = ".")]
+    pub source: String,
+    /// The folder inside the repository that holds the policies
+    #[arg(long, value_name = "FOLDER", default_value = "", hide_default_value = true)]
+    pub path: String,
     /// The commit, branch or tag to sign
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub rev: String,
@@ -50,7 +53,11 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let keys = args.key.iter().map(|path| key_file::read_private(path)).collect::<Result<Vec<_>, _>>()?;
-    let revision = RevisionArgs { source: args.source.clone(), rev: Some(args.rev.clone()) };
+    let source = SourceArgs { source: args.source.clone(), path: args.path.clone() };
+    if Source::find(&source)?.is_folder() {
+        return Err(no_commit(&source.source));
+    }
+    let revision = RevisionArgs { source, rev: Some(args.rev.clone()) };
     let policy = Policy::read_followed(&revision, output.progress())?;
     warn(&policy, output);
     let (commit, number) = number(&policy.loaded.origin, args.number)?;
@@ -93,11 +100,16 @@ fn warn(policy: &Policy, output: &mut Output) {
     }
 }
 
+fn no_commit(folder: &str) -> CliError {
+    CliError::new(ErrorKind::Source, format!("`{folder}` is a plain folder, and has no commit to sign")).hint(
+        "name the top of a clone, or a bare repository, with `--source`, and the folder inside it with `--path`",
+    )
+}
+
 /// Finds the commit and its number.
 fn number(origin: &Origin, given: Option<u64>) -> Result<(String, u64), CliError> {
     let Origin::Commit { repository, revision } = origin else {
-        return Err(CliError::new(ErrorKind::Source, "a plain folder has no commit to sign")
-            .hint("name a clone or a bare repository with `--source`"));
+        return Err(no_commit("the source"));
     };
     let history = History::open(repository)?;
     let commit = history.resolve(revision)?.commit;
