@@ -10,6 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use skerry_core::id::{SiteId, Timestamp};
 
+pub use waits::Waits;
+
+mod waits;
+
 /// How long a site has to have known a new mesh root before anybody shows what it signed: its proxies may take 10 s to learn of it
 /// (`skerry_agent::identity`), and a handshake that began before may still go by the roots of then.
 const SETTLE: Duration = Duration::from_secs(15);
@@ -17,9 +21,6 @@ const SETTLE: Duration = Duration::from_secs(15);
 /// For how long after the end of a rotation the next call is taken for one too many: whoever takes three steps and types a fourth call,
 /// or a script that tries again what it had no answer to, notices within a day. Another rotation sooner has to be asked for by name.
 const LATELY: Duration = Duration::from_secs(24 * 3_600);
-
-/// The most sites that a message names.
-const NAMED: usize = 8;
 
 /// A key of the core's that can be rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -137,97 +138,6 @@ pub enum Decision {
     },
     /// Nothing: the step that is meant was taken already.
     Taken(Step),
-}
-
-/// Why no step is taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Waits {
-    /// Another step is next.
-    #[error("step `{named}` of the {key} does not come next, `{next}` does: nothing is changed")]
-    OutOfTurn {
-        /// Which key it is.
-        key: TrustKey,
-        /// What was meant.
-        named: Step,
-        /// What is next.
-        next: Step,
-    },
-    /// It would begin another rotation, and nobody said so.
-    #[error(
-        "the last rotation of the {key} ended {} ago, and this call would begin another one: nothing is changed; if that is meant, say so with \
-         --step begin",
-        minutes(*.ago)
-    )]
-    EndedLately {
-        /// Which key it is.
-        key: TrustKey,
-        /// How long ago.
-        ago: Duration,
-    },
-    /// Sites are about to know.
-    #[error(
-        "the {key} waits for {} to have what was told last ({}): ask again in a moment",
-        count(sites, "site"),
-        Names(sites)
-    )]
-    Live {
-        /// Which key it is.
-        key: TrustKey,
-        /// The sites.
-        sites: Vec<SiteId>,
-    },
-    /// Sites are dark.
-    #[error(
-        "the {key} waits for {} to have what was told last ({}): have them back, or go on without them with --leave-behind; then {then}",
-        count(sites, "dark site"),
-        Names(sites)
-    )]
-    Dark {
-        /// Which key it is.
-        key: TrustKey,
-        /// The sites.
-        sites: Vec<SiteId>,
-        /// What happens with them.
-        then: &'static str,
-    },
-    /// Sites have another trust root than the core.
-    #[error(
-        "the {key} waits for {} that the core has not made the trust root of ({}), as when an old copy of identity.redb was put back: bring the \
-         newest copy back, or enrol them anew (`skerry site enroll SITE --replace`), or go on without them with --leave-behind",
-        count(sites, "site"),
-        Names(sites)
-    )]
-    Astray {
-        /// Which key it is.
-        key: TrustKey,
-        /// The sites.
-        sites: Vec<SiteId>,
-    },
-    /// Join tokens pin the old key.
-    #[error(
-        "there are unused join tokens for {} ({}), and a box that comes with one knows the core by the old key: wait until they are used or over, or \
-         withdraw them with --leave-behind",
-        count(sites, "site"),
-        Names(sites)
-    )]
-    Tokens {
-        /// The sites that they are for.
-        sites: Vec<SiteId>,
-    },
-    /// The core cannot make a version of the trust root by itself.
-    #[error(
-        "the trust root has policy keys, and no site believes a version of it that they have not signed: the core cannot rotate the manifest key by itself"
-    )]
-    PolicySigns,
-    /// The core has no key of the mesh root, and makes none.
-    #[error("the mesh root is kept offline, and the core cannot exchange it")]
-    RootIsAway,
-    /// No site could reach the core any more.
-    #[error(
-        "sites know the core by the link root: dropped at once, every site would have to be enrolled anew. Take the steps one after the other; with \
-         sites that are connected each takes a moment"
-    )]
-    NotAtOnce,
 }
 
 impl fmt::Display for TrustKey {
@@ -392,32 +302,6 @@ fn next(stage: Stage, order: Order) -> Step {
         (_, Order::Now) => Step::Replace,
         (Stage::Steady, _) => Step::Begin,
         (Stage::Begun, _) => Step::Switch,
-    }
-}
-
-fn minutes(ago: Duration) -> String {
-    match ago.as_secs() / 60 {
-        0 => "less than a minute".to_owned(),
-        minutes @ 1..120 => format!("{minutes} min"),
-        minutes => format!("{} h", minutes / 60),
-    }
-}
-
-fn count(sites: &[SiteId], what: &str) -> String {
-    if sites.len() == 1 { format!("1 {what}") } else { format!("{} {what}s", sites.len()) }
-}
-
-struct Names<'a>(&'a [SiteId]);
-
-impl fmt::Display for Names<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, site) in self.0.iter().take(NAMED).enumerate() {
-            write!(f, "{}{site}", if place == 0 { "" } else { ", " })?;
-        }
-        match self.0.len().saturating_sub(NAMED) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
     }
 }
 
