@@ -1,8 +1,10 @@
 //! Rotation of what a core signs with, by the commands that people type, while clients call through real Envoys by mutual TLS: no
 //! request fails, whatever is rotated, and whoever was away meanwhile.
 
+use std::path::PathBuf;
+
 use skerry_agent::enrolment::Enrolment;
-use skerry_tests::fleet::{Agent, XdsMode};
+use skerry_tests::fleet::{Agent, XdsMode, credentials_file};
 use skerry_tests::http::Request;
 use skerry_tests::wait::eventually;
 
@@ -76,6 +78,40 @@ impl World {
     fn enrolment(&self) -> Enrolment {
         let kept = Enrolment::load(&self.agent.data().join("identity.json")).expect("it can be read");
         kept.expect("it is enrolled")
+    }
+
+    /// The file with the core's identity.
+    fn identity(&self) -> PathBuf {
+        let credentials = credentials_file(self.source.core.address()).expect("the core has a folder");
+        credentials.with_file_name("identity.redb")
+    }
+
+    /// Starts the core anew with a copy of its identity.
+    async fn put_back(&mut self, copy: &[u8]) {
+        self.source.core.kill().await.expect("it runs");
+        fs_err::write(self.identity(), copy).expect("the file can be written");
+        self.source.core.start().await.expect("it starts");
+    }
+
+    /// Rotates the manifest key: two more versions of the trust root.
+    async fn rotate_manifest_key(&self, how: &[&str]) {
+        for step in ["begin", "switch", "end"] {
+            self.step(&[&["manifest-key", "--step", step], how].concat()).await;
+        }
+    }
+
+    /// Waits until people are told so of the site, or nothing of the kind.
+    async fn is_shown(&self, words: Option<&str>) {
+        let seen = async || {
+            let status = self.source.skerry(&["status"]).output;
+            let is_right = match words {
+                Some(words) => status.contains(words),
+                None => status.contains("InSync") && !status.contains("OtherTrustRoot"),
+            };
+            anyhow::ensure!(is_right, "{status}");
+            Ok(())
+        };
+        eventually(&format!("{words:?} is shown"), DEADLINE, seen).await.expect("it is");
     }
 
     /// Waits until the site believes other roots than before, and none of those.
@@ -163,6 +199,32 @@ async fn a_site_that_was_away_for_whole_rotations_comes_back_with_no_failed_requ
     world.believes_others(&first).await;
     world.commit().await;
     stop(load).await;
+}
+
+/// A core whose identity is put back from before a rotation: its site lives on, and is shown, also when the core has made the same versions anew.
+#[tokio::test]
+async fn a_site_that_a_core_put_back_from_an_old_copy_cannot_lead_on_is_shown() {
+    let mut world = World::start().await;
+    let old = fs_err::read(world.identity()).expect("the core has one");
+    world.rotate_manifest_key(&[]).await;
+    let is_there = async || {
+        let version = world.enrolment().trust_root.root().version;
+        anyhow::ensure!(version == 3, "{version}");
+        Ok(())
+    };
+    eventually("the site has trust root 3", DEADLINE, is_there).await.expect("it does");
+    let newest = fs_err::read(world.identity()).expect("the core has one");
+
+    world.put_back(&old).await;
+    world.is_shown(Some("it has trust root 3, and this core's newest is 1")).await;
+    let refused = world.source.skerry(&["trust", "rotate", "manifest-key", "--step", "begin"]);
+    assert_eq!(refused.code, Some(6), "{}", refused.errors);
+    world.rotate_manifest_key(&["--leave-behind"]).await;
+    world.is_shown(Some("its trust root 3 is not the one of this core")).await;
+
+    world.put_back(&newest).await;
+    world.is_shown(None).await;
+    world.commit().await;
 }
 
 /// A key that is in wrong hands is dropped at once, and calls go on.
