@@ -219,8 +219,8 @@ impl Fleet for Answers {
         &self,
         request: Request<CreateOperatorRequest>,
     ) -> Result<Response<CreateOperatorResponse>, Status> {
-        let CreateOperatorRequest { name, request, life_seconds } = request.into_inner();
-        self.note(format!("operator `{name}` for {life_seconds} s"))?;
+        let CreateOperatorRequest { name, request, life_seconds, read_only } = request.into_inner();
+        self.note(format!("operator `{name}` for {life_seconds} s, read_only={read_only}"))?;
         let key = csr::verify(&request).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let validity = tls_core::lasting(Duration::from_secs(life_seconds));
         let certificate = tls_core::AUTHORITY.sign_operator(&name, &key, &validity).unwrap();

@@ -28,7 +28,15 @@ fn what_is_printed_is_what_the_new_operator_asks_with() {
     fs_err::set_permissions(folder.path().join("bob.json"), Permissions::from_mode(0o600)).unwrap();
     let asked = skerry(folder.path(), &["operator", "list", "--credentials", "bob.json"]);
     assert_eq!(asked.code, 0, "{asked}");
-    assert_eq!(core.asked(), ["operator `bob` for 7776000 s", "operators"]);
+    assert_eq!(core.asked(), ["operator `bob` for 7776000 s, read_only=false", "operators"]);
+}
+
+#[test]
+fn who_is_only_to_look_is_asked_for_so() {
+    let (core, folder) = (Core::knowing(Known::default()), Folder::empty());
+    let made = run(&core, &folder, &["create", "dashboard", "--read-only"]);
+    assert_eq!(made.code, 0, "{made}");
+    assert_eq!(core.asked(), ["operator `dashboard` for 2592000 s, read_only=true"]);
 }
 
 #[test]

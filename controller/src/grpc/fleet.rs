@@ -23,6 +23,7 @@ use super::Core;
 use super::failure::Failure;
 use super::incoming::Handshake;
 use super::site_sync::is_known;
+use crate::identity::operators::May;
 use crate::publish::World;
 use crate::report::{self, Event};
 use crate::status::{self, SiteFacts};
@@ -35,13 +36,13 @@ pub(super) struct FleetService<S>(pub(super) Arc<Core<S>>);
 #[tonic::async_trait]
 impl<S: StateStore> Fleet for FleetService<S> {
     async fn get_fleet(&self, request: Request<GetFleetRequest>) -> Result<Response<FleetStatus>, Status> {
-        Handshake::check_operator(&request, &self.0.desk)?;
+        Handshake::check_operator(&request, &self.0.desk, May::Look)?;
         let core = Arc::clone(&self.0);
         read(move || core.fleet(&request.into_inner())).await
     }
 
     async fn get_site(&self, request: Request<GetSiteRequest>) -> Result<Response<SiteDetail>, Status> {
-        Handshake::check_operator(&request, &self.0.desk)?;
+        Handshake::check_operator(&request, &self.0.desk, May::Look)?;
         let core = Arc::clone(&self.0);
         read(move || core.site(request.into_inner())).await
     }
@@ -50,7 +51,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<ConfirmSourceRequest>,
     ) -> Result<Response<ConfirmSourceResponse>, Status> {
-        Handshake::check_operator(&request, &self.0.desk)?;
+        Handshake::check_operator(&request, &self.0.desk, May::Change)?;
         let confirmed = self.0.source.confirm(&request.into_inner().revision).await;
         confirmed.map_err(Failure::NotConfirmed)?;
         Ok(Response::new(ConfirmSourceResponse {}))
@@ -60,7 +61,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
-        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk, May::Change)?;
         let core = Arc::clone(&self.0);
         read(move || core.create_token(request.into_inner(), &name)).await
     }
@@ -69,7 +70,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<RevokeSiteRequest>,
     ) -> Result<Response<RevokeSiteResponse>, Status> {
-        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk, May::Change)?;
         let core = Arc::clone(&self.0);
         read(move || core.revoke_site(&request.into_inner(), &name)).await
     }
@@ -78,7 +79,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<GetTrustRequest>,
     ) -> Result<Response<GetTrustResponse>, Status> {
-        Handshake::check_operator(&request, &self.0.desk)?;
+        Handshake::check_operator(&request, &self.0.desk, May::Look)?;
         let core = Arc::clone(&self.0);
         read(move || core.trust()).await
     }
@@ -87,7 +88,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<RotateKeyRequest>,
     ) -> Result<Response<RotateKeyResponse>, Status> {
-        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk, May::Change)?;
         let core = Arc::clone(&self.0);
         read(move || core.rotate_key(&request.into_inner(), &name)).await
     }
@@ -96,7 +97,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<AttachPolicyRequest>,
     ) -> Result<Response<AttachPolicyResponse>, Status> {
-        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk, May::Change)?;
         let core = Arc::clone(&self.0);
         read(move || core.attach_policy(request.into_inner(), &name)).await
     }
@@ -105,7 +106,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<GetTrustRootRequest>,
     ) -> Result<Response<TrustRootResponse>, Status> {
-        Handshake::check_operator(&request, &self.0.desk)?;
+        Handshake::check_operator(&request, &self.0.desk, May::Look)?;
         let core = Arc::clone(&self.0);
         read(move || core.trust_root()).await
     }
@@ -114,7 +115,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<SetPolicyKeysRequest>,
     ) -> Result<Response<TrustRootResponse>, Status> {
-        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk, May::Change)?;
         let core = Arc::clone(&self.0);
         read(move || core.set_policy_keys(&request.into_inner(), &name)).await
     }
@@ -123,7 +124,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<ListSigningRequestsRequest>,
     ) -> Result<Response<ListSigningRequestsResponse>, Status> {
-        Handshake::check_operator(&request, &self.0.desk)?;
+        Handshake::check_operator(&request, &self.0.desk, May::Look)?;
         let core = Arc::clone(&self.0);
         read(move || core.signing_requests(&request.into_inner())).await
     }
@@ -132,7 +133,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<DeliverAuthoritiesRequest>,
     ) -> Result<Response<DeliverAuthoritiesResponse>, Status> {
-        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk, May::Change)?;
         let core = Arc::clone(&self.0);
         read(move || core.deliver_authorities(request.into_inner(), &name)).await
     }
@@ -141,7 +142,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<CreateOperatorRequest>,
     ) -> Result<Response<CreateOperatorResponse>, Status> {
-        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk, May::Change)?;
         let core = Arc::clone(&self.0);
         read(move || core.create_operator(&request.into_inner(), &name)).await
     }
@@ -150,7 +151,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<ListOperatorsRequest>,
     ) -> Result<Response<ListOperatorsResponse>, Status> {
-        let (_, key) = Handshake::check_operator(&request, &self.0.desk)?;
+        let (_, key) = Handshake::check_operator(&request, &self.0.desk, May::Look)?;
         Ok(Response::new(self.0.list_operators(key)))
     }
 
@@ -158,7 +159,7 @@ impl<S: StateStore> Fleet for FleetService<S> {
         &self,
         request: Request<RevokeOperatorRequest>,
     ) -> Result<Response<RevokeOperatorResponse>, Status> {
-        let (name, _) = Handshake::check_operator(&request, &self.0.desk)?;
+        let (name, _) = Handshake::check_operator(&request, &self.0.desk, May::Change)?;
         let core = Arc::clone(&self.0);
         read(move || core.revoke_operator(&request.into_inner(), &name)).await
     }

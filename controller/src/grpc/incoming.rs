@@ -26,6 +26,7 @@ use super::pull::Visit;
 use super::who::Who;
 use crate::admission::Limits;
 use crate::identity::desk::Desk;
+use crate::identity::operators::May;
 
 /// How long nothing is accepted after an error: there is no file descriptor left, most likely.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -102,13 +103,14 @@ impl Handshake {
         Ok(request)
     }
 
-    /// Says which operator asks, and with which key, or refuses.
+    /// Says which operator asks, and with which key, or refuses who may not do what is asked for.
     pub(super) fn check_operator<T>(
         request: &Request<T>,
         desk: &Desk,
+        wants: May,
     ) -> Result<(String, Thumbprint), Failure> {
         let handshake = Self::of(request).ok_or(Failure::Unknown)?;
-        handshake.who.check_operator(desk).map(|(name, key)| (name.to_owned(), key))
+        handshake.who.check_operator(desk, wants).map(|(name, key)| (name.to_owned(), key))
     }
 
     /// Finds that of a request's connection.

@@ -14,7 +14,7 @@ use super::Core;
 use super::failure::Failure;
 use crate::identity::authority::FIRST_OPERATOR;
 use crate::identity::desk::NotHanded;
-use crate::identity::operators::{CORE, Operator};
+use crate::identity::operators::{CORE, May, Operator};
 use crate::store::StateStore;
 
 impl<S: StateStore> Core<S> {
@@ -35,7 +35,8 @@ impl<S: StateStore> Core<S> {
             0 => LIFE,
             seconds => Duration::from_secs(seconds),
         };
-        let certificate = self.desk.add_operator(&request.name, &key, life, by)?;
+        let may = if request.read_only { May::Look } else { May::Change };
+        let certificate = self.desk.add_operator(&request.name, &key, life, may, by)?;
         let authority = self.desk.authority();
         Ok(CreateOperatorResponse {
             certificate: certificate.der().to_vec(),
@@ -48,6 +49,7 @@ impl<S: StateStore> Core<S> {
         let row = |(operator, is_believed): (Operator, bool)| OperatorRow {
             is_you: operator.key == asks,
             is_rotated_out: !is_believed,
+            is_read_only: operator.may == May::Look,
             key: operator.key.as_bytes().to_vec(),
             since_ms: operator.since.0,
             until_ms: operator.until.0,

@@ -11,6 +11,7 @@ use skerry_identity::thumbprint::Thumbprint;
 
 use super::failure::Failure;
 use crate::identity::desk::Desk;
+use crate::identity::operators::May;
 
 /// Who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,14 +73,17 @@ impl Who {
         }
     }
 
-    /// Says whether it may ask about the fleet: operators alone, with a key that was not taken back.
-    pub(super) fn check_operator(&self, desk: &Desk) -> Result<(&str, Thumbprint), Failure> {
+    /// Says whether it may do with the fleet what it wants: operators alone, with a key that was not taken back.
+    pub(super) fn check_operator(&self, desk: &Desk, wants: May) -> Result<(&str, Thumbprint), Failure> {
         match self {
-            Self::Operator(name, key) => {
-                let judged = desk.judge_operator(name, *key);
-                judged.map_err(|error| Failure::Forbidden(error.to_string()))?;
-                Ok((name, *key))
-            }
+            Self::Operator(name, key) => match desk.judge_operator(name, *key) {
+                Ok(may) if may >= wants => Ok((name, *key)),
+                Ok(_) => Err(Failure::Forbidden(format!(
+                    "these credentials of operator `{name}` are read-only: ask somebody who may change things, or have others made \
+                     with `skerry operator create {name}`"
+                ))),
+                Err(error) => Err(Failure::Forbidden(error.to_string())),
+            },
             Self::Agent(site, _) => {
                 Err(Failure::Forbidden(format!("the agent of site `{site}` may not ask about the fleet")))
             }

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::authority::FIRST_OPERATOR;
 use super::desk::Desk;
-use super::operators::CORE;
+use super::operators::{CORE, May};
 use super::seal::write_private;
 
 /// The file's name in the data folder.
@@ -44,7 +44,8 @@ impl CredentialsFile {
             return Ok(due);
         }
         let key = EcdsaKey::generate()?;
-        let certificate = self.desk.add_operator(FIRST_OPERATOR, &ProvenKey::from(&key), LIFE, CORE)?;
+        let certificate =
+            self.desk.add_operator(FIRST_OPERATOR, &ProvenKey::from(&key), LIFE, May::Change, CORE)?;
         let authority = self.desk.authority();
         let operator = OperatorCredentials {
             core: self.core.clone(),

@@ -22,6 +22,16 @@ pub const MAX_LIFE: Duration = Duration::from_secs(366 * 24 * 3_600);
 /// How long one is kept after its end, so that a clock that was ahead for a while ends none for good: milliseconds.
 const KEPT_AFTER_ITS_END: u64 = 30 * 24 * 3_600_000;
 
+/// What an operator may. The order counts: each may what the one before it may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum May {
+    /// See everything, and change nothing: for who watches, and for pages that show the fleet.
+    Look,
+    /// All that people may.
+    #[default]
+    Change,
+}
+
 /// A key with which an operator may ask.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {
@@ -37,6 +47,9 @@ pub struct Operator {
     pub by: String,
     /// The key of the transport authority that signed it: a rotation ends what it signed.
     pub root: Thumbprint,
+    /// What it is good for.
+    #[serde(default)]
+    pub may: May,
 }
 
 /// All of them.
@@ -75,19 +88,19 @@ impl Operators {
         Self { keys }
     }
 
-    /// Says whether a key is that of an operator, whose certificate has not ended and is by an authority that is believed: a
+    /// Says what may be done with a key, if it is that of an operator whose certificate has not ended and is by an authority that is believed: a
     /// connection may be older than either.
     pub fn judge(
         &self,
         (name, key): (&str, Thumbprint),
         believed: &[Thumbprint],
         now: Timestamp,
-    ) -> Result<(), NoOperator> {
-        let is_there = self.keys.iter().any(|operator| {
+    ) -> Result<May, NoOperator> {
+        let found = self.keys.iter().find(|operator| {
             let is_them = operator.key == key && operator.name == name;
             is_them && operator.until >= now && believed.contains(&operator.root)
         });
-        is_there.then_some(()).ok_or_else(|| NoOperator { name: name.to_owned(), key })
+        found.map(|operator| operator.may).ok_or_else(|| NoOperator { name: name.to_owned(), key })
     }
 
     /// Returns all, by name and age.
@@ -139,7 +152,7 @@ mod tests {
         let since = Timestamp(NOW.0 + u64::try_from(number).unwrap());
         let until = Timestamp(NOW.0 + 1_000);
         let (name, by, root) = (name.to_owned(), "core".to_owned(), key(0));
-        Operator { name, key: key(number), since, until, by, root }
+        Operator { name, key: key(number), since, until, by, root, may: May::Change }
     }
 
     fn of(operators: &[Operator]) -> Operators {
@@ -161,6 +174,18 @@ mod tests {
         assert!(judge(&[key(9), key(0)], Timestamp(NOW.0 + 1_000)));
         assert!(!judge(&[key(0)], Timestamp(NOW.0 + 1_001)), "it has ended");
         assert!(!judge(&[key(9)], NOW), "what signed it was rotated out");
+    }
+
+    /// By key: somebody may have one to look with every day, and one for changes. Those that were kept before there were two kinds
+    /// are good for all.
+    #[test]
+    fn what_may_be_done_goes_with_the_key() {
+        let all = of(&[operator("ada", 1), Operator { may: May::Look, ..operator("ada", 2) }]);
+        let may = |number| all.judge(("ada", key(number)), &[key(0)], NOW).unwrap();
+        assert_eq!([may(1), may(2)], [May::Change, May::Look]);
+        let mut kept = serde_json::to_value(operator("ada", 1)).unwrap();
+        kept.as_object_mut().unwrap().remove("may").unwrap();
+        assert_eq!(serde_json::from_value::<Operator>(kept).unwrap(), operator("ada", 1));
     }
 
     #[test]

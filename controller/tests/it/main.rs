@@ -10,6 +10,7 @@ mod guard;
 mod lost_hold;
 mod news;
 mod offer;
+mod operator;
 mod program;
 mod read_only_disk;
 mod release;

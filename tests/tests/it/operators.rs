@@ -83,6 +83,31 @@ async fn an_operator_asks_until_they_are_revoked_and_the_core_remembers() {
     assert_eq!(wrong.code, Some(2), "{}", wrong.errors);
 }
 
+/// Who watches needs no more than to see: what they were given is no key to the fleet.
+#[tokio::test]
+async fn an_operator_who_may_only_look_is_told_so() {
+    let world = World::start().await;
+    let made = world.source.skerry(&["operator", "create", "dashboard", "--read-only"]).done();
+    let file = world.run.folder().join("dashboard.json");
+    fs_err::write(&file, &made).expect("a file");
+    fs_err::set_permissions(&file, Permissions::from_mode(0o600)).expect("it is ours");
+    for verb in [&["status"][..], &["trust", "show"], &["operator", "list"]] {
+        world.skerry_by(&file, verb).done();
+    }
+    for verb in [
+        &["site", "enroll", "edge"][..],
+        &["operator", "create", "eve"],
+        &["trust", "rotate", "manifest-key"],
+    ] {
+        let refused = world.skerry_by(&file, verb);
+        assert_eq!(refused.code, Some(6), "{verb:?}: {}", refused.output);
+        assert!(refused.errors.contains("`dashboard` are read-only"), "{verb:?}: {}", refused.errors);
+    }
+    let listed = world.source.skerry(&["operator", "list", "-o", "json"]).json();
+    let row = listed.as_array().expect("a list").iter().find(|row| row["name"] == "dashboard");
+    assert_eq!(row.expect("it is listed")["isReadOnly"], true);
+}
+
 /// Who can read the data folder may always ask; a copy of what was there may not.
 #[tokio::test]
 async fn the_file_of_the_core_is_written_anew_when_it_is_revoked() {

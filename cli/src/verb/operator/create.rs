@@ -19,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   umask 077; skerry operator create ada > ada.json
   skerry operator create deploy-pipeline --expires 90d > pipeline.json
+  skerry operator create dashboard --read-only --expires 90d > dashboard.json
   skerry status --credentials ada.json
 
 What is printed has a private key, made here and kept nowhere else: hand it over as you would a password. A name may have several keys;
@@ -37,6 +38,9 @@ pub struct Args {
     /// How long they last, `24h` or `30d`; at most 366 days
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_life::<366>)]
     pub expires: Life,
+    /// They may see everything, and change nothing
+    #[arg(long)]
+    pub read_only: bool,
 }
 
 /// Runs the verb.
@@ -48,6 +52,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         name: args.name.clone(),
         request: csr::create(&key).map_err(failed)?,
         life_seconds: args.expires.0,
+        read_only: args.read_only,
     };
     let answer = core.create_operator(request)?;
     let credentials = read(&answer, core.url().to_owned(), key).map_err(CliError::not_understood)?;

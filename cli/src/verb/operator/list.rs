@@ -42,6 +42,8 @@ struct OperatorView {
     seconds: u64,
     /// A rotation of the link root has ended it.
     is_rotated_out: bool,
+    /// It may change nothing.
+    is_read_only: bool,
     is_you: bool,
 }
 
@@ -55,6 +57,7 @@ impl OperatorView {
             until: rfc3339(row.until_ms),
             seconds: if row.is_rotated_out { 0 } else { row.until_ms.saturating_sub(now_ms) / 1000 },
             is_rotated_out: row.is_rotated_out,
+            is_read_only: row.is_read_only,
             is_you: row.is_you,
         }
     }
@@ -69,6 +72,7 @@ impl OperatorView {
         vec![
             Cell::from(&*self.name),
             key.into(),
+            if self.is_read_only { "look" } else { "change" }.into(),
             age_or_never(self.made.as_ref()).into(),
             Cell::from(&*self.made_by),
             ends,
@@ -83,7 +87,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let now = answer.now_ms;
     let operators: Vec<OperatorView> =
         answer.operators.into_iter().map(|row| OperatorView::of(row, now)).collect();
-    let heading = ["NAME", "KEY", "MADE", "BY", "ENDS", ""];
+    let heading = ["NAME", "KEY", "MAY", "MADE", "BY", "ENDS", ""];
     let text = serialized::in_form(&operators, args.output, |operators| {
         table(output.paint(), &heading, operators.iter().map(OperatorView::row))
     })?;

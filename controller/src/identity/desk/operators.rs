@@ -9,12 +9,12 @@ use skerry_identity::thumbprint::Thumbprint;
 use tracing::{info, warn};
 
 use super::{Desk, NotHanded};
-use crate::identity::operators::{MAX_LIFE, NoOperator, Operator};
+use crate::identity::operators::{MAX_LIFE, May, NoOperator, Operator};
 use crate::store::StoreError;
 
 impl Desk {
-    /// Says whether a key is that of an operator.
-    pub fn judge_operator(&self, name: &str, key: Thumbprint) -> Result<(), NoOperator> {
+    /// Says what may be done with a key, if it is that of an operator.
+    pub fn judge_operator(&self, name: &str, key: Thumbprint) -> Result<May, NoOperator> {
         self.operators.read().judge((name, key), &self.believed(), self.now())
     }
 
@@ -39,6 +39,7 @@ impl Desk {
         name: &str,
         key: &ProvenKey,
         life: Duration,
+        may: May,
         by: &str,
     ) -> Result<Certificate, NotHanded> {
         let now = self.now();
@@ -58,12 +59,13 @@ impl Desk {
             until: certificate.not_after(),
             by: by.to_owned(),
             root: self.authority().pin(),
+            may,
         };
         let operators = self.operators.read().with(operator, now);
         let operators = operators.map_err(|error| NotHanded::Invalid(error.to_string()))?;
         self.store.keep_operators(operators.all())?;
         *self.operators.write() = operators;
-        info!(name, by, key = certificate.thumbprint().short(), "an operator may ask");
+        info!(name, by, ?may, key = certificate.thumbprint().short(), "an operator may ask");
         Ok(certificate)
     }
 

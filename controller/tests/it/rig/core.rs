@@ -221,6 +221,11 @@ impl TestCore {
         FleetClient::new(channel.clone())
     }
 
+    /// As an operator who may look and change nothing.
+    pub(crate) async fn viewer(&self) -> FleetClient<Channel> {
+        FleetClient::new(papers::viewer(self.address, &self.data).await)
+    }
+
     /// Asks for a fetch as a Git host does.
     pub(crate) async fn notify(&self) {
         let status = crate::webhook::push(self.webhook, SECRET, b"{}").await;

@@ -20,7 +20,7 @@ use skerry_identity::verify::tls::{Verifier, client_config, credentials};
 use skerry_proto::tls::Connector;
 use skerry_proto::v1::enrolment_client::EnrolmentClient;
 use skerry_proto::v1::fleet_client::FleetClient;
-use skerry_proto::v1::{CreateTokenRequest, EnrolRequest};
+use skerry_proto::v1::{CreateOperatorRequest, CreateTokenRequest, EnrolRequest};
 use tonic::transport::{Channel, Endpoint};
 
 /// A clock that shows 1970: whatever the core's shows, its certificate is later.
@@ -58,6 +58,20 @@ fn channel(address: SocketAddr, anchors: Anchors, own: Option<(&Certificate, &Ec
 pub(crate) fn operator(address: SocketAddr, data: &Path) -> Channel {
     let (operator, anchors) = anchors(data);
     channel(address, anchors, Some((&operator.certificate, &operator.key)))
+}
+
+/// A connection of an operator who may look and change nothing.
+pub(crate) async fn viewer(address: SocketAddr, data: &Path) -> Channel {
+    let key = EcdsaKey::generate().expect("a key");
+    let request = CreateOperatorRequest {
+        name: "viewer".to_owned(),
+        request: csr::create(&key).expect("a request"),
+        read_only: true,
+        ..CreateOperatorRequest::default()
+    };
+    let made = FleetClient::new(operator(address, data)).create_operator(request).await.expect("credentials");
+    let certificate = Certificate::from_der(&made.into_inner().certificate).expect("a certificate");
+    channel(address, anchors(data).1, Some((&certificate, &key)))
 }
 
 /// A connection of somebody who shows nothing.

@@ -7,7 +7,7 @@ use super::*;
 use crate::identity::astray::Why;
 use crate::identity::authority::AuthorityRecord;
 use crate::identity::offline::Asked;
-use crate::identity::operators::Operator;
+use crate::identity::operators::{May, Operator};
 use crate::identity::roll::Token;
 use crate::identity::rotation::{Ask, Order, Stage, Step, TrustKey, Waits};
 use crate::identity::store::{Entry, Kept};
@@ -279,7 +279,10 @@ fn a_token_that_pins_the_old_link_root_is_waited_for_or_withdrawn() {
 fn operators_of_the_old_link_root_are_listed_as_over_when_that_is() {
     let world = World::new();
     let key = EcdsaKey::generate().unwrap();
-    world.desk.add_operator("ada", &ProvenKey::from(&key), Duration::from_secs(3_600), "core").unwrap();
+    world
+        .desk
+        .add_operator("ada", &ProvenKey::from(&key), Duration::from_secs(3_600), May::Change, "core")
+        .unwrap();
     let is_good = |world: &World| {
         let listed: Vec<bool> =
             world.desk.operators().into_iter().map(|(_, is_believed)| is_believed).collect();
