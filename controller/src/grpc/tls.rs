@@ -1,6 +1,6 @@
 //! TLS of the link: what the core shows, and who shows what to it.
 //!
-//! A session that is resumed is looked at again: its ticket is older than what was decided meanwhile. Must not decide who
+//! A session that is resumed is looked at again: it is older than what was decided meanwhile. Must not decide who
 //! is enrolled (`who`).
 
 use std::fmt;
@@ -67,8 +67,8 @@ impl End {
 }
 
 impl Tls {
-    /// Sets it up with what the core is signed by. One session is kept for each of so many connections: those who are gone are to
-    /// find theirs when they are back. About 700 B each.
+    /// Sets it up with what the core is signed by. One session is kept for each key that was shown, of as many as there may be
+    /// connections: those who are gone are to find theirs when they are back. Less than 1 KB each.
     pub(super) fn new(desk: &Arc<Desk>, connections: usize) -> anyhow::Result<Self> {
         let end = End::new(desk, desk.authority(), connections)?;
         Ok(Self { end: Arc::new(ArcSwap::from_pointee(end)), desk: Arc::clone(desk), sessions: connections })

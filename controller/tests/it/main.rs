@@ -16,6 +16,7 @@ mod read_only_disk;
 mod release;
 mod report;
 mod rig;
+mod session;
 mod setback;
 mod signature;
 mod store;

@@ -116,7 +116,7 @@ fn serial() -> Result<SerialNumber, CaError> {
 }
 
 fn date(time: Timestamp) -> Result<OffsetDateTime, CaError> {
-    let fail = || CaError::Unwritable(format!("{} seconds since 1970 are no date", seconds(time)));
+    let fail = || CaError::Unwritable(format!("{time} is no date that a certificate can have"));
     let seconds = i64::try_from(seconds(time)).map_err(|_| fail())?;
     OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fail())
 }

@@ -11,8 +11,8 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ResolvesServerCert;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
@@ -32,6 +32,9 @@ use crate::spiffe_id::MeshDomain;
 use crate::thumbprint::Thumbprint;
 
 mod crypto;
+mod sessions;
+
+use sessions::Sessions;
 
 /// What a verifier asks about a chain.
 type Question = dyn Fn(&Chain<'_>, Timestamp) -> Result<(), Refusal> + Send + Sync;
@@ -179,8 +182,8 @@ pub fn client_config(
 /// Of how many names sessions are kept by who asks: there is one core.
 const CORES: usize = 1;
 
-/// How the core is set up: TLS 1.3, clients as `verifier` knows them. The last `sessions` sessions are kept here and named by 32
-/// bytes, since a ticket that holds the client's certificate would cross the link twice at every return. A core that was
+/// How the core is set up: TLS 1.3, clients as `verifier` knows them. Sessions of at most `sessions` clients are kept here and named
+/// by 32 bytes, since a ticket that holds the client's certificate would cross the link twice at every return. A core that was
 /// restarted has none, and shakes hands anew. Whoever accepts looks at the client's certificate again, for sessions outlive
 /// revocations.
 pub fn server_config(
@@ -189,43 +192,16 @@ pub fn server_config(
     time: Arc<dyn TimeProvider>,
     sessions: usize,
 ) -> Result<ServerConfig, Error> {
+    let storage = Sessions::new(sessions, Arc::clone(&time));
     let mut config = ServerConfig::builder_with_details(crypto::provider(), time)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(own);
     config.alpn_protocols = vec![ALPN.to_vec()];
-    config.session_storage = Arc::new(Sessions(ServerSessionMemoryCache::new(sessions)));
+    config.session_storage = storage;
     // One is used once; the next connection brings the next.
     config.send_tls13_tickets = 1;
     Ok(config)
-}
-
-/// Sessions of those who have shown a certificate: strangers, of whom there may be any number, drive none of them out.
-#[derive(Debug)]
-struct Sessions(Arc<ServerSessionMemoryCache>);
-
-impl Sessions {
-    /// The length of a session with a certificate, at least: bytes. One without is about 100, and the shortest certificate of an
-    /// agent, with a P-256 key, its signature and a SPIFFE ID, is 400.
-    const WITH_CERTIFICATE: usize = 256;
-}
-
-impl StoresServerSessions for Sessions {
-    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        value.len() >= Self::WITH_CERTIFICATE && self.0.put(key, value)
-    }
-
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.get(key)
-    }
-
-    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.take(key)
-    }
-
-    fn can_cache(&self) -> bool {
-        true
-    }
 }
 
 /// What an end shows: its chain, leaf first, and its key. The core adds its authority to the chain, so that a pin finds it.

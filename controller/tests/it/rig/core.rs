@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustls::ClientConfig;
 use skerry_controller::admission::Limits;
 use skerry_controller::app::App;
 use skerry_controller::args::Args;
@@ -210,6 +211,11 @@ impl TestCore {
         }
         let channel = self.papers.agent(site, self.address, &self.data).await;
         agents.entry(site.to_owned()).or_insert(channel).clone()
+    }
+
+    /// What the agent of a site goes on from, from one connection to the next.
+    pub(crate) fn agent_config(&self, site: &str) -> Arc<ClientConfig> {
+        self.papers.agent_config(site, &self.data)
     }
 
     pub(crate) async fn sites(&self, site: &str) -> SiteSyncClient<Channel> {

@@ -47,9 +47,17 @@ fn anchors(data: &Path) -> (OperatorCredentials, Anchors) {
 }
 
 fn channel(address: SocketAddr, anchors: Anchors, own: Option<(&Certificate, &EcdsaKey)>) -> Channel {
+    channel_with(address, config(anchors, own))
+}
+
+fn config(anchors: Anchors, own: Option<(&Certificate, &EcdsaKey)>) -> Arc<ClientConfig> {
     let own = own.map(|(certificate, key)| credentials([certificate], key).expect("a key"));
     let config = client_config(Verifier::core(anchors, || Timestamp(0), |_| {}), own, Arc::new(Stopped));
-    let config: Arc<ClientConfig> = Arc::new(config.expect("TLS"));
+    Arc::new(config.expect("TLS"))
+}
+
+/// A connection of whoever has what TLS goes on from.
+pub(crate) fn channel_with(address: SocketAddr, config: Arc<ClientConfig>) -> Channel {
     let endpoint = Endpoint::from_shared(format!("https://{address}")).expect("an address is a URL");
     endpoint.connect_with_connector_lazy(Connector::new(config))
 }
@@ -86,9 +94,14 @@ impl Papers {
             let enrolled = enrol(site, address, data).await;
             self.boxes.lock().insert(site.to_owned(), enrolled);
         }
+        channel_with(address, self.agent_config(site, data))
+    }
+
+    /// What the agent of a site that is enrolled goes on from.
+    pub(crate) fn agent_config(&self, site: &str, data: &Path) -> Arc<ClientConfig> {
         let boxes = self.boxes.lock();
         let (key, certificate) = &boxes[site];
-        channel(address, anchors(data).1, Some((certificate, key)))
+        config(anchors(data).1, Some((certificate, key)))
     }
 }
 

@@ -200,7 +200,8 @@ impl Link {
 
     /// Shakes hands; says how, and how many bytes went up and down.
     fn shake(&self) -> (HandshakeKind, [usize; 2]) {
-        let name = ServerName::try_from("any.example").unwrap();
+        let name = format!("{}.example", vec!["a".repeat(60); 3].join("."));
+        let name = ServerName::try_from(name).unwrap();
         let mut client = ClientConnection::new(Arc::clone(&self.client), name).unwrap();
         let mut core = ServerConnection::new(Arc::clone(&self.core)).unwrap();
         let lengths = exchange(&mut client, &mut core).unwrap();
@@ -223,12 +224,15 @@ fn hands_are_shaken_again_with_few_bytes() {
     }
 }
 
-/// Strangers, as many as like to come, drive out no session of a site.
+/// Strangers, as many as like to come and whatever name they send, drive out no session of a site.
 #[test]
 fn no_session_is_kept_of_who_shows_nothing() {
-    let link = Link::new(&transport(), None);
-    for _ in 0..2 {
-        assert_eq!(link.shake().0, HandshakeKind::Full);
+    let mut link = Link::new(&transport(), None);
+    for sends_name in [false, true] {
+        Arc::make_mut(&mut link.client).enable_sni = sends_name;
+        for _ in 0..2 {
+            assert_eq!(link.shake().0, HandshakeKind::Full);
+        }
     }
 }
 
