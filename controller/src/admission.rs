@@ -33,7 +33,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Makes room for so many sites at once, that all have a stream or pull: 52 KB each, 20,000 are 1 GB. 1,000 whole
+    /// Makes room for so many sites at once, that all have a stream or pull: 48 KB each, 20,000 are 1 GB. 1,000 whole
     /// bundles of 200 services are 1,000 × (13 KiB list + 16 KiB fragments) = 29 MiB of offers; with more sites they take
     /// turns. 256 MiB of chunks: each of 16,384 streams may have a whole chunk of 16 KiB in its send buffer, and each of
     /// 20,000 a chunk of 13 KiB, however slowly it is read; beyond 32,768 sites the shortest chunk for each. One who

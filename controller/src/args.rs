@@ -42,7 +42,7 @@ pub struct Args {
     /// How many days a request may wait for the offline root: certificates last longer by that.
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = value_parser!(u32).range(1..=90), requires = "offline_root")]
     pub root_signs_within: u32,
-    /// Sites that are served at once; others are told to come back. Each takes some 52 KB of memory and, with one in ten
+    /// Sites that are served at once; others are told to come back. Each takes some 48 KB of memory and, with one in ten
     /// that comes and goes, 1.1 open files: the core raises its limit of those as far as the hard limit goes.
     #[arg(long, value_name = "NUMBER", default_value_t = SITES, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub max_sites: u32,
