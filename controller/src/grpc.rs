@@ -144,6 +144,7 @@ pub async fn serve<S: StateStore>(core: Arc<Core<S>>, listener: TcpListener) -> 
         tls: Tls::new(&core.desk, core.room.connections)?,
         desk: Arc::clone(&core.desk),
         strangers: Arc::clone(&core.room.strangers),
+        disbelief: Arc::default(),
     };
     let incoming = Incoming::new(listener, core.room.connections, core.room.limits);
     let routes = routes(core);

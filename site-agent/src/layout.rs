@@ -44,6 +44,11 @@ impl Layout {
         Self { root: root.into() }
     }
 
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Makes the folders, mode 0700. An error when the path leaves no room for a socket.
     pub fn prepare(&self) -> Result<(), LayoutError> {
         fits(&self.proxies().join(short_name("x")).join(LONGEST_SOCKET))?;

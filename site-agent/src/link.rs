@@ -11,10 +11,11 @@ use skerry_core::id::{Digest, SiteId};
 use skerry_core::pace::Pace;
 use skerry_identity::trust_root::PolicyDemand;
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
+use skerry_proto::tls::NOT_KNOWN_HERE;
 use skerry_proto::v1::{Chunk, Hello, Need, Offer, TrustNews};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::args::LinkMode;
 use crate::clock::share;
@@ -190,7 +191,7 @@ impl Link {
                     (backoff.next_pause(share()).max(backoff.spread(pause, share())), Rest::Light, words)
                 }
             };
-            info!(core = self.core, pause_ms = pause.as_millis(), "no link: {words}");
+            say(&self.core, pause, &words);
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 () = self.rest(pause, rest, &mut alarm) => {}
@@ -320,4 +321,18 @@ async fn pace_changes(mut identity: watch::Receiver<Identity>, pace: Pace) -> En
         }
     }
     End::Closed
+}
+/// Says why there is no link. That the core is another one ends by no waiting: somebody has to do something.
+fn say(core: &str, pause: Duration, words: &str) {
+    let pause_ms = pause.as_millis();
+    if words.contains(NOT_KNOWN_HERE) {
+        warn!(
+            core,
+            pause_ms,
+            "no link: {words} (help: bring the newest `identity.redb` of the core back, if an older copy is in its place; where its link \
+             root was rotated without this box, enrol it anew: `skerry site enroll SITE --replace`)"
+        );
+    } else {
+        info!(core, pause_ms, "no link: {words}");
+    }
 }

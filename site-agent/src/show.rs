@@ -1,12 +1,13 @@
 //! `skerry-agent show`: what a data folder holds, for a technician at the box.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use prost::Message as _;
 use serde_json::{Value, json};
 use skerry_core::bundle::v1::{Manifest, SignatureCheck};
+use skerry_core::id::Timestamp;
 use skerry_identity::envelope::KeyId;
 use skerry_identity::trust_root::Role;
 
@@ -36,12 +37,17 @@ pub(crate) fn main(args: &ShowArgs) -> ExitCode {
 
 /// Gathers everything; the store is read when no agent runs, else what the agent last wrote.
 fn collect(layout: &Layout) -> anyhow::Result<Value> {
-    let enrolment = Enrolment::load(&layout.enrolment()).ok().flatten();
+    check(layout)?;
+    let (enrolment, identity) = identity(layout);
     let mut view = match (Store::open_existing(&layout.store()), &enrolment) {
         (Ok(store), _) => of_store(&store)?,
         (Err(StoreError::InUse(_)), _) => json!({ "agent": "running" }),
         (Err(_), Some(enrolment)) if !layout.store().exists() => {
             json!({ "agent": "enrolled, and has not run yet", "site": enrolment.site().to_string() })
+        }
+        (Err(error @ StoreError::Damaged(..)), _) => {
+            let help = "an agent that starts moves it aside and begins anew: what it runs is fetched again";
+            return Err(anyhow::anyhow!("{error} (help: {help})"));
         }
         (Err(error), _) => return Err(error.into()),
     };
@@ -49,8 +55,56 @@ fn collect(layout: &Layout) -> anyhow::Result<Value> {
         fs_err::read(layout.status()).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     view["lastState"] = status.unwrap_or(Value::Null);
     view["proxies"] = proxies(&layout.proxies());
+    view["identity"] = identity;
     view["trustRoot"] = enrolment.as_ref().map_or(Value::Null, trust_root);
     Ok(view)
+}
+
+/// Says what is wrong with a folder that is no agent's.
+fn check(layout: &Layout) -> anyhow::Result<()> {
+    let folder = layout.root();
+    let wrong = |why: &str, help: &str| Err(anyhow::anyhow!("{}: {why} (help: {help})", folder.display()));
+    let name_it = "name the `--data-dir` of the agent";
+    match fs_err::read_dir(folder).map_err(|error| error.kind()) {
+        Err(ErrorKind::NotFound) => wrong("there is no such folder", name_it),
+        Err(ErrorKind::NotADirectory) => wrong("it is no folder", name_it),
+        Err(ErrorKind::PermissionDenied) => wrong("you may not read it", "be the user of the agent, or root"),
+        Err(error) => wrong(&error.to_string(), name_it),
+        Ok(_) if folder.join("identity.redb").exists() => {
+            wrong("it is the folder of a core", "`skerry status` asks a core")
+        }
+        Ok(_)
+            if [layout.store(), layout.enrolment(), layout.enrolment_copy()]
+                .iter()
+                .any(|file| file.exists()) =>
+        {
+            Ok(())
+        }
+        Ok(_) if layout.pending_keys().exists() => wrong(
+            "the box is not enrolled yet",
+            "`skerry-agent enroll` goes on with the keys that it has made",
+        ),
+        Ok(_) => wrong("there is nothing of an agent", name_it),
+    }
+}
+
+/// What the box is known by, and whether the files that hold it are good.
+fn identity(layout: &Layout) -> (Option<Enrolment>, Value) {
+    let own = Enrolment::load(&layout.enrolment());
+    if let Ok(Some(own)) = own {
+        return (Some(own), json!("good"));
+    }
+    let copy = Enrolment::load(&layout.enrolment_copy());
+    let why = own.err().map_or_else(|| "identity.json is lost".to_owned(), |error| error.to_string());
+    match copy {
+        Ok(Some(copy)) => (Some(copy), json!(format!("{why}; its copy is good, and is what an agent takes"))),
+        Ok(None) if !layout.enrolment().exists() => (None, json!("none: the box is not enrolled")),
+        _ => {
+            let help =
+                "enrol it anew: `skerry site enroll SITE --replace`, then `skerry-agent enroll --replace`";
+            (None, json!(format!("{why}; so is its copy (help: {help})")))
+        }
+    }
 }
 
 /// Whose signatures the site believes.
@@ -146,6 +200,12 @@ fn write_value(text: &mut String, value: &Value, depth: usize) {
     };
     for (name, value) in entries {
         let indent = "  ".repeat(depth);
+        // Programs take the number; people read a time.
+        if let (Some(name), Some(ms)) = (name.strip_suffix("Ms:"), value.as_u64()) {
+            let time = if ms == 0 { "none".to_owned() } else { Timestamp(ms).to_string() };
+            text.push_str(&format!("{indent}{name}: {time}\n"));
+            continue;
+        }
         match value {
             Value::Null => text.push_str(&format!("{indent}{name} none\n")),
             Value::String(value) => text.push_str(&format!("{indent}{name} {value}\n")),
@@ -207,10 +267,48 @@ mod tests {
         assert_eq!(view["trustRoot"]["version"], 1);
     }
 
+    /// The table of folders that are none of an agent, each with what to do; looking changes nothing of them.
     #[test]
-    fn a_folder_without_a_store_is_an_error() {
+    fn a_folder_of_no_agent_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let error = collect(&Layout::new(folder.path())).unwrap_err();
-        assert!(error.to_string().contains("there is no such file"), "{error}");
+        let said = |name: &str| collect(&Layout::new(folder.path().join(name))).unwrap_err().to_string();
+        for (name, file, bytes, words) in [
+            ("gone", None, "", "gone: there is no such folder (help: "),
+            ("empty", Some("empty/other"), "", "empty: there is nothing of an agent (help: "),
+            ("file/in", Some("file"), "", "in: it is no folder (help: "),
+            ("core", Some("core/identity.redb"), "", "core: it is the folder of a core (help: "),
+            ("waits", Some("waits/identity.pending"), "{}", "waits: the box is not enrolled yet (help: "),
+            ("lost", Some("lost/state.redb"), "", "state.redb: the store is damaged: it is empty (help: "),
+            ("junk", Some("junk/state.redb"), "junk", "state.redb: the store is damaged: "),
+        ] {
+            let file = file.map(|file| folder.path().join(file));
+            if let Some(file) = &file {
+                fs_err::create_dir_all(file.parent().unwrap()).unwrap();
+                fs_err::write(file, bytes).unwrap();
+            }
+            let said = said(name);
+            assert!(said.contains(words) && said.ends_with(')'), "{name}: {said}");
+            assert!(file.is_none_or(|file| fs_err::read(file).unwrap() == bytes.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn says_whether_what_the_box_is_known_by_is_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        enrolment().keep(&layout).unwrap();
+        let said = || collect(&layout).unwrap()["identity"].as_str().unwrap().to_owned();
+        assert_eq!(said(), "good");
+        fs_err::write(layout.enrolment(), "{").unwrap();
+        assert!(said().ends_with("; its copy is good, and is what an agent takes"), "{}", said());
+        fs_err::write(layout.enrolment_copy(), "{").unwrap();
+        drop(Store::open(&layout.store(), enrolment().site()).unwrap());
+        assert!(said().contains("; so is its copy (help: enrol it anew"), "{}", said());
+    }
+
+    #[test]
+    fn people_read_times_and_programs_numbers() {
+        let view = json!({ "trustedTimeMs": 1_800_000_000_000_u64, "identityUntilMs": 0 });
+        assert_eq!(to_text(&view), "trustedTime: 2027-01-15T08:00:00Z\nidentityUntil: none\n");
     }
 }

@@ -174,6 +174,10 @@ impl Store {
         if !path.is_file() {
             return Err(StoreError::Disk(path.to_owned(), "there is no such file".to_owned()));
         }
+        if fs_err::metadata(path).is_ok_and(|file| file.len() == 0) {
+            // To open it would make a store of it, and what happened would be seen no more.
+            return Err(StoreError::Damaged(path.to_owned(), "it is empty".to_owned()));
+        }
         let store = Self::over(path, Box::new(path.to_owned()), Handle::Closed);
         store.open_to_read()?;
         Ok(store)

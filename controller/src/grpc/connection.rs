@@ -5,15 +5,18 @@
 //! know what is asked.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -23,7 +26,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service as _;
 use tonic::service::Routes;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::failure::Failure;
 use super::incoming::{Guarded, Handshake};
@@ -63,6 +66,34 @@ pub(super) struct Door {
     pub(super) desk: Arc<Desk>,
     /// Room for those who show no certificate.
     pub(super) strangers: Arc<Semaphore>,
+    /// When it was said last that somebody does not believe the core.
+    pub(super) disbelief: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Door {
+    /// Says that somebody does not believe the core: seldom, since whoever can connect can say so.
+    fn disbelieved(&self, peer: Option<SocketAddr>) {
+        const SELDOM: Duration = Duration::from_secs(600);
+        let mut said = self.disbelief.lock();
+        if said.is_none_or(|said: Instant| said.elapsed() >= SELDOM) {
+            *said = Some(Instant::now());
+            warn!(
+                ?peer,
+                "a peer does not believe that this is its core, and hangs up; there may be more (help: if `identity.redb` is an older copy, bring \
+                 the newest back; a site that a rotation of the link root left behind is to be enrolled anew)"
+            );
+        } else {
+            debug!(?peer, "another one that does not believe that this is its core");
+        }
+    }
+}
+
+/// Says whether the other end has hung up since it does not know who vouches for the core: the alert of `CertificateError::Other`
+/// in rustls, or that of an unknown authority.
+fn is_disbelief(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let alerts = [AlertDescription::UnknownCA, AlertDescription::CertificateUnknown];
+    matches!(inner, Some(rustls::Error::AlertReceived(alert)) if alerts.contains(alert))
 }
 
 /// How long who shows no certificate may stay: one call, over a satellite link.
@@ -94,6 +125,7 @@ pub(super) async fn serve(stream: Guarded, door: Door, routes: Routes, cancel: C
                 () = goes_bad(who, &door.desk) => info!(?peer, "a connection is cut: who is there was taken from the roll"),
             }
         }
+        Some(Err(error)) if is_disbelief(&error) => door.disbelieved(peer),
         Some(Err(error)) => debug!(?peer, %error, "no hands were shaken"),
         None => {}
     }
@@ -203,7 +235,7 @@ mod tests {
 
     async fn stuck() -> Stuck {
         let (held, ended) = oneshot::channel::<()>();
-        let held = Arc::new(parking_lot::Mutex::new(Some(held)));
+        let held = Arc::new(Mutex::new(Some(held)));
         let answer = get(move || async move { endless(held.lock().take().expect("it is asked once")) });
         let routes = Routes::from(Router::new().route("/", answer));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -231,6 +263,15 @@ mod tests {
             timeout(DEADLINE, self.serving.join_next()).await.expect("it ends").unwrap().unwrap();
             timeout(DEADLINE, self.ended).await.expect("and what ran over it is gone").unwrap_err();
         }
+    }
+
+    #[test]
+    fn who_does_not_believe_the_core_is_told_from_who_hangs_up() {
+        let alert = |alert| io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(alert));
+        assert!(is_disbelief(&alert(AlertDescription::UnknownCA)));
+        assert!(is_disbelief(&alert(AlertDescription::CertificateUnknown)));
+        assert!(!is_disbelief(&alert(AlertDescription::UserCanceled)));
+        assert!(!is_disbelief(&io::ErrorKind::ConnectionReset.into()));
     }
 
     #[tokio::test]
