@@ -10,9 +10,10 @@ use skerry_identity::key::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
 use crate::error::{CliError, ErrorKind};
+use crate::whole_file;
 
 /// The longest file: a key is 120 B, and there may be text around it.
-const MAX_BYTES: u64 = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 
 /// Reads a private key that nobody else may read.
 pub fn read_private(path: &Path) -> Result<SigningKey, CliError> {
@@ -51,14 +52,8 @@ pub fn write_new(path: &Path, key: &SigningKey) -> Result<(), CliError> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
-    let shown = path.display();
-    let usage = |message: String| CliError::new(ErrorKind::Usage, message);
-    let length = fs_err::metadata(path).map_err(|error| usage(format!("no key: {error}")))?.len();
-    if length > MAX_BYTES {
-        return Err(usage(format!("{shown} is no key: it is too long")));
-    }
-    let text = fs_err::read_to_string(path).map_err(|error| usage(format!("no key: {error}")))?;
-    Ok(Zeroizing::new(text))
+    let text = whole_file::read_text(path, MAX_BYTES);
+    text.map_err(|error| error.hint("`skerry bundle keygen` makes a key, and its public half"))
 }
 
 fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), CliError> {

@@ -23,6 +23,7 @@ pub mod policy_signatures;
 pub mod signature;
 pub mod source;
 pub mod verb;
+pub mod whole_file;
 
 pub use error::{CliError, ErrorKind};
 pub use outcome::Outcome;

@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use skerry_identity::operator::{MAX_FILE_BYTES, OperatorCredentials};
-use zeroize::Zeroizing;
 
 use crate::error::{CliError, ErrorKind};
 use crate::fleet::Fleet;
+use crate::whole_file;
 
 /// Where credentials are if nothing else is said, below the user's folder of configuration.
 const DEFAULT_FILE: &str = "skerry/operator.json";
@@ -47,18 +47,13 @@ fn default_file() -> Option<PathBuf> {
 fn read(path: &Path) -> Result<OperatorCredentials, CliError> {
     let shown = path.display();
     let usage = |message: String| CliError::new(ErrorKind::Usage, message);
-    let failed = |error: std::io::Error| usage(format!("no credentials: {error}")).hint(HINT);
-    let metadata = fs_err::metadata(path).map_err(failed)?;
+    let metadata = fs_err::metadata(path).map_err(|error| whole_file::unreadable(path, &error).hint(HINT))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         let hint = "chmod 600 it; whoever has read it may do all that you may, until it ends";
         return Err(usage(format!("{shown} may be read by others (mode {mode:03o})")).hint(hint));
     }
-    let bytes = match usize::try_from(metadata.len()) {
-        Ok(0..=MAX_FILE_BYTES) => fs_err::read(path).map(Zeroizing::new),
-        _ => Err(std::io::Error::other(format!("{shown} is no file of credentials: it is too long"))),
-    };
-    let bytes = bytes.map_err(failed)?;
+    let bytes = whole_file::read(path, MAX_FILE_BYTES).map_err(|error| error.hint(HINT))?;
     OperatorCredentials::from_json(&bytes).map_err(|error| usage(format!("{shown}: {error}")).hint(HINT))
 }
 

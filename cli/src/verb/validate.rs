@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 use skerry_core::diagnostic::{Diagnostic, Severity};
+use skerry_core::id::Kind;
 
 use crate::args::source::RevisionArgs;
 use crate::error::CliError;
@@ -89,10 +90,20 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     };
     if policy.compiled.sites().next().is_none() {
         let warning = output.paint_stderr().warning("warning:");
-        output.note(&format!("{warning} the policy declares no site, so no site runs any of it\n"));
+        let why = if policy.diagnostics.iter().any(is_broken_site) {
+            "no site that the policy declares is right"
+        } else {
+            "the policy declares no site"
+        };
+        output.note(&format!("{warning} {why}, so no site runs any of it\n"));
     }
     output.result(&text)?;
     Ok(policy.outcome())
+}
+
+fn is_broken_site(diagnostic: &Diagnostic) -> bool {
+    let is_site = diagnostic.object.as_ref().is_some_and(|object| object.kind == Kind::Site);
+    is_site && diagnostic.severity == Severity::Error
 }
 
 fn summarize(policy: &Policy) -> Summary {

@@ -166,7 +166,7 @@ fn what_is_wrong_with_a_file_is_said_and_nothing_is_signed() {
         ),
         (
             |it| fs_err::remove_file(it.folder.path().join("root/ledger.json")).unwrap(),
-            "ledger.json cannot be read",
+            "ledger.json: there is no such file",
         ),
     ];
     let [oslo, _] = keys();

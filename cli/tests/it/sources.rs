@@ -233,6 +233,11 @@ fn a_policy_without_a_site_is_told_so() {
     let json = skerry(folder.path(), &["validate", "-o", "json"]).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["summary"]["sites"], 0);
+    let site =
+        "apiVersion: skerry.dev/v1alpha1\nkind: Site\nmetadata: {name: oslo}\nspec: {offlineBudget: 30d}\n";
+    folder.write("site.yaml", site);
+    let ran = skerry(folder.path(), &["validate"]);
+    assert_eq!(ran.stderr, "warning: no site that the policy declares is right, so no site runs any of it\n");
     folder.write("sites.yaml", SITES);
     assert_eq!(skerry(folder.path(), &["validate"]).stderr, "");
 }

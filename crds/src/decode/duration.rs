@@ -13,15 +13,37 @@ const RULE: &str = "write it as 10s, 1m30s or 500ms (GEP-2257)";
 /// The hours of units that people know and GEP-2257 does not.
 const LONG_UNITS: [(char, u64); 2] = [('d', 24), ('w', 7 * 24)];
 
-/// Says how to write what somebody meant.
-fn rule(text: &str) -> String {
-    let hours = |(unit, hours): (char, u64)| {
+/// In milliseconds.
+const HOUR: u64 = 3_600_000;
+
+/// Says how to write what somebody meant, who may mean so many milliseconds at most.
+fn rule(text: &str, most: u64) -> String {
+    let in_hours = |(unit, hours): (char, u64)| {
         let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-        number.checked_mul(hours).map(|hours| format!("{hours}h")).filter(|hours| parse(hours).is_some())
+        let hours = number.checked_mul(hours)?;
+        hours.checked_mul(HOUR).filter(|meant| *meant <= most).map(|_| format!("{hours}h"))
     };
-    match LONG_UNITS.into_iter().find_map(hours) {
+    let is_long = text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 5);
+    match LONG_UNITS.into_iter().find_map(in_hours) {
         Some(hours) => format!("write it in hours, {hours}: there are no days or weeks (GEP-2257)"),
+        None if is_long => {
+            format!("a number has five digits at most: take a larger unit, as in {} (GEP-2257)", shown(most))
+        }
+        None if text.starts_with('-') => {
+            "no time is negative: write it as 10s, 1m30s or 500ms (GEP-2257)".to_owned()
+        }
         None => RULE.to_owned(),
+    }
+}
+
+/// A time as somebody would write it who is allowed this much: whole hours where it is that.
+fn shown(milliseconds: u64) -> String {
+    match milliseconds {
+        0 => "0s".to_owned(),
+        whole if whole % HOUR == 0 => format!("{}h", whole / HOUR),
+        long if long > HOUR => format!("{}h", long / HOUR),
+        whole if whole % 1_000 == 0 => format!("{}s", whole / 1_000),
+        short => format!("{short}ms"),
     }
 }
 
@@ -60,7 +82,7 @@ pub(crate) fn milliseconds(
     findings: &mut Findings<'_>,
 ) -> Option<u32> {
     let Some(total) = parse(text) else {
-        invalid(findings, pointer, format!("`{text}` is not a duration"), rule(text));
+        invalid(findings, pointer, format!("`{text}` is not a duration"), rule(text, u64::from(u32::MAX)));
         return None;
     };
     match u32::try_from(total) {
@@ -86,13 +108,15 @@ pub(crate) fn seconds(
 ) -> Option<u32> {
     let text = &duration.0;
     let Some(total) = parse(text) else {
-        invalid(findings, pointer, format!("`{text}` is not a duration"), rule(text));
+        let most = u64::from(*bounds.end()) * 1_000;
+        invalid(findings, pointer, format!("`{text}` is not a duration"), rule(text, most));
         return None;
     };
     let seconds =
         u32::try_from(total / 1_000).ok().filter(|seconds| total % 1_000 == 0 && bounds.contains(seconds));
     if seconds.is_none() {
-        let help = format!("give whole seconds, {}s to {}s", bounds.start(), bounds.end());
+        let [least, most] = [bounds.start(), bounds.end()].map(|seconds| shown(u64::from(*seconds) * 1_000));
+        let help = format!("give whole seconds, {least} to {most}");
         invalid(findings, pointer, format!("`{text}` is out of bounds"), help);
     }
     seconds
@@ -100,20 +124,30 @@ pub(crate) fn seconds(
 
 #[cfg(test)]
 mod tests {
-    use super::{RULE, parse, rule};
+    use super::{HOUR, RULE, parse, rule, shown};
 
     #[test]
     fn days_and_weeks_are_told_in_hours() {
         for (text, hours) in [("30d", "720h"), ("1d", "24h"), ("2w", "336h")] {
             assert_eq!(
-                rule(text),
+                rule(text, 4_320 * HOUR),
                 format!("write it in hours, {hours}: there are no days or weeks (GEP-2257)")
             );
         }
-        // What cannot be told in hours of five digits is not told so.
-        for text in ["5000d", "1.5d", "d", "-1d", "99999999999999999999d", "1d12h", "1y", ""] {
-            assert_eq!(rule(text), RULE, "{text}");
+        // What would be too long is not told so.
+        for text in ["181d", "1.5d", "d", "1d12h", "1y", ""] {
+            assert_eq!(rule(text, 4_320 * HOUR), RULE, "{text}");
         }
+        assert!(rule("-5h", HOUR).starts_with("no time is negative: "));
+        let long = "a number has five digits at most: take a larger unit, as in 4320h (GEP-2257)";
+        assert_eq!(["100000h", "15552000s", "1m999999ms"].map(|text| rule(text, 4_320 * HOUR)), [long; 3]);
+    }
+
+    #[test]
+    fn bounds_are_told_as_people_write_them() {
+        let all = [3_600, 15_552_000, 90, 7_199].map(|seconds| shown(seconds * 1_000));
+        assert_eq!(all, ["1h", "4320h", "90s", "1h"]);
+        assert_eq!([0, 500, u64::from(u32::MAX)].map(shown), ["0s", "500ms", "1193h"]);
     }
 
     #[test]

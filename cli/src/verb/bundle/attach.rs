@@ -11,6 +11,7 @@ use crate::error::{CliError, ErrorKind};
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::policy_signatures::{count, parts};
+use crate::whole_file;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,11 +56,7 @@ fn read(path: &Path) -> Result<PolicySignatures, CliError> {
     let shown = path.display();
     let hint = "`skerry bundle sign` writes such a file";
     let usage = |message: String| CliError::new(ErrorKind::Usage, message).hint(hint);
-    let length = fs_err::metadata(path).map_err(|error| usage(format!("no signatures: {error}")))?.len();
-    if usize::try_from(length).is_ok_and(|length| length > MAX_POLICY_FILE_BYTES) {
-        return Err(usage(format!("{shown} is no file of policy signatures: it is over 64 MiB")));
-    }
-    let bytes = fs_err::read(path).map_err(|error| usage(format!("no signatures: {error}")))?;
+    let bytes = whole_file::read(path, MAX_POLICY_FILE_BYTES).map_err(|error| error.hint(hint))?;
     let signatures = PolicySignatures::decode(bytes.as_slice());
     let signatures = signatures.ok().filter(|signatures| signatures.commit.len() == 20);
     signatures.ok_or_else(|| usage(format!("{shown} is no file of policy signatures, or it is cut")))

@@ -1,10 +1,12 @@
 //! `skerry bundle sign`: compiles a revision and signs what each site shall run. Needs no core.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use prost::Message as _;
 use skerry_core::diagnostic::{Severity, has_errors};
 use skerry_gitops::history::History;
+use skerry_identity::envelope::KeyId;
 use skerry_identity::spiffe_id::MeshDomain;
 use skerry_proto::limits::MAX_POLICY_FILE_BYTES;
 
@@ -52,7 +54,10 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
-    let keys = args.key.iter().map(|path| key_file::read_private(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut keys = args.key.iter().map(|path| key_file::read_private(path)).collect::<Result<Vec<_>, _>>()?;
+    // A key counts once, however often it is named.
+    let mut named = BTreeSet::new();
+    keys.retain(|key| named.insert(KeyId::of(&key.public())));
     let source = SourceArgs { source: args.source.clone(), path: args.path.clone() };
     if Source::find(&source)?.is_folder() {
         return Err(no_commit(&source.source));
@@ -109,7 +114,7 @@ fn no_commit(folder: &str) -> CliError {
 /// Finds the commit and its number.
 fn number(origin: &Origin, given: Option<u64>) -> Result<(String, u64), CliError> {
     let Origin::Commit { repository, revision } = origin else {
-        return Err(no_commit("the source"));
+        return Err(CliError::internal("a folder was taken for a repository"));
     };
     let history = History::open(repository)?;
     let commit = history.resolve(revision)?.commit;

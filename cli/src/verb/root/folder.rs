@@ -13,9 +13,9 @@ use skerry_identity::ca::{Authority as _, MeshRoot};
 use skerry_identity::ceremony::{Ledger, MAX_FILE_BYTES};
 use skerry_identity::certificate::Certificate;
 use skerry_identity::key::EcdsaKey;
-use zeroize::Zeroizing;
 
 use crate::error::{CliError, ErrorKind};
+use crate::whole_file;
 
 /// The folder.
 pub(super) struct Folder(PathBuf);
@@ -64,16 +64,16 @@ impl Folder {
     /// Reads the root and its ledger.
     pub(super) fn open(&self) -> Result<(MeshRoot, Ledger), CliError> {
         let path = self.key();
-        let metadata = fs_err::metadata(&path).map_err(|error| unreadable(&path, &error))?;
+        let metadata = fs_err::metadata(&path).map_err(|error| whole_file::unreadable(&path, &error))?;
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let words = format!("{} may be read by others (mode {mode:03o})", path.display());
             return Err(usage(words).hint("chmod 600 it, and make another root if somebody has read it"));
         }
-        let key = Zeroizing::new(read(&path)?);
+        let key = whole_file::read_text(&path, MAX_FILE_BYTES)?;
         let key = EcdsaKey::from_pem(&key).map_err(|error| usage(format!("{}: {error}", path.display())))?;
         let path = self.certificate();
-        let certificate = Certificate::from_pem(&read(&path)?);
+        let certificate = Certificate::from_pem(&whole_file::read_text(&path, MAX_FILE_BYTES)?);
         let certificate = certificate.map_err(|error| usage(format!("{}: {error}", path.display())))?;
         let ledger: Ledger = from_json(&self.ledger())?;
         let root = MeshRoot::load(&ledger.mesh, certificate, key);
@@ -111,21 +111,9 @@ pub(super) fn to_json(value: &impl Serialize) -> Result<String, CliError> {
 
 /// Reads one of the ceremony's files.
 pub(super) fn from_json<T: DeserializeOwned>(path: &Path) -> Result<T, CliError> {
-    serde_json::from_str(&read(path)?).map_err(|error| {
+    serde_json::from_slice(&whole_file::read(path, MAX_FILE_BYTES)?).map_err(|error| {
         usage(format!("{}: {error}", path.display())).hint("give the file as it was written, whole")
     })
-}
-
-fn read(path: &Path) -> Result<String, CliError> {
-    let metadata = fs_err::metadata(path).map_err(|error| unreadable(path, &error))?;
-    if metadata.len() > MAX_FILE_BYTES as u64 {
-        return Err(usage(format!("{}: {} bytes are over {MAX_FILE_BYTES}", path.display(), metadata.len())));
-    }
-    fs_err::read_to_string(path).map_err(|error| unreadable(path, &error))
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> CliError {
-    usage(format!("{} cannot be read: {error}", path.display()))
 }
 
 pub(super) fn usage(words: String) -> CliError {
