@@ -16,7 +16,7 @@ use skerry_identity::verify::Anchors;
 use skerry_identity::verify::tls::{self, Verifier};
 
 use skerry_proto::limits::MAX_MESSAGE_BYTES;
-use skerry_proto::tls::{Connector, is_core_url};
+use skerry_proto::tls::{Connector, NOT_KNOWN_HERE, is_core_url};
 use skerry_proto::v1::fleet_client::FleetClient;
 use skerry_proto::v1::{
     AttachPolicyRequest, AttachPolicyResponse, ConfirmSourceRequest, CreateOperatorRequest,
@@ -112,8 +112,12 @@ impl Fleet {
     pub fn rotate_key(&mut self, request: RotateKeyRequest) -> Result<RotateKeyResponse, CliError> {
         let answer = self.ask(async |client| client.rotate_key(request).await);
         answer.map_err(|error| match error.kind {
-            ErrorKind::Refused => {
+            // Of what else is in the way it says nothing.
+            ErrorKind::Refused if error.message.contains(" waits for ") => {
                 error.hint("`skerry trust show` says where the rotation is and who is waited for")
+            }
+            ErrorKind::Refused if error.message.contains("does not come next") => {
+                error.hint("`skerry trust show` says where the rotation is")
             }
             // Nothing is known of what was sent.
             ErrorKind::Unreachable => {
@@ -314,13 +318,12 @@ fn to_error(status: &Status, url: &str) -> CliError {
     let is_said = std::error::Error::source(status).is_none() && !message.is_empty();
     match status.code() {
         _ if message.starts_with(NO_GRPC) || caused_by(status, "does not speak TLS") => no_core(url),
-        Code::Unavailable | Code::Unknown if caused_by(status, "is not the core that is known here") => {
-            CliError::new(
-                ErrorKind::Unreachable,
-                format!("what answers at {url} is not the core of your credentials"),
-            )
-            .hint("take `operator.json` of the data folder of the core that you mean")
-        }
+        Code::Unavailable | Code::Unknown if caused_by(status, NOT_KNOWN_HERE) => CliError::new(
+            ErrorKind::Unreachable,
+            format!("what answers at {url} is not the core of your credentials"),
+        )
+        .hint("take `operator.json` of the data folder of the core that you mean")
+        .hint("or its link root was rotated: have other credentials made, `skerry operator create`"),
         Code::Unavailable | Code::Unknown if caused_by(status, "received fatal alert") => {
             CliError::new(ErrorKind::Refused, format!("the core at {url} does not take your credentials"))
                 .hint(OTHER_CREDENTIALS)
@@ -334,6 +337,9 @@ fn to_error(status: &Status, url: &str) -> CliError {
                 .hint("see that `skerry-controller` runs; name another with `--core` or SKERRY_CORE")
         }
         Code::DeadlineExceeded => late(url, DEADLINE),
+        Code::NotFound if message.contains("no operator") => {
+            CliError::new(ErrorKind::NotFound, message).hint("`skerry operator list` lists all of them")
+        }
         Code::NotFound => {
             CliError::new(ErrorKind::NotFound, message).hint("`skerry site get` lists all sites")
         }

@@ -58,7 +58,9 @@ fn words(site: &str, astray: &Astray) -> (&'static str, String) {
         ),
         Kind::LeftBehind => (
             "LeftBehind",
-            format!("the link root was switched without it, and it does not know the core (help: {anew})"),
+            format!(
+                "the link root was switched without it (help: if it does not come back by itself, {anew})"
+            ),
         ),
         Kind::Unknown => {
             ("Unknown", "the core says something of it that this version of skerry does not know".to_owned())

@@ -78,6 +78,10 @@ pub struct TakenView {
     pub left: Vec<String>,
     /// How many there are.
     pub left_sites: u32,
+    /// Sites whose join tokens it withdrew; the first of them.
+    pub withdrawn: Vec<String>,
+    /// How many there are.
+    pub withdrawn_sites: u32,
     /// The key then.
     pub key: KeyView,
 }
@@ -142,6 +146,7 @@ impl TakenView {
     pub fn of(answer: RotateKeyResponse) -> Self {
         let (step, was_taken) = (answer.step(), answer.was_taken);
         let key = KeyView::of(answer.key.unwrap_or_default(), 0);
-        Self { step, was_taken, left: answer.left, left_sites: answer.left_sites, key }
+        let RotateKeyResponse { left, left_sites, withdrawn, withdrawn_sites, .. } = answer;
+        Self { step, was_taken, left, left_sites, withdrawn, withdrawn_sites, key }
     }
 }

@@ -94,12 +94,18 @@ pub fn taken(taken: &TakenView) -> String {
         Step::Switch => "; when all sites have it, go on with --step end",
         Step::End | Step::Replace | Step::Unknown => "",
     };
-    let left = match taken.left_sites {
+    let left = sites("left behind", &taken.left, taken.left_sites);
+    let withdrawn = sites("join tokens withdrawn, make others", &taken.withdrawn, taken.withdrawn_sites);
+    format!("{done}{next}\n{left}{withdrawn}")
+}
+
+/// A line of sites, if there are any.
+fn sites(what: &str, names: &[String], count: u32) -> String {
+    match count {
         0 => String::new(),
-        1 => format!("left behind: {}\n", taken.left.join(", ")),
-        sites => format!("left behind, {sites} sites: {}\n", taken.left.join(", ")),
-    };
-    format!("{done}{next}\n{left}")
+        1 => format!("{what}: {}\n", names.join(", ")),
+        count => format!("{what}, {count} sites: {}\n", names.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +190,7 @@ mod tests {
         assert_eq!(
             list,
             "SITE    AGE  PROBLEM     DETAIL\n\
-             lisbon  1m   LeftBehind  the link root was switched without it, and it does not know the core (help: enrol it anew: \
+             lisbon  1m   LeftBehind  the link root was switched without it (help: if it does not come back by itself, enrol it anew: \
              `skerry site enroll lisbon --replace`)\n  … and 2 more: skerry status\n"
         );
     }
@@ -197,14 +203,17 @@ mod tests {
                 left: left.iter().map(|site| (*site).to_owned()).collect(),
                 left_sites: u32::try_from(left.len()).unwrap(),
                 key: Some(key(TrustKey::LinkRoot, Stage::Switched)),
-                was_taken: false,
+                withdrawn: vec!["e".to_owned()],
+                withdrawn_sites: 1,
+                ..RotateKeyResponse::default()
             }))
         };
         assert_eq!(
             said(Step::Switch, &["c", "d"]),
             "link-root: aaaa signs from now on; bbbb is believed still; when all sites have it, go on with --step end\n\
-             left behind, 2 sites: c, d\n"
+             left behind, 2 sites: c, d\n\
+             join tokens withdrawn, make others: e\n"
         );
-        assert!(said(Step::End, &[]).ends_with("the rotation is over\n"));
+        assert!(said(Step::End, &[]).contains("the rotation is over\njoin tokens"));
     }
 }

@@ -242,6 +242,8 @@ impl Fleet for Answers {
             by: by.to_owned(),
             is_you: name == "ada",
             is_rotated_out: name == "eve",
+            is_read_only: name == "bob",
+            is_ending: name == "admin",
         };
         let operators = vec![
             row("ada", 30, "admin"),

@@ -45,6 +45,7 @@ fn core() -> Core {
         left_sites: 1,
         key: Some(key(TrustKey::MeshRoot, Stage::Switched)),
         was_taken: false,
+        ..RotateKeyResponse::default()
     };
     Core::knowing(Known { trust, rotated, ..Known::default() })
 }

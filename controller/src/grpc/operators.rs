@@ -46,7 +46,9 @@ impl<S: StateStore> Core<S> {
     }
 
     pub(super) fn list_operators(&self, asks: Thumbprint) -> ListOperatorsResponse {
+        let signs = self.desk.authority().pin();
         let row = |(operator, is_believed): (Operator, bool)| OperatorRow {
+            is_ending: is_believed && operator.root != signs,
             is_you: operator.key == asks,
             is_rotated_out: !is_believed,
             is_read_only: operator.may == May::Look,
@@ -66,7 +68,7 @@ impl<S: StateStore> Core<S> {
         by: &str,
     ) -> Result<RevokeOperatorResponse, Failure> {
         match self.desk.revoke_operator(&request.name, by)? {
-            0 => Err(Failure::Conflict(format!("there is no operator `{}`", request.name))),
+            0 => Err(Failure::NotFound(format!("there is no operator `{}`", request.name))),
             keys => Ok(RevokeOperatorResponse { keys: u32::try_from(keys).unwrap_or(u32::MAX) }),
         }
     }

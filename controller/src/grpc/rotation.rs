@@ -64,9 +64,10 @@ impl<S: StateStore> Core<S> {
         let ask = Ask { order, named: meant(request)? };
         let rotated = self.desk.rotate(key, ask, |site| self.is_live(site))?;
         if !rotated.was_taken {
-            warn!(%key, step = ?rotated.step, by, "an operator rotates a key of the core");
+            warn!(%key, step = %rotated.step, by, "an operator rotates a key of the core");
         }
         let (left, left_sites) = named(&rotated.left);
+        let (withdrawn, withdrawn_sites) = named(&rotated.withdrawn);
         let step = match rotated.step {
             Step::Begin => WireStep::Begin,
             Step::Switch => WireStep::Switch,
@@ -74,7 +75,8 @@ impl<S: StateStore> Core<S> {
             Step::Replace => WireStep::Replace,
         };
         let (key, was_taken) = (Some(to_wire(&rotated.now)), rotated.was_taken);
-        Ok(RotateKeyResponse { step: step.into(), left, left_sites, key, was_taken })
+        let step = step.into();
+        Ok(RotateKeyResponse { step, left, left_sites, key, was_taken, withdrawn, withdrawn_sites })
     }
 
     /// Says whether a site is there to be told something: connected, or one that pulls and came when it should.

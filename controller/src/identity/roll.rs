@@ -234,11 +234,11 @@ impl Roll {
         }
     }
 
-    /// Notes what keeps the box of a site from getting on; returns the box as it is then.
-    pub fn note_astray(&mut self, site: &SiteId, astray: Astray) -> Option<Enrolled> {
-        let enrolled = self.sites.get_mut(site)?;
-        enrolled.astray = Some(astray);
-        Some(enrolled.clone())
+    /// Notes what keeps the box of a site from getting on, or that nothing does.
+    pub fn note_astray(&mut self, site: &SiteId, astray: Option<Astray>) {
+        if let Some(enrolled) = self.sites.get_mut(site) {
+            enrolled.astray = astray;
+        }
     }
 
     /// The tokens of a site end.

@@ -27,8 +27,13 @@ pub trait IdentityStore: Send + Sync + 'static {
     /// Keeps changes of sites.
     fn keep_entries(&self, entries: &[Entry<'_>]) -> Result<(), StoreError>;
 
-    /// Keeps the version of trust, and with it the authorities if they are others.
-    fn keep_trust(&self, version: u64, authority: Option<&AuthorityRecord>) -> Result<(), StoreError>;
+    /// Keeps the version of trust, and with it the authorities if they are others, and what that changes with sites.
+    fn keep_trust(
+        &self,
+        version: u64,
+        authority: Option<&AuthorityRecord>,
+        entries: &[Entry<'_>],
+    ) -> Result<(), StoreError>;
 
     /// Reads what an offline root is asked for a site.
     fn asked(&self, site: &SiteId) -> Result<Option<Asked>, StoreError>;
@@ -64,7 +69,7 @@ pub struct Kept {
 pub struct Entry<'a> {
     /// The site.
     pub site: &'a SiteId,
-    /// Its box; `None`: it has none, and its tokens end.
+    /// Its box; `None`: that stays as it is.
     pub enrolled: Option<&'a Enrolled>,
     /// The token that was used.
     pub token: Option<&'a Token>,
@@ -74,4 +79,11 @@ pub struct Entry<'a> {
     pub revoked: Option<&'a [Revoked]>,
     /// The version of trust, if the change makes another one.
     pub trust_version: Option<u64>,
+}
+
+impl<'a> Entry<'a> {
+    /// A site with which nothing changes.
+    pub fn of(site: &'a SiteId) -> Self {
+        Self { site, enrolled: None, token: None, ends_tokens: false, revoked: None, trust_version: None }
+    }
 }

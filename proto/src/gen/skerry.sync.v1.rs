@@ -379,6 +379,9 @@ pub struct CreateOperatorRequest {
     /// How long it shall last; 0: 30 days. At most 366 days.
     #[prost(uint64, tag = "3")]
     pub life_seconds: u64,
+    /// It is to see everything, and to change nothing.
+    #[prost(bool, tag = "4")]
+    pub read_only: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateOperatorResponse {
@@ -424,6 +427,12 @@ pub struct OperatorRow {
     /// A rotation of the link root has ended what signed it: the core takes it no more, however long it would last.
     #[prost(bool, tag = "7")]
     pub is_rotated_out: bool,
+    /// It may change nothing.
+    #[prost(bool, tag = "8")]
+    pub is_read_only: bool,
+    /// The link root that signed it is being rotated: it ends with that.
+    #[prost(bool, tag = "9")]
+    pub is_ending: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeOperatorRequest {
@@ -1846,6 +1855,12 @@ pub struct RotateKeyResponse {
     /// The step had been taken already, and nothing was changed.
     #[prost(bool, tag = "5")]
     pub was_taken: bool,
+    /// Sites whose join tokens were withdrawn, since they pin the old key; at most 64, by name.
+    #[prost(string, repeated, tag = "6")]
+    pub withdrawn: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many they are.
+    #[prost(uint32, tag = "7")]
+    pub withdrawn_sites: u32,
 }
 /// Nested message and enum types in `RotateKeyResponse`.
 pub mod rotate_key_response {

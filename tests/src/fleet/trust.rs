@@ -161,14 +161,7 @@ impl Papers {
             agent_until: given.first().map_or(now(), |(_, given)| given.agent.not_after()),
             authority_until: now(),
         };
-        let entries = given.iter().map(|(site, _)| Entry {
-            site,
-            enrolled: Some(&enrolled),
-            token: None,
-            ends_tokens: false,
-            revoked: None,
-            trust_version: None,
-        });
+        let entries = given.iter().map(|(site, _)| Entry { enrolled: Some(&enrolled), ..Entry::of(site) });
         store.keep_entries(&entries.collect::<Vec<_>>())?;
         let anchors = Anchors { mesh, roots: authority.link_roots() };
         Ok(Self {

@@ -77,7 +77,7 @@ async fn an_operator_asks_until_they_are_revoked_and_the_core_remembers() {
         world.restart().await;
     }
     let again = world.source.skerry(&["operator", "revoke", "ada"]);
-    assert_eq!(again.code, Some(6), "{}", again.output);
+    assert_eq!(again.code, Some(4), "{}", again.output);
     assert!(again.errors.contains("there is no operator `ada`"), "{}", again.errors);
     let wrong = world.source.skerry(&["operator", "create", "Ada/../core"]);
     assert_eq!(wrong.code, Some(2), "{}", wrong.errors);

@@ -136,7 +136,7 @@ fn break_in(data: &Path) {
     let record = authority.with_trust_root(signed).to_record(&seal).expect("it can be sealed");
     // And tells the sites.
     let version = store.roll().expect("it can be read").trust_version + 1;
-    store.keep_trust(version, Some(&record)).expect("it is kept");
+    store.keep_trust(version, Some(&record), &[]).expect("it is kept");
 }
 
 /// What was signed is taken; what was not waits, and the site goes on with what it has.

@@ -42,6 +42,8 @@ struct OperatorView {
     seconds: u64,
     /// A rotation of the link root has ended it.
     is_rotated_out: bool,
+    /// It ends with the rotation of the link root that is under way.
+    is_ending: bool,
     /// It may change nothing.
     is_read_only: bool,
     is_you: bool,
@@ -57,6 +59,7 @@ impl OperatorView {
             until: rfc3339(row.until_ms),
             seconds: if row.is_rotated_out { 0 } else { row.until_ms.saturating_sub(now_ms) / 1000 },
             is_rotated_out: row.is_rotated_out,
+            is_ending: row.is_ending,
             is_read_only: row.is_read_only,
             is_you: row.is_you,
         }
@@ -66,6 +69,7 @@ impl OperatorView {
         let ends = match self.seconds {
             _ if self.is_rotated_out => Cell::toned("over: the link root was rotated", Tone::Dim),
             0 => Cell::toned("over", Tone::Dim),
+            _ if self.is_ending => Cell::toned("with the rotation: make another", Tone::Warning),
             seconds => format!("in {}", span(seconds * 1000)).into(),
         };
         let key = self.key.get(..12).unwrap_or_default();

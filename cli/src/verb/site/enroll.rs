@@ -53,6 +53,11 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         args.name,
         rfc3339(made.expires_at_ms)
     );
+    if args.replace {
+        words.push_str(
+            " (with `--replace` where a box is enrolled already, whose agent is to be restarted then)",
+        );
+    }
     if made.unknown_site {
         words.push_str("; the policy repository has no such site yet");
     }

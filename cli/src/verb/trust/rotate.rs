@@ -5,7 +5,7 @@ use skerry_proto::v1::rotate_key_response::Step;
 use skerry_proto::v1::{RotateKeyRequest, TrustKey};
 
 use crate::args::core::CoreArgs;
-use crate::error::{CliError, ErrorKind};
+use crate::error::CliError;
 use crate::fleet::trust::TakenView;
 use crate::outcome::Outcome;
 use crate::output::{Output, trust};
@@ -18,8 +18,9 @@ Examples:
   skerry trust rotate manifest-key --now          # the key was stolen
 
 A step is taken once every site has what it needs for it; until then the command says who is
-waited for, and changes nothing. Nor does a step that is named and was taken already, so that a
-script may ask again. Without --step no other rotation begins within 24 h after the last one.
+waited for, and changes nothing. Nor does a step that is named and was taken already in the rotation
+that is under way, so that a script may ask again; where none is, `begin` begins one. Without --step
+no other rotation begins within 24 h after the last one.
 Back up `identity.redb` of the core after each step.";
 
 /// Take a step of the rotation of a key
@@ -85,10 +86,11 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
     let step = args.step.map_or(Step::Unknown, StepName::to_wire);
     let (key, step) = (key.into(), step.into());
     let request = RotateKeyRequest { key, leave_behind: args.leave_behind, now: args.now, step };
-    let taken = args.core.connect()?.rotate_key(request).map_err(|error| match error.kind {
-        ErrorKind::Refused => error.hint("`skerry trust show` says where the rotation is"),
-        _ => error,
-    })?;
-    output.result(&trust::taken(&TakenView::of(taken)))?;
+    let taken = TakenView::of(args.core.connect()?.rotate_key(request)?);
+    output.result(&trust::taken(&taken))?;
+    if args.now && taken.step == Step::End {
+        let signs = &taken.key.signs.id;
+        output.note(&format!("if {signs}, which signs, is the one in wrong hands, say so once more\n"));
+    }
     Ok(Outcome::Done)
 }

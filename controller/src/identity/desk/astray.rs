@@ -7,8 +7,9 @@ use tracing::warn;
 
 use super::Desk;
 use crate::identity::astray::{Astray, SaidRoot, Versions, Why, judge};
+use crate::identity::roll::{Enrolled, Roll};
+use crate::identity::rotation::Facts;
 use crate::identity::store::Entry;
-use crate::store::StoreError;
 
 impl Desk {
     /// Judges the trust root that a site says it has, and says so in the log where it is not the core's.
@@ -20,7 +21,7 @@ impl Desk {
             why
         {
             warn!(
-                %site, trust_root_version = has, core_version = core, ?why,
+                %site, trust_root_version = has, core_version = core,
                 "a site has a trust root that is not this core's: identity.redb is an older copy, or another core has rotated the manifest \
                  key; the site keeps its certificates, and believes nothing that this core signs (help: bring the newest backup of \
                  identity.redb back, or enrol the site anew: `skerry site enroll {site} --replace`)"
@@ -35,21 +36,48 @@ impl Desk {
         roll.members().filter_map(|(site, enrolled)| Some((site.clone(), enrolled.astray?))).collect()
     }
 
-    /// Notes sites that a new link root leaves behind. They do not come to be told anything any more.
-    pub(super) fn note_left(&self, sites: &[SiteId], now: Timestamp) -> Result<(), StoreError> {
-        let astray = Astray { at: now, why: Why::LeftBehind };
-        let mut roll = self.roll.write();
-        let noted: Vec<_> =
-            sites.iter().filter_map(|site| Some((site, roll.note_astray(site, astray)?))).collect();
-        drop(roll);
-        let entries = noted.iter().map(|(site, enrolled)| Entry {
-            site,
-            enrolled: Some(enrolled),
-            token: None,
-            ends_tokens: false,
-            revoked: None,
-            trust_version: None,
-        });
-        self.store.keep_entries(&entries.collect::<Vec<_>>())
+    /// What a new link root that signs changes with sites: those that it leaves behind do not come to be told anything any more, and
+    /// join tokens pin a key that the core shows no more.
+    pub(super) fn switched(&self, facts: &Facts, now: Timestamp) -> Switched {
+        let roll = self.roll.read();
+        let astray = Some(Astray { at: now, why: Why::LeftBehind });
+        let left = |site: &SiteId| Some((site.clone(), Enrolled { astray, ..roll.enrolled(site)?.clone() }));
+        Switched {
+            left: facts.behind(now).dark.iter().filter_map(left).collect(),
+            tokens: facts.tokens.clone(),
+        }
+    }
+
+    /// A site greets: whatever was thought, it knows the core. The next renewal says so to the disk.
+    pub fn note_greeting(&self, site: &SiteId) {
+        let is_left =
+            |enrolled: &Enrolled| enrolled.astray.is_some_and(|astray| astray.why == Why::LeftBehind);
+        if self.roll.read().enrolled(site).is_some_and(is_left) {
+            self.roll.write().note_astray(site, None);
+        }
+    }
+}
+
+/// What the switch of the link root changes with sites.
+#[derive(Debug, Default)]
+pub(super) struct Switched {
+    left: Vec<(SiteId, Enrolled)>,
+    /// The sites whose tokens end.
+    pub(super) tokens: Vec<SiteId>,
+}
+
+impl Switched {
+    /// The same, to be kept.
+    pub(super) fn entries(&self) -> Vec<Entry<'_>> {
+        let left = self.left.iter();
+        let left = left.map(|(site, enrolled)| Entry { enrolled: Some(enrolled), ..Entry::of(site) });
+        let tokens = self.tokens.iter().map(|site| Entry { ends_tokens: true, ..Entry::of(site) });
+        left.chain(tokens).collect()
+    }
+
+    /// Lets it count.
+    pub(super) fn count(&self, roll: &mut Roll) {
+        self.left.iter().for_each(|(site, enrolled)| roll.note_astray(site, enrolled.astray));
+        self.tokens.iter().for_each(|site| roll.end_tokens(site));
     }
 }

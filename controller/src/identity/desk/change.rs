@@ -39,12 +39,11 @@ impl Desk {
         self.note(site, enrolled.clone(), &change, revoked.clone(), Some(version));
         warn!(%site, key = before.key.short(), "a site is revoked");
         self.store.keep_entries(&[Entry {
-            site,
             enrolled: Some(&enrolled),
-            token: None,
             ends_tokens: true,
             revoked: Some(&*revoked),
             trust_version: Some(version),
+            ..Entry::of(site)
         }])?;
         Ok(before)
     }

@@ -105,14 +105,7 @@ impl Desk {
             let authority_until = before.authority_until.max(certificate.not_after());
             let enrolled = Enrolled { authority_until, ..before };
             let change = Change::default();
-            self.store.keep_entries(&[Entry {
-                site,
-                enrolled: Some(&enrolled),
-                token: None,
-                ends_tokens: false,
-                revoked: None,
-                trust_version: None,
-            }])?;
+            self.store.keep_entries(&[Entry { enrolled: Some(&enrolled), ..Entry::of(site) }])?;
             self.roll.write().note(site, enrolled, &change, Vec::new());
         }
         info!(%site, until_ms = certificate.not_after().0, "the authority of a site was signed offline");

@@ -66,7 +66,7 @@ impl Desk {
         if believed.root().version == current.root().version {
             return Ok(current);
         }
-        let put = self.put(before.with_trust_root(signed), self.next_trust());
+        let put = self.put(before.with_trust_root(signed), self.next_trust(), &[]);
         put.map_err(|why| match why {
             NotRotated::Store(error) => NotHanded::Store(error),
             why => NotHanded::Invalid(why.to_string()),

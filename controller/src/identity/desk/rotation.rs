@@ -7,11 +7,13 @@ use skerry_identity::key::ProviderFailed;
 use tracing::warn;
 
 use super::Desk;
+use super::astray::Switched;
 use crate::identity::authority::{Authority, AuthorityError, ShownKey, Turn};
 use crate::identity::roll::Enrolled;
 use crate::identity::rotation::{
     Ask, Behind, Decision, Facts, SiteFacts, Stage, Step, TrustKey, Waits, decide,
 };
+use crate::identity::store::Entry;
 use crate::store::StoreError;
 
 /// What is known of a key and its rotation.
@@ -44,6 +46,8 @@ pub struct Rotated {
     pub was_taken: bool,
     /// The sites that it left behind.
     pub left: Vec<SiteId>,
+    /// The sites whose join tokens it withdrew.
+    pub withdrawn: Vec<SiteId>,
     /// What is known then.
     pub now: KeyFacts,
 }
@@ -96,29 +100,34 @@ impl Desk {
             Decision::Take { step, left } => (step, left),
             Decision::Taken(step) => {
                 let now = show(&before, &facts, now);
-                return Ok(Rotated { step, was_taken: true, left: Vec::new(), now });
+                return Ok(Rotated { step, was_taken: true, left: Vec::new(), withdrawn: Vec::new(), now });
             }
         };
         let version = if key.tells(step) { self.next_trust() } else { self.trust_version() };
         let after = before.step(key, step, Turn { version, at: now })?;
-        let after = self.put(after, version)?;
-        warn!(%key, ?step, version, left_behind = left.len(), "a key of the core is rotated");
-        if key == TrustKey::LinkRoot && step == Step::Switch {
-            // They pin a key that the core does not show any more.
-            self.end_tokens(&facts.tokens)?;
-            self.note_left(&facts.behind(now).dark, now)?;
-        }
+        let is_switch_of_link = key == TrustKey::LinkRoot && step == Step::Switch;
+        let switched = if is_switch_of_link { self.switched(&facts, now) } else { Switched::default() };
+        let after = self.put(after, version, &switched.entries())?;
+        switched.count(&mut self.roll.write());
+        warn!(%key, %step, version, left_behind = left.len(), "a key of the core is rotated");
         if key == TrustKey::LinkRoot && step == Step::End {
             // Operators whose credentials the old one signed are none any more.
             self.changes.send_modify(|count| *count += 1);
         }
         let facts = self.facts(&after, key, &is_live)?;
-        Ok(Rotated { step, was_taken: false, left, now: show(&after, &facts, now) })
+        let now = show(&after, &facts, now);
+        Ok(Rotated { step, was_taken: false, left, withdrawn: switched.tokens, now })
     }
 
-    /// Keeps other authorities, lets them count, and tells whoever it is news for. For who holds `writers`.
-    pub(super) fn put(&self, after: Authority, version: u64) -> Result<Arc<Authority>, NotRotated> {
-        self.store.keep_trust(version, Some(&after.to_record(&self.seal)?))?;
+    /// Keeps other authorities and what that changes with sites, lets them count, and tells whoever it is news for. For who holds
+    /// `writers`.
+    pub(super) fn put(
+        &self,
+        after: Authority,
+        version: u64,
+        entries: &[Entry<'_>],
+    ) -> Result<Arc<Authority>, NotRotated> {
+        self.store.keep_trust(version, Some(&after.to_record(&self.seal)?), entries)?;
         let after = Arc::new(after);
         self.authority.store(Arc::clone(&after));
         self.trust.send_if_modified(|told| std::mem::replace(told, version) != version);

@@ -67,14 +67,7 @@ impl Desk {
 
     /// Ends every token of these sites; their boxes stay.
     pub(super) fn end_tokens(&self, sites: &[SiteId]) -> Result<(), StoreError> {
-        let entry = |site| Entry {
-            site,
-            enrolled: None,
-            token: None,
-            ends_tokens: true,
-            revoked: None,
-            trust_version: None,
-        };
+        let entry = |site| Entry { ends_tokens: true, ..Entry::of(site) };
         sites.iter().for_each(|site| self.roll.write().end_tokens(site));
         self.store.keep_entries(&sites.iter().map(entry).collect::<Vec<_>>())
     }

@@ -37,7 +37,7 @@ pub enum Waits {
     },
     /// Sites are about to know.
     #[error(
-        "the {key} waits for {} to have what was told last ({}): ask again in a moment",
+        "the {key} waits for {} to have what was told last ({}): ask again in a moment, or in five minutes where much was rotated in a row",
         count(sites, "site"),
         Names(sites)
     )]

@@ -78,8 +78,13 @@ impl IdentityStore for SeldomOpen {
         self.used(|store| store.keep_entries(entries))
     }
 
-    fn keep_trust(&self, version: u64, authority: Option<&AuthorityRecord>) -> Result<(), StoreError> {
-        self.used(|store| store.keep_trust(version, authority))
+    fn keep_trust(
+        &self,
+        version: u64,
+        authority: Option<&AuthorityRecord>,
+        entries: &[Entry<'_>],
+    ) -> Result<(), StoreError> {
+        self.used(|store| store.keep_trust(version, authority, entries))
     }
 
     fn asked(&self, site: &SiteId) -> Result<Option<Asked>, StoreError> {
@@ -150,10 +155,16 @@ impl IdentityStore for RedbStore {
         self.write(|write| entries.iter().try_for_each(|entry| keep_entry(write, entry)))
     }
 
-    fn keep_trust(&self, version: u64, authority: Option<&AuthorityRecord>) -> Result<(), StoreError> {
+    fn keep_trust(
+        &self,
+        version: u64,
+        authority: Option<&AuthorityRecord>,
+        entries: &[Entry<'_>],
+    ) -> Result<(), StoreError> {
         self.write(|write| {
             set_meta(write, TRUST_VERSION, &version)?;
-            authority.map_or(Ok(()), |record| set_meta(write, "authority", record))
+            authority.map_or(Ok(()), |record| set_meta(write, "authority", record))?;
+            entries.iter().try_for_each(|entry| keep_entry(write, entry))
         })
     }
 

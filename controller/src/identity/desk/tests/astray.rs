@@ -63,6 +63,26 @@ fn a_site_that_the_core_does_not_remember_as_it_is_renews_and_is_noted() {
     assert_eq!((noted(&world, &oslo.name), oslo.believes(&world.desk)), (None, true));
 }
 
+/// What was noted goes with the next renewal where the cause is gone: the core's versions have gone past the site's in the same way.
+#[test]
+fn a_site_that_is_led_on_again_is_astray_no_more() {
+    let world = World::new();
+    let mut oslo = Site::enrol(&world, "oslo");
+    let old = copy(&world);
+    rotate_all(&world, Some(&mut oslo));
+    let newest = copy(&world);
+    let world = put_back(world, &old);
+    oslo.renew(&world);
+    assert!(noted(&world, &oslo.name).is_some());
+    // The roll that has the note, with the keys of the newest copy.
+    let world = put_back(world, &newest);
+    let astray = Astray { at: NOW, why: Why::NewerRoot(Versions { site: 3, core: 1 }) };
+    world.desk.roll.write().note_astray(&oslo.name, Some(astray));
+    oslo.renew(&world);
+    assert_eq!((noted(&world, &oslo.name), oslo.believes(&world.desk)), (None, true));
+    assert_eq!(noted(&world.restart(), &oslo.name), None);
+}
+
 /// A box that is enrolled in its place begins with the trust root of this core.
 #[test]
 fn a_site_that_is_enrolled_anew_is_astray_no_more() {

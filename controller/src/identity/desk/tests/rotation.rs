@@ -218,9 +218,43 @@ fn a_site_that_missed_a_new_link_root_has_to_be_enrolled_anew() {
         [(dark.name.clone(), Why::LeftBehind)],
         "nobody else tells that somebody has to go there"
     );
+    world.desk.note_greeting(&dark.name);
+    assert_eq!(world.desk.astray(), [], "it comes after all: it had heard, and had not said so");
+    let world = world.restart();
+    assert_eq!(world.desk.astray().len(), 1, "until it has renewed it is to be seen that it came");
     let (text, _) = world.desk.make_token(&dark.name, Duration::ZERO, None, true, NOW).unwrap();
     Machine::new().enrol(&world.desk, &dark.name, &text.parse().unwrap()).unwrap();
     assert_eq!(world.desk.astray(), []);
+}
+
+/// A box that was enrolled after the beginning has both roots from its first day, whether it has run yet or not.
+#[test]
+fn a_box_that_was_enrolled_meanwhile_is_waited_for_by_no_step() {
+    let world = World::new();
+    rotate(&world, TrustKey::LinkRoot, Order::Next).unwrap();
+    let (text, _) = world.desk.make_token(&site(), Duration::ZERO, None, false, NOW).unwrap();
+    Machine::new().enrol(&world.desk, &site(), &text.parse().unwrap()).unwrap();
+    let rotated = rotate_without(&world, TrustKey::LinkRoot, Order::Next, site().as_str()).unwrap();
+    assert_eq!((rotated.step, rotated.left, world.desk.astray()), (Step::Switch, Vec::new(), Vec::new()));
+}
+
+/// The switch of the link root is kept with all that follows from it: the tokens that pin the one before, and who is left.
+#[test]
+fn what_a_switch_ends_stays_ended_over_a_restart() {
+    let world = World::new();
+    let far = Site::enrol(&world, "far");
+    rotate_without(&world, TrustKey::LinkRoot, Order::Next, "far").unwrap();
+    world.desk.make_token(&site(), Duration::ZERO, None, false, NOW).unwrap();
+    let switched = rotate_without(&world, TrustKey::LinkRoot, Order::LeaveBehind, "far").unwrap();
+    assert_eq!((switched.left, switched.withdrawn), (vec![far.name.clone()], vec![site()]));
+    let world = world.restart();
+    assert_eq!(world.desk.astray().len(), 1);
+    let facts = world.desk.key_facts(TrustKey::LinkRoot, |_| true).unwrap();
+    assert_eq!(
+        (facts.stage, facts.tokens),
+        (Stage::Switched, Vec::new()),
+        "tokens that pin a root that is gone"
+    );
 }
 
 /// A key that was stolen is believed by nobody who has heard, at once; and who has not heard comes back all the same.
@@ -335,7 +369,7 @@ impl IdentityStore for Full {
         Err(StoreError::Failed("no room".to_owned()))
     }
 
-    fn keep_trust(&self, _: u64, _: Option<&AuthorityRecord>) -> Result<(), StoreError> {
+    fn keep_trust(&self, _: u64, _: Option<&AuthorityRecord>, _: &[Entry<'_>]) -> Result<(), StoreError> {
         Err(StoreError::Failed("no room".to_owned()))
     }
 
