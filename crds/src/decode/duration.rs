@@ -36,9 +36,9 @@ fn rule(text: &str, most: u64) -> String {
     }
 }
 
-/// A time as somebody would write it who is allowed this much: whole hours where it is that.
+/// A time as somebody would write it who is allowed this much: whole hours where it is that, and no more of them than can be written.
 fn shown(milliseconds: u64) -> String {
-    match milliseconds {
+    match milliseconds.min(99_999 * HOUR) {
         0 => "0s".to_owned(),
         whole if whole % HOUR == 0 => format!("{}h", whole / HOUR),
         long if long > HOUR => format!("{}h", long / HOUR),
@@ -148,6 +148,7 @@ mod tests {
         let all = [3_600, 15_552_000, 90, 7_199].map(|seconds| shown(seconds * 1_000));
         assert_eq!(all, ["1h", "4320h", "90s", "1h"]);
         assert_eq!([0, 500, u64::from(u32::MAX)].map(shown), ["0s", "500ms", "1193h"]);
+        assert_eq!(shown(u64::from(u32::MAX) * 1_000), "99999h");
     }
 
     #[test]

@@ -92,5 +92,10 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         let signs = &taken.key.signs.id;
         output.note(&format!("if {signs}, which signs, is the one in wrong hands, say so once more\n"));
     }
+    if args.key == Key::LinkRoot && taken.step == Step::Switch && !taken.was_taken {
+        output.note(
+            "credentials of operators that were made before this end with the rotation: `skerry operator list` says which; make others now\n",
+        );
+    }
     Ok(Outcome::Done)
 }
