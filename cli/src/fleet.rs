@@ -113,7 +113,9 @@ impl Fleet {
         let answer = self.ask(async |client| client.rotate_key(request).await);
         answer.map_err(|error| match error.kind {
             // Of what else is in the way it says nothing.
-            ErrorKind::Refused if error.message.contains(" waits for ") => {
+            ErrorKind::Refused
+                if [" waits for ", " join tokens "].iter().any(|it| error.message.contains(it)) =>
+            {
                 error.hint("`skerry trust show` says where the rotation is and who is waited for")
             }
             ErrorKind::Refused if error.message.contains("does not come next") => {

@@ -11,14 +11,23 @@ use crate::error::{CliError, ErrorKind};
 
 /// Reads a file of at most so many bytes, or a pipe that carries no more.
 pub fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    let read = fs_err::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
-    read.map_err(|error| unreadable(path, &error))?;
+    let bytes = open_and_read(path, most).map_err(|error| unreadable(path, &error))?;
     if bytes.len() > most {
         let words = format!("{}: it is longer than {most} bytes, and no such file is", path.display());
         return Err(CliError::new(ErrorKind::Usage, words));
     }
+    Ok(bytes)
+}
+
+fn open_and_read(path: &Path, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    /// Room for what a read asks for beyond the end; what a pipe carries is seldom longer.
+    const MORE: usize = 4 << 10;
+    let file = fs_err::File::open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(most).min(most);
+    // A buffer that grows leaves copies of a key behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length + MORE));
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -107,11 +107,17 @@ async fn connect_from(from: IpAddr, to: (&str, u16)) -> io::Result<TcpStream> {
 /// The words of an end that does not believe the core.
 pub const NOT_KNOWN_HERE: &str = "is not the core that is known here";
 
+/// The words of one that believes nobody who vouches for it.
+pub const VOUCHED_FOR_BY_NOBODY: &str = "it is issued by nobody that is trusted here";
+
 /// Says why hands were not shaken in words that are not rustls's: whose certificate it is, and what is wrong with it.
 fn plain(error: io::Error) -> io::Error {
     let words = match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(Error::InvalidCertificate(CertificateError::Other(why))) => {
             format!("what answers there {NOT_KNOWN_HERE}: {}", why.0)
+        }
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            format!("what answers there {NOT_KNOWN_HERE}: {VOUCHED_FOR_BY_NOBODY}")
         }
         Some(Error::InvalidMessage(_)) => "what answers there does not speak TLS".to_owned(),
         _ => return error,

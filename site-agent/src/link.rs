@@ -11,7 +11,7 @@ use skerry_core::id::{Digest, SiteId};
 use skerry_core::pace::Pace;
 use skerry_identity::trust_root::PolicyDemand;
 use skerry_proto::limits::{BOOT_BYTES, PROTOCOL};
-use skerry_proto::tls::NOT_KNOWN_HERE;
+use skerry_proto::tls::VOUCHED_FOR_BY_NOBODY;
 use skerry_proto::v1::{Chunk, Hello, Need, Offer, TrustNews};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -169,7 +169,7 @@ enum Rest {
 impl Link {
     /// Keeps the link up until the process ends.
     pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
-        let (mut backoff, mut alarm) = (Backoff::default(), Alarm::set());
+        let (mut backoff, mut alarm, mut is_said) = (Backoff::default(), Alarm::set(), false);
         loop {
             let end = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
@@ -191,7 +191,7 @@ impl Link {
                     (backoff.next_pause(share()).max(backoff.spread(pause, share())), Rest::Light, words)
                 }
             };
-            say(&self.core, pause, &words);
+            say(&self.core, pause, &words, &mut is_said);
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 () = self.rest(pause, rest, &mut alarm) => {}
@@ -322,17 +322,19 @@ async fn pace_changes(mut identity: watch::Receiver<Identity>, pace: Pace) -> En
     }
     End::Closed
 }
-/// Says why there is no link. That the core is another one ends by no waiting: somebody has to do something.
-fn say(core: &str, pause: Duration, words: &str) {
-    let pause_ms = pause.as_millis();
-    if words.contains(NOT_KNOWN_HERE) {
+
+/// Says why there is no link. That the core is another one ends by no waiting: somebody has to do something, and is told so once.
+fn say(core: &str, pause: Duration, words: &str, is_said: &mut bool) {
+    let (pause_ms, is_stranger) = (pause.as_millis(), words.contains(VOUCHED_FOR_BY_NOBODY));
+    if is_stranger && !*is_said {
         warn!(
             core,
             pause_ms,
-            "no link: {words} (help: bring the newest `identity.redb` of the core back, if an older copy is in its place; where its link \
-             root was rotated without this box, enrol it anew: `skerry site enroll SITE --replace`)"
+            "no link: {words} (help: see that nothing else answers in the core's place; bring the newest `identity.redb` of the core back, if an \
+             older copy is in its place; where its link root was rotated without this box, enrol it anew: `skerry site enroll SITE --replace`)"
         );
     } else {
         info!(core, pause_ms, "no link: {words}");
     }
+    *is_said = is_stranger;
 }

@@ -46,8 +46,9 @@ fn collect(layout: &Layout) -> anyhow::Result<Value> {
             json!({ "agent": "enrolled, and has not run yet", "site": enrolment.site().to_string() })
         }
         (Err(error @ StoreError::Damaged(..)), _) => {
-            let help = "an agent that starts moves it aside and begins anew: what it runs is fetched again";
-            return Err(anyhow::anyhow!("{error} (help: {help})"));
+            let help = "an agent that starts begins anew: what it runs is fetched again";
+            let identity = identity.as_str().unwrap_or_default();
+            return Err(anyhow::anyhow!("{error}; identity: {identity} (help: {help})"));
         }
         (Err(error), _) => return Err(error.into()),
     };
@@ -278,7 +279,7 @@ mod tests {
             ("file/in", Some("file"), "", "in: it is no folder (help: "),
             ("core", Some("core/identity.redb"), "", "core: it is the folder of a core (help: "),
             ("waits", Some("waits/identity.pending"), "{}", "waits: the box is not enrolled yet (help: "),
-            ("lost", Some("lost/state.redb"), "", "state.redb: the store is damaged: it is empty (help: "),
+            ("lost", Some("lost/state.redb"), "", "state.redb: the store is damaged: it is empty; identity: none"),
             ("junk", Some("junk/state.redb"), "junk", "state.redb: the store is damaged: "),
         ] {
             let file = file.map(|file| folder.path().join(file));

@@ -226,7 +226,8 @@ impl Fleet for Answers {
         let certificate = tls_core::AUTHORITY.sign_operator(&name, &key, &validity).unwrap();
         let roots = tls_core::anchors().roots.iter().map(|root| root.der().to_vec()).collect();
         let (certificate, mesh) = (certificate.der().to_vec(), tls_core::mesh().as_str().to_owned());
-        Ok(Response::new(CreateOperatorResponse { certificate, roots, mesh }))
+        let read_only = read_only && name != "old-core";
+        Ok(Response::new(CreateOperatorResponse { certificate, roots, mesh, read_only }))
     }
 
     async fn list_operators(

@@ -37,6 +37,9 @@ fn who_is_only_to_look_is_asked_for_so() {
     let made = run(&core, &folder, &["create", "dashboard", "--read-only"]);
     assert_eq!(made.code, 0, "{made}");
     assert_eq!(core.asked(), ["operator `dashboard` for 2592000 s, read_only=true"]);
+    let full = run(&core, &folder, &["create", "old-core", "--read-only"]);
+    assert!(full.code == 6 && full.stdout.is_empty(), "a core that knows no such thing: {full}");
+    assert!(full.stderr.contains("`skerry operator revoke old-core` takes them back"), "{full}");
 }
 
 #[test]

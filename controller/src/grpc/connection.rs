@@ -88,12 +88,10 @@ impl Door {
     }
 }
 
-/// Says whether the other end has hung up since it does not know who vouches for the core: the alert of `CertificateError::Other`
-/// in rustls, or that of an unknown authority.
+/// Says whether the other end has hung up since it does not know who vouches for the core (RFC 8446 §6.2, `unknown_ca`).
 fn is_disbelief(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let alerts = [AlertDescription::UnknownCA, AlertDescription::CertificateUnknown];
-    matches!(inner, Some(rustls::Error::AlertReceived(alert)) if alerts.contains(alert))
+    matches!(inner, Some(rustls::Error::AlertReceived(AlertDescription::UnknownCA)))
 }
 
 /// How long who shows no certificate may stay: one call, over a satellite link.
@@ -269,7 +267,7 @@ mod tests {
     fn who_does_not_believe_the_core_is_told_from_who_hangs_up() {
         let alert = |alert| io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(alert));
         assert!(is_disbelief(&alert(AlertDescription::UnknownCA)));
-        assert!(is_disbelief(&alert(AlertDescription::CertificateUnknown)));
+        assert!(!is_disbelief(&alert(AlertDescription::CertificateUnknown)), "over, say");
         assert!(!is_disbelief(&alert(AlertDescription::UserCanceled)));
         assert!(!is_disbelief(&io::ErrorKind::ConnectionReset.into()));
     }

@@ -15,6 +15,7 @@ use super::failure::Failure;
 use crate::identity::authority::FIRST_OPERATOR;
 use crate::identity::desk::NotHanded;
 use crate::identity::operators::{CORE, May, Operator};
+use crate::identity::rotation::{Stage, TrustKey};
 use crate::store::StateStore;
 
 impl<S: StateStore> Core<S> {
@@ -42,13 +43,20 @@ impl<S: StateStore> Core<S> {
             certificate: certificate.der().to_vec(),
             roots: authority.link_roots().iter().map(|root| root.der().to_vec()).collect(),
             mesh: authority.mesh().as_str().to_owned(),
+            read_only: request.read_only,
         })
     }
 
     pub(super) fn list_operators(&self, asks: Thumbprint) -> ListOperatorsResponse {
-        let signs = self.desk.authority().pin();
+        let authority = self.desk.authority();
+        let (signs, stage) = (authority.pin(), authority.stage(TrustKey::LinkRoot));
+        let is_ending = |root: Thumbprint| match stage {
+            Stage::Steady => false,
+            Stage::Begun => root == signs,
+            Stage::Switched => root != signs,
+        };
         let row = |(operator, is_believed): (Operator, bool)| OperatorRow {
-            is_ending: is_believed && operator.root != signs,
+            is_ending: is_believed && is_ending(operator.root),
             is_you: operator.key == asks,
             is_rotated_out: !is_believed,
             is_read_only: operator.may == May::Look,

@@ -23,7 +23,7 @@ impl TrustLine {
     pub(super) fn new(desk: &Desk, site: &SiteId, has: u64) -> Self {
         let mut versions = desk.trust_versions();
         versions.mark_changed();
-        desk.note_greeting(site);
+        desk.note_greeting(site, has);
         desk.note_trust(site, has);
         Self { versions, has, told: 0 }
     }
@@ -57,7 +57,7 @@ impl TrustLine {
 
 /// What a site is told in one answer that says what it has.
 pub(super) fn answer(desk: &Desk, site: &SiteId, has: u64) -> Option<TrustNews> {
-    desk.note_greeting(site);
+    desk.note_greeting(site, has);
     desk.note_trust(site, has);
     news(desk, *desk.trust_versions().borrow(), has)
 }

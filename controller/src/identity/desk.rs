@@ -289,8 +289,6 @@ impl Desk {
         self.keep(site, enrolled, &Change { token: Some(token), gone, ends_tokens: false })?;
         info!(%site, key = key.short(), peer = ?caller.peer, "a site is enrolled");
         let trust = self.trust(0, caller.now);
-        // A box begins with that and with nothing else: it is known before it has said so.
-        self.note_trust(site, trust.version);
         Ok(Handed { agent: given.agent, authority: signed, trust, budget: caller.budget, has_replaced })
     }
 

@@ -8,7 +8,7 @@ use skerry_core::id::{SiteId, Timestamp};
 use skerry_identity::thumbprint::Thumbprint;
 use skerry_identity::token::{Claim, TokenHash, TokenRecord, TokenRefusal};
 
-use super::astray::Astray;
+use super::astray::{Astray, Why};
 use super::desk::{Change, MAX_REVOKED};
 use super::store::Kept;
 
@@ -36,6 +36,13 @@ pub struct Enrolled {
     /// What keeps it from getting on with this core by itself, if something does.
     #[serde(default)]
     pub astray: Option<Astray>,
+}
+
+impl Enrolled {
+    /// Says whether it is thought that it does not know the link root that signs.
+    pub fn is_left_behind(&self) -> bool {
+        self.astray.is_some_and(|astray| astray.why == Why::LeftBehind)
+    }
 }
 
 /// A join token as the core keeps it.
@@ -238,6 +245,13 @@ impl Roll {
     pub fn note_astray(&mut self, site: &SiteId, astray: Option<Astray>) {
         if let Some(enrolled) = self.sites.get_mut(site) {
             enrolled.astray = astray;
+        }
+    }
+
+    /// The box of a site was not left behind after all.
+    pub fn clear_left_behind(&mut self, site: &SiteId) {
+        if let Some(enrolled) = self.sites.get_mut(site).filter(|enrolled| enrolled.is_left_behind()) {
+            enrolled.astray = None;
         }
     }
 

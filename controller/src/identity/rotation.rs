@@ -191,7 +191,7 @@ impl TrustKey {
                 "they renew by their keys when they are back, if they know the new root"
             }
             (Self::LinkRoot, _) => {
-                "they do not know the core any more when they are back, and have to be enrolled anew (`skerry site enroll SITE --replace`)"
+                "those that have not heard of the new root do not know the core any more, and have to be enrolled anew (`skerry site enroll SITE --replace`)"
             }
         }
     }

@@ -217,6 +217,8 @@ pub fn credentials<'a>(
 fn to_rustls(refusal: Refusal) -> Error {
     Error::InvalidCertificate(match refusal {
         Refusal::Malformed(..) => CertificateError::BadEncoding,
+        // The peer is told apart from all else: it is not whom this end is looking for.
+        Refusal::UnknownIssuer(..) => CertificateError::UnknownIssuer,
         other => CertificateError::Other(OtherError(Arc::new(other))),
     })
 }

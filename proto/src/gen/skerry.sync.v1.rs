@@ -393,6 +393,9 @@ pub struct CreateOperatorResponse {
     pub roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
     #[prost(string, tag = "3")]
     pub mesh: ::prost::alloc::string::String,
+    /// It may change nothing. A core that does not know of that does not say so.
+    #[prost(bool, tag = "4")]
+    pub read_only: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListOperatorsRequest {}

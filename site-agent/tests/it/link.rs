@@ -146,5 +146,7 @@ async fn another_core_is_not_spoken_to() {
         site.log().lines().filter(|line| line.contains("is issued by nobody that is trusted here")).count()
     };
     eventually("it says why", async || (says() > 2).then_some(())).await;
+    let helps = site.log().lines().filter(|line| line.contains("WARN") && line.contains("(help: ")).count();
+    assert_eq!(helps, 1, "what to do is said once: {}", site.log());
     assert!(core.log().hellos.is_empty());
 }

@@ -10,7 +10,7 @@ use skerry_proto::v1::{CreateOperatorRequest, CreateOperatorResponse};
 
 use crate::args::core::CoreArgs;
 use crate::args::life::{Life, parse_life};
-use crate::error::CliError;
+use crate::error::{CliError, ErrorKind};
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::output::age::rfc3339;
@@ -55,6 +55,13 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         read_only: args.read_only,
     };
     let answer = core.create_operator(request)?;
+    if args.read_only && !answer.read_only {
+        let words = "this core makes no read-only credentials: nothing is printed of those that it has made, which may change things";
+        return Err(CliError::new(ErrorKind::Refused, words).hint(format!(
+            "`skerry operator revoke {}` takes them back; bring the core up to date",
+            args.name
+        )));
+    }
     let credentials = read(&answer, core.url().to_owned(), key).map_err(CliError::not_understood)?;
     output.note(&format!(
         "give it to `{}`: `--credentials FILE`, or ~/.config/skerry/operator.json; it ends at {}\n",

@@ -92,10 +92,16 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Outcome, CliError> {
         let signs = &taken.key.signs.id;
         output.note(&format!("if {signs}, which signs, is the one in wrong hands, say so once more\n"));
     }
-    if args.key == Key::LinkRoot && taken.step == Step::Switch && !taken.was_taken {
-        output.note(
-            "credentials of operators that were made before this end with the rotation: `skerry operator list` says which; make others now\n",
-        );
+    if args.key == Key::LinkRoot && !taken.was_taken {
+        output.note(match taken.step {
+            Step::Begin => {
+                "credentials of operators that were made before this are of no use from the switch on: make others, `skerry operator create`\n"
+            }
+            Step::Switch => {
+                "credentials of operators that were made before this end with the rotation (`skerry operator list`): make others now\n"
+            }
+            Step::End | Step::Replace | Step::Unknown => "",
+        });
     }
     Ok(Outcome::Done)
 }

@@ -8,7 +8,7 @@ use tracing::warn;
 use super::Desk;
 use crate::identity::astray::{Astray, SaidRoot, Versions, Why, judge};
 use crate::identity::roll::{Enrolled, Roll};
-use crate::identity::rotation::Facts;
+use crate::identity::rotation::{Facts, TrustKey};
 use crate::identity::store::Entry;
 
 impl Desk {
@@ -48,12 +48,12 @@ impl Desk {
         }
     }
 
-    /// A site greets: whatever was thought, it knows the core. The next renewal says so to the disk.
-    pub fn note_greeting(&self, site: &SiteId) {
-        let is_left =
-            |enrolled: &Enrolled| enrolled.astray.is_some_and(|astray| astray.why == Why::LeftBehind);
-        if self.roll.read().enrolled(site).is_some_and(is_left) {
-            self.roll.write().note_astray(site, None);
+    /// A site greets, and has the link root that signs now: whatever was thought, it was not left behind. The next renewal says so to
+    /// the disk.
+    pub fn note_greeting(&self, site: &SiteId, has: u64) {
+        let is_left = self.roll.read().enrolled(site).is_some_and(Enrolled::is_left_behind);
+        if is_left && self.authority().turn(TrustKey::LinkRoot).is_none_or(|needed| has >= needed.version) {
+            self.roll.write().clear_left_behind(site);
         }
     }
 }
