@@ -279,7 +279,12 @@ mod tests {
             ("file/in", Some("file"), "", "in: it is no folder (help: "),
             ("core", Some("core/identity.redb"), "", "core: it is the folder of a core (help: "),
             ("waits", Some("waits/identity.pending"), "{}", "waits: the box is not enrolled yet (help: "),
-            ("lost", Some("lost/state.redb"), "", "state.redb: the store is damaged: it is empty; identity: none"),
+            (
+                "lost",
+                Some("lost/state.redb"),
+                "",
+                "state.redb: the store is damaged: it is empty; identity: none",
+            ),
             ("junk", Some("junk/state.redb"), "junk", "state.redb: the store is damaged: "),
         ] {
             let file = file.map(|file| folder.path().join(file));

@@ -232,5 +232,8 @@ fn words_name_a_few_sites_and_count_the_rest() {
         "{words}"
     );
     assert!(words.contains("s07 and 12 more)"), "{words}");
-    assert!(words.contains("--leave-behind; then those that have not heard of the new root do not know"), "{words}");
+    assert!(
+        words.contains("--leave-behind; then those that have not heard of the new root do not know"),
+        "{words}"
+    );
 }
