@@ -27,7 +27,7 @@ fn rule(text: &str, most: u64) -> String {
     match LONG_UNITS.into_iter().find_map(in_hours) {
         Some(hours) => format!("write it in hours, {hours}: there are no days or weeks (GEP-2257)"),
         None if is_long => {
-            format!("a number has five digits at most: take a larger unit, as in {} (GEP-2257)", shown(most))
+            format!("a number has five digits at most: write larger units, up to {} (GEP-2257)", shown(most))
         }
         None if text.starts_with('-') => {
             "no time is negative: write it as 10s, 1m30s or 500ms (GEP-2257)".to_owned()
@@ -139,7 +139,7 @@ mod tests {
             assert_eq!(rule(text, 4_320 * HOUR), RULE, "{text}");
         }
         assert!(rule("-5h", HOUR).starts_with("no time is negative: "));
-        let long = "a number has five digits at most: take a larger unit, as in 4320h (GEP-2257)";
+        let long = "a number has five digits at most: write larger units, up to 4320h (GEP-2257)";
         assert_eq!(["100000h", "15552000s", "1m999999ms"].map(|text| rule(text, 4_320 * HOUR)), [long; 3]);
     }
 
