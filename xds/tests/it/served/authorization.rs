@@ -312,14 +312,9 @@ fn a_refused_caller_does_not_hear_what_the_server_says_first() {
         b"helloping",
         "who speaks first gets all of it"
     );
-    let mut caller = TcpStream::connect(of_bytes_kept(at, open())).unwrap();
+    let speaks_first = of_bytes(at, true, open());
+    let mut caller = TcpStream::connect(speaks_first.at).unwrap();
     let mut greeting = [0; 5];
     caller.read_exact(&mut greeting).unwrap();
     assert_eq!(&greeting, b"hello");
-}
-
-/// As `of_bytes`, for a server that speaks first; the Envoy runs until the test ends.
-fn of_bytes_kept(at: SocketAddr, authorization: v1::Authorization) -> SocketAddr {
-    let guarded = Box::leak(Box::new(of_bytes(at, true, authorization)));
-    guarded.at
 }
