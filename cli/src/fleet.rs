@@ -112,15 +112,6 @@ impl Fleet {
     pub fn rotate_key(&mut self, request: RotateKeyRequest) -> Result<RotateKeyResponse, CliError> {
         let answer = self.ask(async |client| client.rotate_key(request).await);
         answer.map_err(|error| match error.kind {
-            // Of what else is in the way it says nothing.
-            ErrorKind::Refused
-                if [" waits for ", " join tokens "].iter().any(|it| error.message.contains(it)) =>
-            {
-                error.hint("`skerry trust show` says where the rotation is and who is waited for")
-            }
-            ErrorKind::Refused if error.message.contains("does not come next") => {
-                error.hint("`skerry trust show` says where the rotation is")
-            }
             // Nothing is known of what was sent.
             ErrorKind::Unreachable => {
                 error.hint("the step may have been taken all the same: `skerry trust show` says so")
@@ -164,7 +155,13 @@ impl Fleet {
     /// Revokes an operator; returns how many keys that were.
     pub fn revoke_operator(&mut self, name: &str) -> Result<u32, CliError> {
         let request = RevokeOperatorRequest { name: name.to_owned() };
-        self.ask(async |client| client.revoke_operator(request).await).map(|answer| answer.keys)
+        let answer = self.ask(async |client| client.revoke_operator(request).await);
+        answer.map(|answer| answer.keys).map_err(|error| match error.kind {
+            ErrorKind::NotFound => {
+                CliError::new(error.kind, error.message).hint("`skerry operator list` lists all of them")
+            }
+            _ => error,
+        })
     }
 
     /// Asks for all that waits for an offline root.
@@ -339,9 +336,6 @@ fn to_error(status: &Status, url: &str) -> CliError {
                 .hint("see that `skerry-controller` runs; name another with `--core` or SKERRY_CORE")
         }
         Code::DeadlineExceeded => late(url, DEADLINE),
-        Code::NotFound if message.contains("no operator") => {
-            CliError::new(ErrorKind::NotFound, message).hint("`skerry operator list` lists all of them")
-        }
         Code::NotFound => {
             CliError::new(ErrorKind::NotFound, message).hint("`skerry site get` lists all sites")
         }
