@@ -30,7 +30,7 @@ impl Desk {
         let _writing = self.writers.lock();
         let before = self.roll.read().enrolled(site).cloned();
         let Some(before) = before else {
-            self.end_tokens(std::slice::from_ref(site))?;
+            self.end_tokens(site)?;
             return Err(Stranger::NotEnrolled(site.clone()).into());
         };
         let enrolled = Enrolled { revoked: before.revoked.or(Some(now)), ..before.clone() };

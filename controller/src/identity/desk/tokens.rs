@@ -65,10 +65,9 @@ impl Desk {
         Ok((token.to_text().ok_or_else(too_long)?, expires))
     }
 
-    /// Ends every token of these sites; their boxes stay.
-    pub(super) fn end_tokens(&self, sites: &[SiteId]) -> Result<(), StoreError> {
-        let entry = |site| Entry { ends_tokens: true, ..Entry::of(site) };
-        sites.iter().for_each(|site| self.roll.write().end_tokens(site));
-        self.store.keep_entries(&sites.iter().map(entry).collect::<Vec<_>>())
+    /// Ends every token of a site; its box stays.
+    pub(super) fn end_tokens(&self, site: &SiteId) -> Result<(), StoreError> {
+        self.roll.write().end_tokens(site);
+        self.store.keep_entries(&[Entry { ends_tokens: true, ..Entry::of(site) }])
     }
 }

@@ -27,6 +27,15 @@ fn rotate_all(world: &World, site: Option<&mut Site>) {
     }
 }
 
+/// A site that has gone through a rotation with its core, and what was on the core's disk before that.
+fn gone_further() -> (World, Site, Vec<u8>) {
+    let world = World::new();
+    let mut oslo = Site::enrol(&world, "oslo");
+    let old = copy(&world);
+    rotate_all(&world, Some(&mut oslo));
+    (world, oslo, old)
+}
+
 fn noted(world: &World, site: &SiteId) -> Option<Why> {
     world.desk.entry(site).0.unwrap().astray.map(|astray: Astray| astray.why)
 }
@@ -34,10 +43,7 @@ fn noted(world: &World, site: &SiteId) -> Option<Why> {
 /// It lives on, it is noted over a restart of the core, and it counts for nothing.
 #[test]
 fn a_site_that_the_core_does_not_remember_as_it_is_renews_and_is_noted() {
-    let world = World::new();
-    let mut oslo = Site::enrol(&world, "oslo");
-    let old = copy(&world);
-    rotate_all(&world, Some(&mut oslo));
+    let (world, mut oslo, old) = gone_further();
     let newest = copy(&world);
     assert_eq!((oslo.said().version, noted(&world, &oslo.name)), (3, None));
 
@@ -66,10 +72,7 @@ fn a_site_that_the_core_does_not_remember_as_it_is_renews_and_is_noted() {
 /// What was noted goes with the next renewal where the cause is gone: the core's versions have gone past the site's in the same way.
 #[test]
 fn a_site_that_is_led_on_again_is_astray_no_more() {
-    let world = World::new();
-    let mut oslo = Site::enrol(&world, "oslo");
-    let old = copy(&world);
-    rotate_all(&world, Some(&mut oslo));
+    let (world, mut oslo, old) = gone_further();
     let newest = copy(&world);
     let world = put_back(world, &old);
     oslo.renew(&world);
@@ -86,10 +89,7 @@ fn a_site_that_is_led_on_again_is_astray_no_more() {
 /// A box that is enrolled in its place begins with the trust root of this core.
 #[test]
 fn a_site_that_is_enrolled_anew_is_astray_no_more() {
-    let world = World::new();
-    let mut oslo = Site::enrol(&world, "oslo");
-    let old = copy(&world);
-    rotate_all(&world, Some(&mut oslo));
+    let (world, mut oslo, old) = gone_further();
     let world = put_back(world, &old);
     oslo.renew(&world);
     assert_eq!(world.desk.astray().len(), 1);
