@@ -14,8 +14,7 @@ use super::Core;
 use super::failure::Failure;
 use crate::identity::authority::FIRST_OPERATOR;
 use crate::identity::desk::NotHanded;
-use crate::identity::operators::{CORE, May, Operator};
-use crate::identity::rotation::{Stage, TrustKey};
+use crate::identity::operators::{Backing, CORE, May, Operator};
 use crate::store::StateStore;
 
 impl<S: StateStore> Core<S> {
@@ -48,17 +47,10 @@ impl<S: StateStore> Core<S> {
     }
 
     pub(super) fn list_operators(&self, asks: Thumbprint) -> ListOperatorsResponse {
-        let authority = self.desk.authority();
-        let (signs, stage) = (authority.pin(), authority.stage(TrustKey::LinkRoot));
-        let is_ending = |root: Thumbprint| match stage {
-            Stage::Steady => false,
-            Stage::Begun => root == signs,
-            Stage::Switched => root != signs,
-        };
-        let row = |(operator, is_believed): (Operator, bool)| OperatorRow {
-            is_ending: is_believed && is_ending(operator.root),
+        let row = |(operator, backing): (Operator, Backing)| OperatorRow {
+            is_ending: backing == Backing::Ending,
             is_you: operator.key == asks,
-            is_rotated_out: !is_believed,
+            is_rotated_out: backing == Backing::Gone,
             is_read_only: operator.may == May::Look,
             key: operator.key.as_bytes().to_vec(),
             since_ms: operator.since.0,

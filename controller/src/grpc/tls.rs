@@ -93,7 +93,7 @@ impl Tls {
         }
     }
 
-    /// Shakes hands; says who it is. The stream is boxed: it is 2 KB, and moved through many futures.
+    /// Shakes hands; says who it is. The stream is boxed: it is more than 1 KB, and moved through many futures.
     pub(super) async fn accept(&self, stream: Guarded) -> io::Result<(Box<TlsStream<Guarded>>, Who)> {
         let end = self.end();
         let accepting = TlsAcceptor::from(Arc::clone(&end.config)).accept(stream).into_fallible();

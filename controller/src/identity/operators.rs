@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use skerry_core::id::Timestamp;
 use skerry_identity::thumbprint::Thumbprint;
 
+use super::rotation::Stage;
+
 /// The most keys of operators: 1,000 of 250 B are 250 kB, which is read at a start and written with each change.
 pub const MAX_OPERATORS: usize = 1_000;
 
@@ -50,6 +52,29 @@ pub struct Operator {
     /// What it is good for.
     #[serde(default)]
     pub may: May,
+}
+
+/// How long the authority that signed for an operator is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backing {
+    /// Until it is rotated.
+    Lasting,
+    /// Until the rotation ends that is under way.
+    Ending,
+    /// No more.
+    Gone,
+}
+
+impl Backing {
+    /// Judges it by the authorities that are believed, by the one that signs, and by where its rotation is.
+    pub fn of(root: Thumbprint, believed: &[Thumbprint], signs: Thumbprint, stage: Stage) -> Self {
+        match stage {
+            _ if !believed.contains(&root) => Self::Gone,
+            Stage::Begun if root == signs => Self::Ending,
+            Stage::Switched if root != signs => Self::Ending,
+            Stage::Steady | Stage::Begun | Stage::Switched => Self::Lasting,
+        }
+    }
 }
 
 /// All of them.
@@ -174,6 +199,22 @@ mod tests {
         assert!(judge(&[key(9), key(0)], Timestamp(NOW.0 + 1_000)));
         assert!(!judge(&[key(0)], Timestamp(NOW.0 + 1_001)), "it has ended");
         assert!(!judge(&[key(9)], NOW), "what signed it was rotated out");
+    }
+
+    /// The table of a rotation from key 1 to key 2: what each has signed, at each stage.
+    #[test]
+    fn what_the_old_root_has_signed_ends_with_the_rotation() {
+        let [old, new, other] = [1, 2, 3].map(key);
+        for (stage, believed, signs, expected) in [
+            (Stage::Steady, &[old][..], old, [Backing::Lasting, Backing::Gone]),
+            (Stage::Begun, &[old, new], old, [Backing::Ending, Backing::Lasting]),
+            (Stage::Switched, &[new, old], new, [Backing::Ending, Backing::Lasting]),
+            (Stage::Steady, &[new], new, [Backing::Gone, Backing::Lasting]),
+        ] {
+            let found = [old, new].map(|root| Backing::of(root, believed, signs, stage));
+            assert_eq!(found, expected, "{stage:?} {signs:?}");
+            assert_eq!(Backing::of(other, believed, signs, stage), Backing::Gone);
+        }
     }
 
     /// By key: somebody may have one to look with every day, and one for changes. Those that were kept before there were two kinds

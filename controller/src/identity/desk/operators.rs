@@ -9,7 +9,8 @@ use skerry_identity::thumbprint::Thumbprint;
 use tracing::{info, warn};
 
 use super::{Desk, NotHanded};
-use crate::identity::operators::{MAX_LIFE, May, NoOperator, Operator};
+use crate::identity::operators::{Backing, MAX_LIFE, May, NoOperator, Operator};
+use crate::identity::rotation::TrustKey;
 use crate::store::StoreError;
 
 impl Desk {
@@ -18,10 +19,12 @@ impl Desk {
         self.operators.read().judge((name, key), &self.believed(), self.now())
     }
 
-    /// Returns the operators, those that are over among them, and whether the authority that signed for each is believed.
-    pub fn operators(&self) -> Vec<(Operator, bool)> {
-        let believed = self.believed();
-        let listed = |operator: &Operator| (operator.clone(), believed.contains(&operator.root));
+    /// Returns the operators, those that are over among them, and how long the authority that signed for each is believed.
+    pub fn operators(&self) -> Vec<(Operator, Backing)> {
+        let (authority, believed) = (self.authority(), self.believed());
+        let (signs, stage) = (authority.pin(), authority.stage(TrustKey::LinkRoot));
+        let backing = |operator: &Operator| Backing::of(operator.root, &believed, signs, stage);
+        let listed = |operator: &Operator| (operator.clone(), backing(operator));
         self.operators.read().all().iter().map(listed).collect()
     }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::identity::astray::Why;
 use crate::identity::authority::AuthorityRecord;
 use crate::identity::offline::Asked;
-use crate::identity::operators::{May, Operator};
+use crate::identity::operators::{Backing, May, Operator};
 use crate::identity::roll::Token;
 use crate::identity::rotation::{Ask, Order, Stage, Step, TrustKey, Waits};
 use crate::identity::store::{Entry, Kept};
@@ -322,7 +322,7 @@ fn operators_of_the_old_link_root_are_listed_as_over_when_that_is() {
         .unwrap();
     let is_good = |world: &World| {
         let listed: Vec<bool> =
-            world.desk.operators().into_iter().map(|(_, is_believed)| is_believed).collect();
+            world.desk.operators().into_iter().map(|(_, backing)| backing != Backing::Gone).collect();
         assert_eq!(listed, [world.desk.judge_operator("ada", key.thumbprint()).is_ok()]);
         listed[0]
     };
