@@ -38,7 +38,7 @@ pub(super) fn frame(node: &NodeId, options: &BootstrapOptions) -> Bootstrap {
     }
 }
 
-/// Its clusters, each decoded when it is asked for: all at once they are ten times what they are encoded.
+/// Its clusters, each decoded when it is asked for: all at once they are many times what they are encoded.
 pub(super) fn clusters(set: &ResourceSet, options: &BootstrapOptions) -> impl Iterator<Item = Cluster> {
     set.clusters().map(|cluster| secrets::fix_cluster(fix_endpoints(cluster, set), &options.secrets))
 }

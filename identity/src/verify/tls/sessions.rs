@@ -159,6 +159,7 @@ mod tests {
         let boxes = [of_box(&authority), of_box(&authority), of_box(&authority)];
         let put = |id: u8, at: usize| sessions.put(vec![id; 32], boxes[at].clone());
         let is_there = |id: u8| sessions.take(&[id; 32]).is_some();
+        assert!(boxes[0].len() < 900, "less than 1 KB with its names");
         assert!(put(0, 0) && put(1, 0) && put(2, 1));
         assert!(!is_there(0), "the box has another one");
         assert!(put(3, 2));
